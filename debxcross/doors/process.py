@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to processes: everything that runs outside this interpreter passes here.
+
+It is the only importer of ``sh``.  Children get an argv list, a small fixed environment
+(never the caller's), no terminal, and a session of their own so that all of a child's
+descendants can be ended together.  They die with us, even when we are killed with
+SIGKILL: ``setpriv --pdeathsig`` asks the kernel for that.
+"""
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debxcross.errors import DebxcrossError, HostError, InterruptedRunError
+
+#: What children see unless told otherwise.  Nothing of the caller's environment leaks in.
+MINIMAL_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "TZ": "UTC",
+}
+
+_running: set[int] = set()
+_running_lock = threading.Lock()
+_stopping = threading.Event()
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished process: its argv, exit status (negative: the signal) and standard output."""
+
+    argv: tuple[str, ...]
+    exit_status: int
+    stdout: str
+    stderr: str
+
+    def check(self, error: type[DebxcrossError], brief: str, resolution: str = "") -> Completed:
+        """Return self when the exit status is 0, else raise ``error`` with the output's tail."""
+        if self.exit_status == 0:
+            return self
+        tail = "\n".join((self.stderr or self.stdout).strip().splitlines()[-25:])
+        raise error(brief, f"{tail}\n\n{describe(self.argv, self.exit_status)}".strip(), resolution)
+
+
+def describe(argv: Sequence[str], exit_status: int) -> str:
+    """Say how a command ended, with the command ready to paste."""
+    ending = (
+        f"ended by signal {signal.Signals(-exit_status).name}"
+        if exit_status < 0
+        else f"ended with status {exit_status}"
+    )
+    return f"{ending}: {shlex.join(argv)}"
+
+
+def find(program: str) -> str | None:
+    """Return the path of a program, or None; /usr/sbin counts for ordinary users too."""
+    return shutil.which(program, path=MINIMAL_ENVIRONMENT["PATH"])
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    log: Path | None = None,
+    stdin: str = "",
+    stdin_path: Path | None = None,
+    stdout_path: Path | None = None,
+    timeout: float | None = None,
+) -> Completed:
+    """Run ``argv`` to its end and return how it went; a non-zero status is not an error here.
+
+    ``environment`` is added to MINIMAL_ENVIRONMENT.  With ``log``, standard output and
+    error are appended to that file (and Completed.stdout/stderr are empty); with
+    ``stdout_path`` standard output alone goes there, byte for byte.  ``timeout`` is in seconds.
+
+    Raises HostError when the program is not installed or runs out of time, and
+    InterruptedRunError when terminate_all() was called meanwhile.
+    """
+    import sh
+
+    if _stopping.is_set():
+        raise InterruptedRunError("interrupted")
+    program = find(argv[0]) if "/" not in argv[0] else argv[0]
+    setpriv = find("setpriv")
+    if program is None:
+        raise HostError(
+            f"the program {argv[0]!r} is not installed",
+            resolution="Run 'debxcross doctor': it names the package that has it.",
+        )
+    if setpriv is None:
+        raise HostError("the program 'setpriv' is not installed",
+                        resolution="Install the Debian package util-linux.")
+    full = ["--pdeathsig", "KILL", "--", program, *argv[1:]]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        log_file = open(log, "ab") if log else None
+        stdout_file = open(stdout_path, "wb") if stdout_path else None
+        stdin_file = open(stdin_path, "rb") if stdin_path else None
+        try:
+            command = sh.Command(setpriv)(
+                *full,
+                _bg=True,
+                _bg_exc=False,
+                _new_session=True,
+                _tty_in=False,
+                _tty_out=False,
+                _in=stdin_file if stdin_file else stdin,
+                _out=stdout_file or log_file or out,
+                _err=log_file or err,
+                _env={**MINIMAL_ENVIRONMENT, **(environment or {})},
+                _cwd=str(directory) if directory else "/",
+                _timeout=timeout,
+                _timeout_signal=signal.SIGKILL,
+            )
+            with _running_lock:
+                _running.add(command.pid)
+            if _stopping.is_set():
+                _end_session(command.pid, signal.SIGTERM)
+            try:
+                command.wait()
+                status = 0
+            except sh.ErrorReturnCode as error:
+                status = error.exit_code
+            except sh.TimeoutException as error:
+                raise HostError(
+                    f"no end after {timeout:g} seconds: {shlex.join(argv)}",
+                    resolution="The network or the machine may be stuck; run the command again.",
+                ) from error
+            finally:
+                with _running_lock:
+                    _running.discard(command.pid)
+        finally:
+            for file in (log_file, stdout_file, stdin_file):
+                if file:
+                    file.close()
+        out.seek(0)
+        err.seek(0)
+        texts = [file.read().decode("utf-8", "replace") for file in (out, err)]
+    if _stopping.is_set():
+        raise InterruptedRunError("interrupted")
+    return Completed(tuple(argv), status, texts[0], texts[1])
+
+
+def _end_session(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def terminate_all() -> None:
+    """End every running child with its descendants; later calls of run() raise.
+
+    SIGTERM first; what is still there after two seconds gets SIGKILL.
+    """
+    _stopping.set()
+    with _running_lock:
+        pids = sorted(_running)
+    for pid in pids:
+        _end_session(pid, signal.SIGTERM)
+    if pids:
+        timer = threading.Timer(2.0, _kill_rest, args=(pids,))
+        timer.daemon = True
+        timer.start()
+
+
+def _kill_rest(pids: Sequence[int]) -> None:
+    with _running_lock:
+        left = [pid for pid in pids if pid in _running]
+    for pid in left:
+        _end_session(pid, signal.SIGKILL)
