@@ -17,6 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from debxcross.errors import DebxcrossError, HostError, InterruptedRunError
 
@@ -177,3 +178,14 @@ def _kill_rest(pids: Sequence[int]) -> None:
         left = [pid for pid in pids if pid in _running]
     for pid in left:
         _end_session(pid, signal.SIGKILL)
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Replace this process by an interactive command, which keeps the terminal.
+
+    Raises HostError when the program is not installed.
+    """
+    program = find(argv[0])
+    if program is None:
+        raise HostError(f"the program {argv[0]!r} is not installed", resolution="Run 'debxcross doctor'.")
+    os.execve(program, list(argv), {**MINIMAL_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")})

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The composition root: wires doors to steps, one function per use case."""
+from __future__ import annotations
+
+import json
+import os
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debxcross import config
+from debxcross.core.architecture import architecture
+from debxcross.core.chain import Chain, SourceMember, chain_error, parse, parse_target
+from debxcross.core.doctor import Check, examine
+from debxcross.core.key import digest
+from debxcross.core.plan import Plan
+from debxcross.core.release import release as known_release
+from debxcross.doors import apt, process
+from debxcross.doors.apt import AptRoot
+from debxcross.doors.chroot import Chroots
+from debxcross.doors.fetch import fetch, make_transfer, read_page
+from debxcross.doors.host import gather
+from debxcross.doors.index import Index, default_index_url, pip_settings
+from debxcross.doors.patches import read_patches
+from debxcross.doors.store import Store
+from debxcross.doors.template import data_directory
+from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, UsageError
+from debxcross.run.events import Event, Events, Listener
+from debxcross.run.schedule import Node, run_graph
+from debxcross.run.status import fold, read_events
+from debxcross.steps import prepare as preparing
+from debxcross.steps import probe
+from debxcross.steps.chain import Run, RunSettings
+from debxcross.steps.context import Context
+from debxcross.steps.keep import kept
+
+_CHAINS = Path(__file__).with_name("chains")
+#: More members than this at a time only fight for the disk.
+_MOST_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for; None means the default."""
+
+    architecture: str
+    chain: str = "python2.7"
+    targets: tuple[str, ...] = ()
+    release: str = "bookworm"
+    output: Path | None = None
+    store: Path | None = None
+    jobs: int | None = None
+    keep_going: bool = False
+    isolation: str = "unshare"
+    rebuild: tuple[str, ...] = ()
+    trial: bool = True
+    patches: tuple[Path, ...] = ()
+    refresh: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """Where the results go."""
+        return (self.output or Path("out") / self.architecture).absolute()
+
+
+def chain_names() -> tuple[str, ...]:
+    """Return the names of the chains that ship with debxcross."""
+    return tuple(sorted(path.stem for path in _CHAINS.glob("*.toml")))
+
+
+def load_chain(name: str) -> Chain:
+    """Load a chain that ships, by name, or a user's own, by path.
+
+    Raises UsageError (nearest names offered) or ConfigurationError (all faults at once).
+    """
+    path = _CHAINS / f"{name}.toml"
+    if "/" in name or name.endswith(".toml"):
+        path = Path(name)
+    if not path.is_file():
+        import difflib
+
+        near = difflib.get_close_matches(name, chain_names(), n=2, cutoff=0.4)
+        guess = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"there is no chain {name!r}", resolution=(
+            f"{guess}Chains that ship: {', '.join(chain_names())}. A chain of your own is named by its file's path."))
+    try:
+        return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise chain_error(str(path), [str(error)]) from error
+
+
+def requested_chain(request: Request) -> Chain:
+    """Return the chain of a request: a loaded one, or one made of the named sources."""
+    if not request.targets:
+        return load_chain(request.chain)
+    members: list[SourceMember] = []
+    faults = []
+    for target in request.targets:
+        try:
+            members.append(parse_target(target))
+        except ConfigurationError as error:
+            faults.append(f"{error.brief}: {error.details}")
+    if faults:
+        raise ConfigurationError("not every target names a source", "\n".join(faults),
+                                 "Write SOURCE[=VERSION][/SUITE], such as expat/bookworm.")
+    return Chain("+".join(sorted(member.name for member in members)), known_release(request.release).name,
+                 tuple(members))
+
+
+class Application:
+    """One invocation: configuration read, store open, events flowing."""
+
+    def __init__(self, request: Request, listeners: Sequence[Listener] = ()) -> None:
+        self.request = request
+        self.host = architecture(request.architecture)
+        self.chain = requested_chain(request)
+        unknown = sorted(set(request.rebuild) - set(self.chain.members))
+        if unknown:
+            raise UsageError(f"the chain has no member {', '.join(unknown)}",
+                             resolution=f"Its members: {', '.join(self.chain.members)}.")
+        self.configuration = config.load(store=request.store)
+        self.events = Events(time.time, tuple(listeners))
+        self.store = Store(self.configuration.store)
+        self._stop = False
+
+    def interrupt(self) -> None:
+        """End all children; whoever waits for one gets InterruptedRunError."""
+        self._stop = True
+        process.terminate_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether interrupt() was called."""
+        return self._stop
+
+    def context(self) -> Context:
+        """Open the doors: mirrors chosen, indexes fetched and verified, nothing built."""
+        from debian.debian_support import DpkgArchTable
+
+        request, configuration = self.request, self.configuration
+        build = architecture(self._machine("build-architecture", apt.build_architecture))
+        machine = self._machine("machine", lambda: apt.ask({"ask": "machine"}))
+        mirrors = probe.archives(configuration, machine, self.chain.release)
+        world = probe.make_world(self.chain, mirrors, build.name, self.host.name)
+        acquire = tuple((name, value) for name, value in machine["acquire"])
+        root = AptRoot(self.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+        with self.store.lock(f"apt-{root.directory.name}"):
+            if not root.configuration.exists():
+                root.write()
+            root.update(0 if request.refresh else configuration.index_max_age)
+        world = world.with_carried(root.carried())
+        root = AptRoot(root.directory, world, acquire)
+        settings = pip_settings()
+        transfer = make_transfer(
+            proxies=_proxies(acquire), authorities=Path(settings.certificates) if settings.certificates else None,
+            stopping=lambda: self._stop)
+        return Context(
+            self.store, Chroots(request.isolation), root, world, transfer, self.events,
+            DpkgArchTable.load_arch_table(), build, self.host, request.directory / "logs",
+            request.jobs or os.cpu_count() or 1)
+
+    def _machine(self, what: str, ask: Callable[[], Any]) -> Any:
+        """Return a fact about this machine's dpkg and apt, remembered while their files are unchanged."""
+        files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt").glob("*/*")), Path("/usr/bin/dpkg")]
+        stamps = [(str(path), path.stat().st_mtime_ns) for path in files if path.is_file()]
+        key = digest([what, stamps])
+        answer = self.store.memo("machine", key)
+        if answer is None:
+            answer = ask()
+            self.store.remember("machine", key, answer)
+        return answer
+
+    def prepared(self, context: Context) -> preparing.Prepared:
+        """Read the patches and decide everything that can be decided without building."""
+        own = data_directory("rules-patches")
+        directories = (own, *self.configuration.patches, *(path.absolute() for path in self.request.patches))
+        patches = read_patches(directories, [member.name for member in self.chain.sources])
+        return preparing.prepare(context, self.chain, patches, self.configuration.maintainer)
+
+    def plan(self) -> Plan:
+        """Return the plan of this request."""
+        context = self.context()
+        self._clean(context)
+        return preparing.make_plan(context, self.prepared(context), self.request.rebuild)
+
+    def _clean(self, context: Context) -> None:
+        """Remove what killed runs left in the store's throw-away places."""
+        for path in self.store.abandoned():
+            if path.exists():
+                context.chroots.remove(path)
+            self.store.forget_work(path)
+
+    def run(self) -> Mapping[str, Any]:
+        """Build everything, publish, try; return the summary (also in DIR/summary.json)."""
+        request = self.request
+        request.directory.mkdir(parents=True, exist_ok=True)
+        started = time.time()
+        with ExitStack() as stack:
+            log = request.directory / "logs" / "events.jsonl"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(log.open("w"))
+
+            def write(event: Event) -> None:
+                stream.write(event.line() + "\n")
+                stream.flush()
+
+            self.events.listen(write)
+            self.events.tell(
+                "run-started", text=self.chain.name, chain=self.chain.name, architecture=self.host.name,
+                release=self.chain.release, pid=os.getpid(), members=list(Run.rows(self.chain, request.trial)),
+                store=str(self.store.directory))
+            try:
+                summary = self._run()
+            except DebxcrossError as error:
+                self._ended(error, started)
+                raise
+            summary["seconds"] = round(time.time() - started, 1)
+            _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+            self._ended(None, started)
+        return summary
+
+    def _ended(self, error: DebxcrossError | None, started: float) -> None:
+        seconds = round(time.time() - started, 2)
+        status = error.exit_status if error else 0
+        self.events.tell("run-ended", ok=error is None, seconds=seconds, exit_status=status)
+
+    def _run(self) -> dict[str, Any]:
+        context = self.context()
+        self._clean(context)
+        prepared = self.prepared(context)
+        run = Run(context, prepared, RunSettings(
+            output=self.request.directory, keep_going=self.request.keep_going, rebuild=self.request.rebuild,
+            trial=self.request.trial, keys=self.configuration.keys,
+            origin=self.configuration.repository_origin, label=self.configuration.repository_label,
+            url=self.configuration.repository_url), self._index)
+        run.start()
+        outcomes = run_graph(
+            [Node(name, needs) for name, needs in run.needs().items()], run.work,
+            workers=max(1, min(_MOST_AT_ONCE, context.jobs)), keep_going=self.request.keep_going,
+            events=self.events, stopping=lambda: self._stop, interrupt=self.interrupt)
+        failed = [outcome.error for outcome in outcomes.values() if outcome.error]
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise ChainFailedError(
+                f"{len(failed)} members failed", "\n".join(error.brief for error in failed),
+                "Each is told above; 'debxcross status' shows them all, 'debxcross log MEMBER' one.")
+        return run.summary({name: (one.state, one.seconds) for name, one in outcomes.items()})
+
+    def _index(self, context: Context) -> Index:
+        """Open the package index: the configured one, else pip's."""
+        settings = pip_settings()
+        url = self.configuration.index_url or default_index_url(settings)
+        transfer = context.transfer
+        return Index(
+            url, lambda page, accept: read_page(page, accept, transfer),
+            lambda urls, target, *, sha256, size: fetch(urls, target, sha256=sha256, size=size, transfer=transfer),
+            settings.extra_index_urls)
+
+
+def _proxies(acquire: Sequence[tuple[str, str]]) -> dict[str, str] | None:
+    """Return apt's own proxies by scheme; None leaves it to http_proxy and the like."""
+    found = {
+        name.split("::")[1].lower(): value for name, value in acquire
+        if name.lower() in ("acquire::http::proxy", "acquire::https::proxy") and value not in ("", "DIRECT")}
+    return found or None
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.rename(path)
+
+
+def status(directory: Path) -> Any:
+    """Return the RunStatus of the last run whose results are below ``directory``.
+
+    Raises UsageError when there was none.
+    """
+    log = directory / "logs" / "events.jsonl"
+    if not log.is_file():
+        raise UsageError(f"no run is known below {directory}",
+                         resolution="Name the architecture or --output of a run, such as: debxcross status armel")
+    return fold(read_events(log.read_text(errors="replace")), time.time(), _alive)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def log_path(directory: Path, member: str) -> Path:
+    """Return a member's log file of the last run.  Raises UsageError naming those there are."""
+    path = directory / "logs" / f"{member}.log"
+    if "/" in member or not path.is_file():
+        logs = sorted(one.stem for one in (directory / "logs").glob("*.log"))
+        raise UsageError(f"there is no log of {member!r} below {directory}",
+                         resolution=f"Logs there: {', '.join(logs) or 'none'}.")
+    return path
+
+
+def known_runs(directory: Path) -> tuple[Path, ...]:
+    """Return the output directories below ``directory``, the one with the newest run first."""
+    logs = sorted(directory.glob("*/logs/events.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return tuple(path.parent.parent for path in logs)
+
+
+def doctor(names: Sequence[str], store: Path | None, output: Path | None) -> tuple[Check, ...]:
+    """Examine this machine for these host architectures."""
+    architectures = [architecture(name) for name in names]
+    configuration = config.load(store=store)
+    return examine(gather(configuration.store, output or Path("out"), architectures), architectures)
+
+
+def shell(directory: Path, member: str, store: Path | None, command: Sequence[str]) -> None:
+    """Become a shell (or ``command``) in the kept build root of a member; does not return.
+
+    Raises UsageError when none is kept.
+    """
+    run = status(directory)
+    opened = Store(config.load(store=store).store)
+    place, base, inside, isolation = kept(opened, member, run.architecture)
+    session = Chroots(isolation).session(base, place)
+    process.become(session.command_line(command or ("/bin/bash",), directory=inside))

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: parse, call the application, print, exit.
+
+Standard output carries data, standard error the narration.  Every command is imported when
+it is called, so that --help stays quick.
+"""
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from debxcross import __version__
+from debxcross.errors import DebxcrossError
+
+#: Command → module and function.
+_COMMANDS = {
+    "build-dep-chain": ("build", "build_dep_chain"),
+    "build": ("build", "build"),
+    "plan": ("build", "plan"),
+    "status": ("look", "status"),
+    "log": ("look", "log"),
+    "shell": ("look", "shell"),
+    "doctor": ("look", "doctor"),
+}
+_HELP = {
+    "build-dep-chain": "Build a chain, publish it as an apt repository, try it on an emulated device.",
+    "build": "Build any Debian sources, published as an apt repository.",
+    "plan": "Show what would be built, in which order, why, and what cannot work.",
+    "status": "Show how the members of the last run stand.",
+    "log": "Show a member's log of the last run.",
+    "shell": "Enter the build root of a failed or finished member.",
+    "doctor": "Check this machine, with the command that mends each fault.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, function = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(f"debxcross.cli.{module}"), function)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_HELP.items()))
+
+    def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
+        name = arguments[0]
+        if name not in _COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(name, _COMMANDS, n=2)
+            guess = f" Did you mean {' or '.join(near)}?" if near else ""
+            context.fail(f"No such command {name!r}.{guess}")
+        return super().resolve_command(context, arguments)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="debxcross")
+def _group() -> None:
+    """Cross-build chains of Debian source packages and Python wheels for devices.
+
+    The results are a signed apt repository that devices point at.  Start with
+    'debxcross doctor', then 'debxcross plan armel', then 'debxcross build-dep-chain armel'.
+    """
+
+
+def main() -> None:
+    """Run the command line; exit with the status of the error's class (docs/errors.md)."""
+    try:
+        _group(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stderr.close()
+        sys.exit(141)
+    except DebxcrossError as error:
+        from debxcross.cli.report import show_error
+
+        show_error(error)
+        sys.exit(error.exit_status)

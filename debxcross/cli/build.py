@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that build, and the plan of what they would build."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from debxcross.app import Application, Request
+from debxcross.cli import report
+from debxcross.errors import DebxcrossError, InterruptedRunError
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _options(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
+    def decorate(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+    return decorate
+
+
+_path = click.Path(path_type=Path)
+_chain = click.option("--chain", metavar="NAME|FILE", default="python2.7", show_default=True,
+                      help="A chain that ships, or your own TOML file.")
+_places = _options(
+    click.option("--output", type=_path, metavar="DIR", help="Where the results go.  [default: out/ARCH]"),
+    click.option("--store", type=_path, metavar="DIR",
+                 help="Where everything fetched and built is kept.  [default: $XDG_CACHE_HOME/debxcross]"),
+)
+_patches = click.option("--patches", type=_path, multiple=True, metavar="DIR",
+                        help="More rules patches: DIR/SOURCE/NAME.patch.  Repeatable.")
+_refresh = click.option("--refresh", is_flag=True, help="Fetch the package indexes even when they are recent.")
+_running = _options(
+    click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
+                 help="Processors to use.  [default: all]"),
+    click.option("--dry-run", "-n", is_flag=True, help="Show the plan and stop."),
+    click.option("--json", "json_lines", is_flag=True, help="Write events as JSON lines to standard output."),
+    click.option("--keep-going", "-k", is_flag=True, help="After a failure, build what does not need it."),
+    click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare", show_default=True,
+                 help="How build roots are entered; none is for throw-away containers."),
+    click.option("--rebuild", multiple=True, metavar="MEMBER", help="Build this again.  Repeatable."),
+)
+
+
+@click.command("build-dep-chain")
+@click.argument("arch")
+@_chain
+@_places
+@_running
+@click.option("--no-trial", is_flag=True, help="Do not install and run the results on an emulated device.")
+@_patches
+@_refresh
+def build_dep_chain(
+    arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
+    json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...], no_trial: bool,
+    patches: tuple[Path, ...], refresh: bool,
+) -> None:
+    """Build a chain for ARCH, publish it as a signed apt repository, and try it.
+
+    The last step is an emulated device that installs from the repository with plain apt,
+    imports every extension module and exercises the rest.
+    """
+    _run(Request(
+        arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
+        rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh), dry_run, json_lines)
+
+
+@click.command("build")
+@click.argument("targets", nargs=-1, required=True, metavar="SOURCE[=VERSION][/SUITE]...")
+@click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
+@click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
+              help="The release to build in and for.")
+@_places
+@_running
+@_patches
+@_refresh
+def build(
+    targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
+    jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
+    rebuild: tuple[str, ...], patches: tuple[Path, ...], refresh: bool,
+) -> None:
+    """Build any Debian sources for --arch and publish them as a signed apt repository."""
+    _run(Request(
+        arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
+        keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh),
+        dry_run, json_lines)
+
+
+@click.command("plan")
+@click.argument("arch")
+@_chain
+@click.option("--format", "form", type=click.Choice(["text", "json", "dot"]), default="text",
+              show_default=True, help="text for people, json for programs, dot for Graphviz.")
+@_places
+@_patches
+@_refresh
+def plan(
+    arch: str, chain: str, form: str, output: Path | None, store: Path | None, patches: tuple[Path, ...],
+    refresh: bool,
+) -> None:
+    """Show what would be built for ARCH, in which order, why, and what cannot work.
+
+    Asks the archives, downloads the sources, builds nothing.
+    """
+    _plan(Request(arch, chain, output=output, store=store, patches=patches, refresh=refresh), form)
+
+
+def _plan(request: Request, form: str) -> None:
+    found = Application(request).plan()
+    click.echo({"text": found.to_text, "json": found.to_json, "dot": found.to_dot}[form]())
+    if found.problems:
+        raise click.exceptions.Exit(13)
+
+
+def _run(request: Request, dry_run: bool, json_lines: bool) -> None:
+    if dry_run:
+        _plan(request, "json" if json_lines else "text")
+        return
+    report.terminate_like_interrupt()
+    with report.listener(json_lines) as listener:
+        application = Application(request, (listener,))
+        try:
+            summary = application.run()
+        except KeyboardInterrupt:
+            application.interrupt()
+            raise InterruptedRunError(
+                "interrupted", resolution="Run the same command again: what is finished is kept.") from None
+        except DebxcrossError as error:
+            if json_lines:
+                application.events.tell("error", brief=error.brief, details=error.details,
+                                        resolution=error.resolution, exit_status=error.exit_status,
+                                        failure_class=error.failure_class)
+                raise click.exceptions.Exit(error.exit_status) from error
+            raise
+    if json_lines:
+        click.echo(json.dumps({"kind": "summary", "data": summary}))
+        return
+    from debxcross.run.status import render_summary
+
+    click.echo(render_summary(summary, report.width()))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that look: at a run, at a log, into a build root, at the machine."""
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from debxcross import app
+from debxcross.cli import report
+
+_path = click.Path(path_type=Path)
+
+
+def _directory(arch: str | None, output: Path | None) -> Path:
+    if output is not None:
+        return output
+    if arch is not None:
+        return Path("out") / app.architecture(arch).name
+    runs = app.known_runs(Path("out"))
+    return runs[0] if runs else Path("out")
+
+
+_output = click.option("--output", type=_path, metavar="DIR", help="Where the run's results are.  [default: out/ARCH]")
+
+
+@click.command("status")
+@click.argument("arch", required=False)
+@_output
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+def status(arch: str | None, output: Path | None, as_json: bool) -> None:
+    """Show how the members of the last run stand (of ARCH, or the newest below out/)."""
+    from debxcross.run.status import render_status, status_json
+
+    found = app.status(_directory(arch, output))
+    click.echo(status_json(found) if as_json else render_status(found, report.width()))
+
+
+@click.command("log")
+@click.argument("member")
+@click.option("--arch", metavar="ARCH", help="The run's host architecture.  [default: the newest run's]")
+@_output
+def log(member: str, arch: str | None, output: Path | None) -> None:
+    """Show MEMBER's log of the last run."""
+    with app.log_path(_directory(arch, output), member).open("rb") as file:
+        sys.stdout.flush()
+        shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+@click.command("shell", context_settings={"ignore_unknown_options": True})
+@click.argument("member")
+@click.argument("command", nargs=-1)
+@click.option("--arch", metavar="ARCH", help="The host architecture.  [default: the newest run's]")
+@click.option("--store", type=_path, metavar="DIR", help="The store of the run.")
+@_output
+def shell(member: str, command: tuple[str, ...], arch: str | None, store: Path | None,
+          output: Path | None) -> None:
+    """Enter the build root of MEMBER: as its build failed, or made anew with the unpacked source.
+
+    With COMMAND, run that instead of a shell.  Leave changes nothing in the store.
+    """
+    app.shell(_directory(arch, output), member, store, command)
+
+
+@click.command("doctor")
+@click.argument("arch", nargs=-1)
+@click.option("--store", type=_path, metavar="DIR", help="The store to check.")
+@_output
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+def doctor(arch: tuple[str, ...], store: Path | None, output: Path | None, as_json: bool) -> None:
+    """Check this machine for building and trying ARCH (armel when none is named)."""
+    from debxcross.core.doctor import checks_json, ready, render_checks
+
+    checks = app.doctor(arch or ("armel",), store, output)
+    click.echo(checks_json(checks) if as_json else render_checks(checks, report.width()))
+    if not ready(checks):
+        raise click.exceptions.Exit(4)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings: defaults < /etc/debxcross.toml < ./debxcross.toml < environment < flags.
+
+Every fault of every file is reported at once.
+"""
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from debxcross.errors import ConfigurationError
+
+SYSTEM_FILE = Path("/etc/debxcross.toml")
+PROJECT_FILE = Path("debxcross.toml")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What can be set, with its defaults.
+
+    Empty mirrors mean those of the machine's own apt; an empty index means pip's.
+    ``index_max_age`` is how old verified package indexes may be, in seconds.
+    """
+
+    store: Path
+    keys: Path
+    mirrors_main: tuple[str, ...] = ()
+    mirrors_security: tuple[str, ...] = ()
+    keyrings: tuple[str, ...] = ()
+    index_url: str = ""
+    index_max_age: int = 3600
+    patches: tuple[Path, ...] = ()
+    repository_origin: str = "debxcross"
+    repository_label: str = "debxcross"
+    repository_url: str = ""
+    maintainer: str = "debxcross <debxcross@localhost>"
+
+
+#: TOML table, key → field, kind.
+_KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
+    ("", "store"): ("store", Path),
+    ("", "keys"): ("keys", Path),
+    ("", "maintainer"): ("maintainer", str),
+    ("", "index-max-age"): ("index_max_age", int),
+    ("mirrors", "main"): ("mirrors_main", tuple),
+    ("mirrors", "security"): ("mirrors_security", tuple),
+    ("mirrors", "keyrings"): ("keyrings", tuple),
+    ("index", "url"): ("index_url", str),
+    ("patches", "directories"): ("patches", list),
+    ("repository", "origin"): ("repository_origin", str),
+    ("repository", "label"): ("repository_label", str),
+    ("repository", "url"): ("repository_url", str),
+}
+_ENVIRONMENT = {"DEBXCROSS_STORE": "store", "DEBXCROSS_KEYS": "keys"}
+
+
+def _xdg(environment: Mapping[str, str], variable: str, default: str) -> Path:
+    # The XDG base directory specification: a relative path in the variable is ignored.
+    value = environment.get(variable, "")
+    return Path(value) if value.startswith("/") else Path(environment.get("HOME", "/root")) / default
+
+
+def load(
+    environment: Mapping[str, str] | None = None, files: tuple[Path, ...] = (SYSTEM_FILE, PROJECT_FILE),
+    *, store: Path | None = None,
+) -> Configuration:
+    """Merge all sources.  Raises ConfigurationError with every fault, each with file and key."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for path in files:
+        if not path.is_file():
+            continue
+        try:
+            document = tomllib.loads(path.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            faults.append(f"{path}: {error}")
+            continue
+        _merge(values, document, path, faults)
+    for variable, field in _ENVIRONMENT.items():
+        if environment.get(variable):
+            values[field] = Path(environment[variable])
+    if faults:
+        raise ConfigurationError(
+            f"the configuration has {len(faults)} fault{'s' if len(faults) > 1 else ''}",
+            "\n".join(faults), "docs/configuration.md lists all settings.")
+    configuration = Configuration(
+        store=_xdg(environment, "XDG_CACHE_HOME", ".cache") / "debxcross",
+        keys=_xdg(environment, "XDG_DATA_HOME", ".local/share") / "debxcross")
+    configuration = replace(configuration, **values)
+    if store is not None:
+        configuration = replace(configuration, store=store)
+    return replace(configuration, store=configuration.store.absolute(), keys=configuration.keys.absolute())
+
+
+def _merge(values: dict[str, Any], document: Mapping[str, Any], path: Path, faults: list[str]) -> None:
+    tables = {table for table, _ in _KEYS if table}
+    for name, value in document.items():
+        pairs = [("", name, value)]
+        if name in tables:
+            if not isinstance(value, dict):
+                faults.append(f"{path}: {name}: must be a table: [{name}]")
+                continue
+            pairs = [(name, key, one) for key, one in value.items()]
+        for table, key, one in pairs:
+            place = f"{table}.{key}" if table else key
+            if (table, key) not in _KEYS:
+                known = [f"{a}.{b}" if a else b for a, b in _KEYS]
+                near = difflib.get_close_matches(place, known, n=1)
+                faults.append(f"{path}: {place}: unknown setting"
+                              + (f"; did you mean {near[0]}?" if near else ""))
+                continue
+            field, kind = _KEYS[table, key]
+            _set(values, field, kind, one, path, place, faults)
+
+
+def _set(
+    values: dict[str, Any], field: str, kind: type, value: Any, path: Path, place: str, faults: list[str]
+) -> None:
+    strings = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        values[field] = value
+    elif kind is str and isinstance(value, str):
+        values[field] = value
+    elif kind is Path and isinstance(value, str):
+        values[field] = path.parent / Path(value).expanduser()
+    elif kind is tuple and strings:
+        values[field] = tuple(value)
+    elif kind is list and strings:
+        values[field] = tuple(path.parent / Path(one).expanduser() for one in value)
+    else:
+        words = {int: "a whole number, 0 or more", str: "a string", Path: "a path (a string)",
+                 tuple: "a list of strings", list: "a list of paths (strings)"}[kind]
+        faults.append(f"{path}: {place}: must be {words}, not {value!r}")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the lines of a build log that tell why it failed."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_MATTERS = re.compile(
+    r"(\berror\b[: ]|\bError \d+\b|\bfatal\b|undefined reference|No such file or directory|"
+    r"cannot find|unmet build dep|\*\*\* |not found\b|FAILED|Traceback|[A-Za-z]+Error: |No space left)",
+    re.IGNORECASE)
+_NOISE = re.compile(r"(checking for|-Werror|warning:|^\s*\^|ignored\)?$|error_|_error\b|\berrors?\.[cho]\b)")
+
+
+def lines_that_matter(log: str, most: int = 12) -> tuple[str, ...]:
+    """Return the first lines that look like the cause, then the last lines of the log."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    tail = lines[-6:]
+    found = [
+        line for line in lines[:-6]
+        if _MATTERS.search(line) and not _NOISE.search(line)
+    ]
+    # make repeats the failure on every level above; the first of them is nearest the cause.
+    return tuple(dict.fromkeys((*found[-200:][:most], "…", *tail) if found else tail))
+
+
+def describe_failure(log: str, config_log: str, config_log_path: str) -> str:
+    """Return the details of a build error: what matters, and the end of the newest config.log."""
+    pieces = ["\n".join(lines_that_matter(log))]
+    if config_log:
+        pieces.append(f"The end of {config_log_path}:\n" + "\n".join(_conclusion(config_log.splitlines())))
+    return "\n\n".join(pieces)
+
+
+def _conclusion(lines: Sequence[str]) -> Sequence[str]:
+    """Cut the variable dumps off a config.log and keep the last lines before them."""
+    for number, line in enumerate(lines):
+        if line.startswith("## ---------------- ##"):
+            lines = lines[:number]
+            break
+    return lines[-12:]

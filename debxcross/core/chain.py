@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A chain: which sources and wheels to build, for which release.  The order is not in it."""
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from debxcross.core import release as releases
+from debxcross.errors import ConfigurationError
+
+#: Profiles every cross build gets unless the chain says otherwise (wiki.debian.org/BuildProfileSpec).
+DEFAULT_PROFILES = ("cross", "nocheck", "noudeb", "nobiarch", "noinsttest")
+#: What nobody needs in a build root; documentation also differs between native and cross
+#: builds of one version, which Multi-Arch: same would refuse to install side by side.
+DEFAULT_PATH_EXCLUDES = (
+    "/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*",
+    "/usr/share/lintian/*", "/usr/share/bug/*",
+)
+_SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Policy 5.6.1
+_VERSION = re.compile(r"(\d+:)?[0-9][A-Za-z0-9.+~-]*\Z")  # Policy 5.6.12
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True)
+class SourceMember:
+    """A Debian source package to build; an empty version means the newest of the suite."""
+
+    name: str
+    suite: str = ""
+    version: str = ""
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """A file of the package index, by name, version, file name and sha256."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WheelMember:
+    """A PyPI package to build (an sdist) or to wrap (a pure wheel) as a deb.
+
+    ``python`` is "2.7" or "3.N".  ``build_requires`` names pinned build tools of the chain,
+    which run on the build machine; ``host_needs`` names Debian packages of the host
+    architecture, headers and libraries.  ``smoke`` is Python code for the trial.
+    """
+
+    name: str
+    python: str
+    pin: PinnedFile
+    build_requires: tuple[str, ...] = ()
+    host_needs: tuple[str, ...] = ()
+    package: str = ""
+    smoke: str = ""
+
+    @property
+    def pure(self) -> bool:
+        """True when the file is a wheel for any platform, which is wrapped, not built."""
+        return self.pin.file.endswith("-none-any.whl")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the emulated device installs and runs."""
+
+    packages: tuple[str, ...] = ()
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Members and what they share.  Built in and for ``release``."""
+
+    name: str
+    release: str
+    sources: tuple[SourceMember, ...]
+    wheels: tuple[WheelMember, ...] = ()
+    build_tools: tuple[PinnedFile, ...] = ()
+    tool_suites: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = DEFAULT_PROFILES
+    path_excludes: tuple[str, ...] = DEFAULT_PATH_EXCLUDES
+    trial: Trial = Trial()
+    summary: str = ""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of all members, sources first."""
+        return tuple(member.name for member in (*self.sources, *self.wheels))
+
+    def wheel(self, name: str) -> WheelMember | None:
+        """Return the wheel member with this name, if it is one."""
+        return next((wheel for wheel in self.wheels if wheel.name == name), None)
+
+
+class _Faults:
+    """Reads values out of TOML tables and remembers every fault with its key."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def add(self, key: str, text: str) -> None:
+        self.said.append(f"{key}: {text}")
+
+    def known(self, table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+        for key in table:
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(keys)}"
+                self.add(f"{where}{key}", f"unknown key{guess}")
+
+    def text(
+        self, table: Mapping[str, Any], key: str, where: str, *, needed: bool = False,
+        pattern: re.Pattern[str] | None = None, default: str = "",
+    ) -> str:
+        if key not in table:
+            if needed:
+                self.add(f"{where}{key}", "missing")
+            return default
+        value = table[key]
+        if not isinstance(value, str):
+            self.add(f"{where}{key}", f"must be a string, not {value!r}")
+            return default
+        if pattern and value and not pattern.match(value):
+            self.add(f"{where}{key}", f"{value!r} is not valid here")
+        return value
+
+    def texts(self, table: Mapping[str, Any], key: str, where: str,
+              default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        value = table.get(key, default)
+        if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+            self.add(f"{where}{key}", f"must be a list of strings, not {value!r}")
+            return default
+        return tuple(value)
+
+    def tables(self, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            self.add(key, f"must be an array of tables: [[{key}]]")
+            return []
+        return [(f"{key}[{one.get('name', number + 1)}].", one) for number, one in enumerate(value)]
+
+    def one(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            self.add(key, f"must be a table: [{key}]")
+            return {}
+        return value
+
+
+def parse(document: Mapping[str, Any], origin: str) -> Chain:
+    """Make a Chain of a parsed TOML document; ``origin`` names the file in messages.
+
+    Raises ConfigurationError with every fault at once, each with its key.
+    """
+    faults = _Faults()
+    faults.known(document, ("chain", "source", "wheel", "build-tool", "trial"), "")
+    head = faults.one(document, "chain")
+    if not head:
+        faults.add("chain", "missing: a [chain] table with at least 'name' and 'release'")
+    faults.known(head, ("name", "release", "summary", "profiles", "path-excludes", "tool-suites"), "chain.")
+    release_name = faults.text(head, "release", "chain.", needed=bool(head))
+    if release_name and release_name not in releases.RELEASES:
+        faults.add("chain.release", f"unknown release {release_name!r}; known: {', '.join(releases.RELEASES)}")
+    tool_suites = faults.texts(head, "tool-suites", "chain.")
+    for suite in tool_suites:
+        if not releases.is_suite(suite):
+            faults.add("chain.tool-suites", f"unknown suite {suite!r}")
+    sources = tuple(_source(faults, *one) for one in faults.tables(document, "source"))
+    tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
+    wheels = tuple(_wheel(faults, where, table, tools) for where, table in faults.tables(document, "wheel"))
+    names = [member.name for member in (*sources, *wheels)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        faults.add(name, "named more than once")
+    if not names:
+        faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")
+    trial = faults.one(document, "trial")
+    faults.known(trial, ("packages", "python"), "trial.")
+    chain = Chain(
+        name=faults.text(head, "name", "chain.", needed=bool(head)),
+        release=release_name,
+        sources=sources,
+        wheels=wheels,
+        build_tools=tools,
+        tool_suites=tool_suites,
+        profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES),
+        path_excludes=faults.texts(head, "path-excludes", "chain.", DEFAULT_PATH_EXCLUDES),
+        trial=Trial(faults.texts(trial, "packages", "trial."), faults.text(trial, "python", "trial.")),
+        summary=faults.text(head, "summary", "chain."),
+    )
+    if faults.said:
+        raise chain_error(origin, faults.said)
+    return chain
+
+
+def chain_error(origin: str, faults: list[str]) -> ConfigurationError:
+    """Return the one error that tells all faults of a chain file."""
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    return ConfigurationError(
+        f"the chain {origin} has {count}", "\n".join(faults),
+        "Mend the keys named above; docs/chains.md describes each of them.",
+    )
+
+
+def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
+    faults.known(table, ("name", "suite", "version", "profiles"), where)
+    suite = faults.text(table, "suite", where)
+    if suite and not releases.is_suite(suite):
+        faults.add(f"{where}suite", f"unknown suite {suite!r}")
+    return SourceMember(
+        faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
+        faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
+    )
+
+
+_PIN_KEYS = ("name", "version", "file", "sha256")
+
+
+def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str, ...] = ()) -> PinnedFile:
+    faults.known(table, (*_PIN_KEYS, *more), where)
+    return PinnedFile(
+        faults.text(table, "name", where, needed=True),
+        faults.text(table, "version", where, needed=True),
+        faults.text(table, "file", where, needed=True),
+        faults.text(table, "sha256", where, needed=True, pattern=_SHA256),
+    )
+
+
+def _wheel(
+    faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
+) -> WheelMember:
+    pin = _pin(faults, where, table, ("python", "build-requires", "host-needs", "package", "smoke"))
+    wheel = WheelMember(
+        pin.name,
+        faults.text(table, "python", where, needed=True, pattern=re.compile(r"(2\.7|3\.\d+)\Z")),
+        pin,
+        faults.texts(table, "build-requires", where),
+        faults.texts(table, "host-needs", where),
+        faults.text(table, "package", where),
+        faults.text(table, "smoke", where),
+    )
+    for name in wheel.build_requires:
+        if name not in {tool.name for tool in tools}:
+            faults.add(f"{where}build-requires", f"{name!r} is not among the [[build-tool]] tables")
+    return wheel
+
+
+_TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")
+
+
+def parse_target(text: str) -> SourceMember:
+    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it."""
+    match = _TARGET.match(text)
+    faults = _Faults()
+    table = {key: value for key, value in (match.groupdict() if match else {}).items() if value}
+    member = _source(faults, f"{text}: ", table)
+    if faults.said:
+        raise ConfigurationError(
+            f"{text!r} does not name a source", "\n".join(faults.said),
+            "Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm.")
+    return member
+
+
+def describe_order(names: tuple[str, ...], needs: Callable[[str], tuple[str, ...]]) -> str:
+    """Return "zlib; openssl; python2.7 (after openssl, zlib)": an order in words."""
+    return "; ".join(
+        f"{name} (after {', '.join(needs(name))})" if needs(name) else name for name in names)

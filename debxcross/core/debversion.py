@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PEP 440 versions and specifiers in Debian's terms, in an order that is the same in both.
+
+Sources: PEP 440 ("Summary of permitted suffixes and relative ordering", "Version
+specifiers") and Debian Policy 5.6.12: a tilde sorts before the end of a part, letters
+before all other characters, and ``+`` before ``.``.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from debxcross.errors import GateError, UnsupportedError
+
+
+def _parse(version: str) -> Version:
+    try:
+        return Version(version)
+    except InvalidVersion as error:
+        raise GateError(
+            f"{version!r} is not a version in the sense of PEP 440",
+            resolution="Use a release of the distribution whose version follows PEP 440.",
+        ) from error
+
+
+def _release(epoch: int, numbers: Sequence[int]) -> str:
+    """Join epoch and numbers; zeros at the end go, for 1.0 equals 1.0.0 in PEP 440 only."""
+    kept = list(numbers)
+    while len(kept) > 1 and kept[-1] == 0:
+        kept.pop()
+    return (f"{epoch}:" if epoch else "") + ".".join(map(str, kept))
+
+
+def debian_version(version: str) -> str:
+    """Return the Debian upstream version (with epoch, without revision) of a PEP 440 version.
+
+    Two results compare in Debian as the arguments compare in PEP 440, and are equal when
+    those are.  Not covered is the order among the local labels of one public version: they
+    are kept readable, so that of ``1.0+abc`` and ``1.0+5`` the wrong one is the newer.
+
+    Raises GateError for what is no PEP 440 version.
+    """
+    parsed = _parse(version)
+    text = _release(parsed.epoch, parsed.release)
+    if parsed.pre is not None:
+        text += f"~{parsed.pre[0]}{parsed.pre[1]}"
+    if parsed.post is not None:
+        text += f"+post{parsed.post}"
+    if parsed.dev is not None:
+        text += f"~~dev{parsed.dev}"
+    if parsed.local is not None:
+        text += f"+~{parsed.local}"
+    return text
+
+
+def _next_prefix(version: Version, length: int) -> str:
+    """Return what lies just below every version behind the series of ``length`` numbers."""
+    numbers = [*version.release, *([0] * length)][:length]
+    numbers[-1] += 1
+    return _release(version.epoch, numbers) + "~~"
+
+
+def _series(version: str) -> tuple[str, str]:
+    """Return the bounds (inclusive, exclusive) of ``1.4.*``."""
+    parsed = _parse(version.removesuffix(".*"))
+    return (_release(parsed.epoch, parsed.release) + "~~",
+            _next_prefix(parsed, len(parsed.release)))
+
+
+def _exactly(version: str) -> tuple[str, str]:
+    """Return the bounds (inclusive, exclusive) of ``==version``, any Debian revision included.
+
+    Without a local label all local labels are meant too (PEP 440, "Version matching").
+    """
+    text = debian_version(version)
+    return text, text + ("-a~" if _parse(version).local else "+a~")
+
+
+def _clauses(package: str, specifier: Specifier) -> tuple[str, ...]:
+    """Return the relations, all to be met, that stand for one specifier."""
+    operator, version = specifier.operator, specifier.version
+    if operator in ("==", "!="):
+        low, high = _series(version) if version.endswith(".*") else _exactly(version)
+        if operator == "==":
+            return f"{package} (>= {low})", f"{package} (<< {high})"
+        return (f"{package} (<< {low}) | {package} (>= {high})",)
+    if operator == "===":
+        try:
+            Version(version)
+        except InvalidVersion as error:
+            raise UnsupportedError(
+                f"Debian has no relation for {package} ==={version}",
+                resolution="Relax the requirement with a patch to the sdist's metadata.",
+            ) from error
+        low, high = _exactly(version)
+        return f"{package} (>= {low})", f"{package} (<< {high})"
+    text = debian_version(version)
+    if operator == ">=":
+        return (f"{package} (>= {text})",)
+    if operator == ">":  # neither a post-release nor a local label of the version itself
+        return (f"{package} (>= {text}+q~)",)
+    if operator == "<=":
+        return (f"{package} (<< {text}+a~)",)
+    parsed = _parse(version)
+    if operator == "<":  # no pre-release of the version either, unless it is one itself
+        return (f"{package} (<< {text if parsed.is_prerelease else text + '~~'})",)
+    # What is left is ~=, which has at least two numbers: packaging refuses ~=1.
+    return (f"{package} (>= {text})",
+            f"{package} (<< {_next_prefix(parsed, len(parsed.release) - 1)})")
+
+
+def relations(package: str, specifiers: SpecifierSet) -> tuple[str, ...]:
+    """Return the Debian relations, all to be met, of a requirement on ``package``.
+
+    They are sorted, lower bounds first; no specifier gives the bare name.  A ``!=`` becomes
+    an alternative of what is older and what is newer, as Debian's relations have no "not".
+
+    Raises UnsupportedError for ``===`` with something that is no PEP 440 version.
+    """
+    found = {clause for specifier in specifiers for clause in _clauses(package, specifier)}
+    if not found:
+        return (package,)
+    return tuple(sorted(found, key=lambda clause: ("|" in clause, "(<<" in clause, clause)))

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a result must be before it counts: exit status 0 is not success, a check is.
+
+Pure functions from what the doors read (ELF headers, control fields, names) to verdicts.
+Why each exists: ``CC=gcc`` in an environment, or a Meson build without a cross file, ends
+with status 0 and machine code for the build machine under the host architecture's name.
+"""
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion
+
+from debxcross.core.architecture import Architecture
+from debxcross.errors import ArchitectureGateError, GateError
+
+#: Where Debian's build daemons build; this path in a result is no leak.
+STANDARD_BUILD_PATH = "/build/reproducible-path"
+
+#: Verdicts of these gates mean code for another architecture.
+ARCHITECTURE_GATES = ("elf-class", "elf-endianness", "elf-machine", "elf-flags", "float-abi",
+                      "deb-architecture")
+
+
+@dataclass(frozen=True)
+class ElfFacts:
+    """What one ELF file says about itself.
+
+    ``path`` names it, archive members as ``libz.a(adler32.o)``; ``machine`` is pyelftools'
+    name of e_machine; ``float_abi`` is "soft", "hard" or "" when the file does not commit
+    itself; ``type`` is such as "ET_DYN"; ``rpath`` and ``runpath`` hold their entries;
+    ``build_id`` is in hex; ``damage`` says why the rest could not be read, "" if it could.
+    """
+
+    path: str
+    bits: int
+    little_endian: bool
+    machine: str
+    flags: int
+    type: str
+    float_abi: str = ""
+    interpreter: str = ""
+    needed: tuple[str, ...] = ()
+    soname: str = ""
+    rpath: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+    build_id: str = ""
+    has_dynamic: bool = False
+    damage: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate expected of a subject (a file or a package), and what it found."""
+
+    gate: str
+    ok: bool
+    subject: str
+    expected: str
+    found: str
+
+
+def _order(little_endian: bool) -> str:
+    return "little-endian" if little_endian else "big-endian"
+
+
+def architecture_verdicts(facts: ElfFacts, architecture: Architecture) -> tuple[Verdict, ...]:
+    """Compare an ELF file with its architecture: class, endianness, machine, flags, float ABI.
+
+    Flags and float ABI are compared only when the machine is right: elsewhere they mean
+    something else.  Two kinds of file do not commit themselves and pass: relocatable
+    objects with e_flags 0 (``objcopy -I binary``; data only on ppc64el), and files without
+    a float ABI.
+    """
+    identity, subject = architecture.elf, facts.path
+    verdicts = [
+        Verdict("elf-class", facts.bits == identity.bits, subject,
+                f"{identity.bits} bits", f"{facts.bits} bits"),
+        Verdict("elf-endianness", facts.little_endian == identity.little_endian, subject,
+                _order(identity.little_endian), _order(facts.little_endian)),
+        Verdict("elf-machine", facts.machine == identity.machine, subject,
+                identity.machine, facts.machine),
+    ]
+    if facts.damage:
+        verdicts.append(Verdict("elf-whole", False, subject, "a whole ELF file", facts.damage))
+    if facts.machine != identity.machine:
+        return tuple(verdicts)
+    if identity.flags_mask:
+        uncommitted = facts.type == "ET_REL" and facts.flags == 0
+        verdicts.append(Verdict(
+            "elf-flags", uncommitted or facts.flags & identity.flags_mask == identity.flags_value, subject,
+            f"{identity.flags_value:#x} under mask {identity.flags_mask:#x}", f"{facts.flags:#x}"))
+    if identity.float_abi:
+        verdicts.append(Verdict(
+            "float-abi", facts.float_abi in ("", identity.float_abi), subject,
+            f"{identity.float_abi} float", f"{facts.float_abi or 'no'} float"))
+    return tuple(verdicts)
+
+
+def deb_elf_verdicts(control: Mapping[str, str], elf_files: Sequence[ElfFacts], architecture: Architecture,
+                     exempt: Sequence[str] = ()) -> tuple[Verdict, ...]:
+    """Judge every ELF file of a package, except those whose path matches a pattern in ``exempt``.
+
+    ``exempt`` holds shell patterns of paths without leading slash, for what is data on the
+    device: BPF programs, firmware, test data.  In an ``Architecture: all`` package ELF
+    files are such data too; that they are there is only noted, with a verdict that is ok.
+    """
+    if control.get("Architecture") == "all":
+        if not elf_files:
+            return ()
+        names = ", ".join(facts.path for facts in elf_files[:5])
+        return (Verdict("elf-in-all", True, control.get("Package", ""),
+                        "usually no ELF file", f"{len(elf_files)} ELF files, such as {names}"),)
+    return tuple(
+        verdict
+        for facts in elf_files
+        if not any(fnmatch.fnmatchcase(facts.path, pattern) for pattern in exempt)
+        for verdict in architecture_verdicts(facts, architecture)
+    )
+
+
+def leak_verdicts(subject: str, found: Sequence[str], forbidden: Sequence[str],
+                  allowed: Sequence[str] = (STANDARD_BUILD_PATH,)) -> tuple[Verdict, ...]:
+    """Fail for every string found in a file that names a path of this build or machine.
+
+    ``found`` are the strings around the hits of a search for ``forbidden``.  What is below
+    a path in ``allowed`` does not count: the standard build path is the same everywhere.
+    """
+    expected = "no path of the machine that built it"
+    standard = re.compile("|".join(re.escape(path) + r"(?![\w.-])" for path in allowed) or r"(?!)")
+    leaks = [text for text in sorted(set(found))
+             if any(path in standard.sub("", text) for path in forbidden)]
+    if not leaks:
+        return (Verdict("leak", True, subject, expected, "none"),)
+    return tuple(Verdict("leak", False, subject, expected, text) for text in leaks)
+
+
+def depends_verdict(control: Mapping[str, str], elf_files: Sequence[ElfFacts]) -> Verdict:
+    """Fail a package that needs shared libraries it does not ship, yet depends on nothing.
+
+    That is what dpkg-shlibdeps leaves when it was not run, or looked into the wrong root.
+    """
+    shipped = {facts.soname for facts in elf_files} | {PurePosixPath(facts.path).name for facts in elf_files}
+    outside = sorted({library for facts in elf_files for library in facts.needed} - shipped)
+    depends = ", ".join(filter(None, (control.get("Pre-Depends", "").strip(),
+                                      control.get("Depends", "").strip())))
+    return Verdict("depends", bool(depends) or not outside, control.get("Package", ""),
+                   f"dependencies for {', '.join(outside)}" if outside else "nothing needed from others",
+                   depends or "no dependencies")
+
+
+def expected_binaries_verdict(source: str, expected: Collection[str], found: Collection[str]) -> Verdict:
+    """Fail when a source did not build all the packages it should have; more is no fault.
+
+    More is normal: ``-dbgsym`` packages stand in no control file.
+    """
+    missing = sorted(set(expected) - set(found))
+    return Verdict("binaries", not missing, source, ", ".join(sorted(set(expected))) or "no package",
+                   f"without {', '.join(missing)}" if missing else ", ".join(sorted(set(found))))
+
+
+def deb_source(control: Mapping[str, str]) -> tuple[str, str]:
+    """Return name and version of the source a package was built from.
+
+    ``Source`` is left out when it equals ``Package``, and its parenthesis when the
+    versions are the same (Debian Policy 5.6.1, deb-control(5)).
+    """
+    name, _, rest = control.get("Source", "").partition(" (")
+    return (name.strip() or control.get("Package", ""),
+            rest.strip().rstrip(")") or control.get("Version", ""))
+
+
+def deb_architecture_verdicts(control: Mapping[str, str], architecture: Architecture, source: str,
+                              source_version: str) -> tuple[Verdict, ...]:
+    """Judge a package's control fields: for the host architecture or all, from the expected source.
+
+    The version compared is the source's: some sources give their packages other versions.
+    """
+    subject = control.get("Package", "")
+    found_source, found_version = deb_source(control)
+    found = control.get("Architecture", "")
+    return (
+        Verdict("deb-architecture", found in (architecture.name, "all"), subject,
+                f"Architecture: {architecture.name} or all", f"Architecture: {found}"),
+        Verdict("deb-source", found_source == source, subject, f"source {source}", f"source {found_source}"),
+        Verdict("deb-version", found_version == source_version, subject,
+                f"source version {source_version}", f"source version {found_version}"),
+    )
+
+
+def wheel_verdicts(wheel: str, elf_files: Sequence[ElfFacts], architecture: Architecture,
+                   suffixes: Sequence[str], provided: Collection[str] | None = None) -> tuple[Verdict, ...]:
+    """Judge a wheel by its file name and its ELF files.
+
+    ``suffixes`` are the endings under which the device's interpreter finds extension
+    modules, such as (".cpython-311-arm-linux-gnueabi.so", ".abi3.so"), or (".so",) for
+    Python 2.7; ``provided`` are the sonames that the device's packages bring (None: not known).
+    """
+    verdicts = [_tag_verdict(wheel, bool(elf_files), architecture)]
+    shipped = {facts.soname for facts in elf_files} | {PurePosixPath(facts.path).name for facts in elf_files}
+    for facts in elf_files:
+        verdicts.extend(architecture_verdicts(facts, architecture))
+        verdicts.extend(_extension_verdicts(facts, suffixes))
+        if provided is not None:
+            missing = sorted(set(facts.needed) - shipped - set(provided))
+            verdicts.append(Verdict("needed", not missing, facts.path, "only libraries of the device",
+                                    f"needs {', '.join(missing)}" if missing else "only such"))
+    return tuple(verdicts)
+
+
+def _tag_verdict(wheel: str, has_code: bool, architecture: Architecture) -> Verdict:
+    try:
+        tags = parse_wheel_filename(wheel)[3]
+    except (InvalidWheelFilename, InvalidVersion) as error:
+        return Verdict("wheel-tag", False, wheel, "a wheel's file name", str(error))
+    platforms = sorted({tag.platform for tag in tags})
+    allowed = [architecture.wheel_platform] if has_code else ["any", architecture.wheel_platform]
+    return Verdict("wheel-tag", set(platforms) <= set(allowed), wheel,
+                   f"platform {' or '.join(allowed)}", f"platform {', '.join(platforms)}")
+
+
+def _extension_verdicts(facts: ElfFacts, suffixes: Sequence[str]) -> tuple[Verdict, ...]:
+    name = PurePosixPath(facts.path).name
+    verdicts = []
+    # libfoo.so is a library that an extension brings along; every other .so is to be imported.
+    if facts.type == "ET_DYN" and name.endswith(".so") and not name.startswith("lib"):
+        suffix = name[name.index("."):]
+        verdicts.append(Verdict("extension-suffix", suffix in suffixes, facts.path,
+                                " or ".join(suffixes), suffix))
+    entries = facts.rpath + facts.runpath
+    foreign = [entry for entry in entries if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
+    verdicts.append(Verdict("rpath", not foreign, facts.path, "no rpath, or one relative to $ORIGIN",
+                            ":".join(foreign or entries) or "no rpath"))
+    return tuple(verdicts)
+
+
+def failed(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Return the verdicts that are not ok, in their order."""
+    return tuple(verdict for verdict in verdicts if not verdict.ok)
+
+
+def describe(verdicts: Sequence[Verdict]) -> str:
+    """Return one line per verdict: the subject, what was expected, what was found."""
+    return "\n".join(
+        f"{verdict.subject}: {verdict.gate}: expected {verdict.expected}, found {verdict.found}"
+        for verdict in verdicts
+    )
+
+
+def raise_for(verdicts: Sequence[Verdict], member: str) -> None:
+    """Raise when any verdict failed: ArchitectureGateError if one is about architecture, else GateError.
+
+    The details list every failed verdict.
+    """
+    faults = failed(verdicts)
+    if not faults:
+        return
+    if any(verdict.gate in ARCHITECTURE_GATES for verdict in faults):
+        raise ArchitectureGateError(
+            f"{member} was built for another architecture", describe(faults),
+            "The build called the wrong compiler: look in its log for 'gcc' without the GNU triplet in "
+            "front, and patch debian/rules or the build system to take CC from the environment.")
+    subjects = sorted({verdict.subject for verdict in faults})
+    raise GateError(
+        f"{member} was built, but does not pass {len(faults)} of {len(verdicts)} checks", describe(faults),
+        f"Look at {', '.join(subjects[:5])}; nothing of the build was kept. Patch the source and run again.")

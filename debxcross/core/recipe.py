@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is typed inside a build root: scripts and command lines as values.
+
+Paths inside a root are fixed, so that nothing of the machine outside shows in a result.
+"""
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from debxcross.core.architecture import Architecture
+
+#: Raised whenever the same inputs would give other bytes, so that keys change with it.
+SCHEMA = 1
+#: Debian's buildds build here; some packages record the path.
+BUILD_DIRECTORY = "/build/reproducible-path"
+BUILDER = "builder"
+LISTS, SOURCE, ARCHIVES, DEBS, TOOLS = (
+    f"/debxcross/{name}" for name in ("lists", "source", "archives", "debs", "tools"))
+LOCAL = "/debxcross/local"
+
+
+def root_packages(host: Architecture, build: str, compiler: str) -> tuple[str, ...]:
+    """Return what a base root has beside Build-Essential.
+
+    libc6-dev and libstdc++-N-dev of the host architecture are wanted explicitly, as sbuild
+    does (Debian bug #815172); without libc6, dpkg-shlibdeps cannot find libc.so.6.
+    """
+    common = ("fakeroot",)
+    if host.name == build:
+        return (*common, "build-essential")
+    return (*common, host.crossbuild_package, f"libc6-dev:{host.name}", f"libstdc++-{compiler}-dev:{host.name}")
+
+
+def root_commands() -> tuple[str, ...]:
+    """Return the commands that finish a base root: the user who builds, the directories."""
+    return (
+        f"useradd --uid 1000 --user-group --no-create-home --home-dir /nonexistent {BUILDER}",
+        f"mkdir -p {BUILD_DIRECTORY} {LOCAL}",
+        f"chown {BUILDER}:{BUILDER} /build {BUILD_DIRECTORY}",
+    )
+
+
+def dpkg_options(path_excludes: Sequence[str]) -> tuple[str, ...]:
+    """Return dpkg options of a build root; it is thrown away, so dpkg need not sync."""
+    return ("force-unsafe-io", *(f"path-exclude={pattern}" for pattern in path_excludes))
+
+
+def _here_document(path: str, text: str) -> str:
+    return f"cat > {shlex.quote(path)} <<'DEBXCROSS_END'\n{text.rstrip()}\nDEBXCROSS_END\n"
+
+
+def apt_script(sources_list: str, preferences: str, apt_options: str) -> str:
+    """Return the script that shows a root's apt the verified indexes and the local results.
+
+    The indexes are those of the apt outside, bound read-only; only the local repository's
+    index is made here, so no network is needed.
+    """
+    return "".join((
+        "set -eu\n",
+        "rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists\n",
+        "mkdir -p /var/lib/apt/lists/partial /var/cache/apt/archives/partial\n",
+        f"ln -s {LISTS}/*_* /var/lib/apt/lists/\n",
+        _here_document("/etc/apt/sources.list", sources_list),
+        _here_document("/etc/apt/preferences.d/debxcross", preferences),
+        _here_document("/etc/apt/apt.conf.d/90debxcross", apt_options),
+        f"printf 'deb [trusted=yes] file:{LOCAL} ./\\n' > /etc/apt/local.list\n",
+        f"cd {LOCAL}\n",
+        f"if [ -d {DEBS} ]; then cp {DEBS}/*.deb . 2>/dev/null || :; fi\n",
+        "dpkg-scanpackages --multiversion . > Packages 2>/dev/null\n",
+        "apt-get -qq update -o Dir::Etc::sourcelist=/etc/apt/local.list -o Dir::Etc::sourceparts=- "
+        "-o APT::Get::List-Cleanup=0\n",
+    ))
+
+
+def device_script(sources_list: str) -> str:
+    """Return the script that shows the device's apt Debian's verified indexes."""
+    return "".join((
+        "set -eu\n",
+        "rm -rf /var/lib/apt/lists\n",
+        "mkdir -p /var/lib/apt/lists/partial\n",
+        f"ln -s {LISTS}/*_* /var/lib/apt/lists/\n",
+        "rm -f /etc/apt/sources.list.d/0000sources.list\n",
+        _here_document("/etc/apt/sources.list", sources_list),
+    ))
+
+
+def apt_options(architecture: str) -> str:
+    """Return apt.conf for a build root (see core.world.apt_configuration for the reasons)."""
+    return (
+        f'APT::BarbarianArchitectures {{ "{architecture}"; }};\n'
+        'APT::Install-Recommends "false";\n'
+        'Acquire::Languages "none";\n'
+        # --print-uris would print MD5 sums for old callers' sake.
+        'Acquire::ForceHash "SHA256";\n'
+        'APT::Get::Assume-Yes "true";\n'
+    )
+
+
+#: --forward: a patch that is applied already is skipped with status 1, so it is told.
+PATCH_ARGV = ("patch", "--strip=1", "--batch", "--fuzz=2", "--reject-file=-", "--no-backup-if-mismatch",
+              "--forward")
+#: For apt with everything it needs bound at ARCHIVES, read-only.
+OFFLINE = ("--no-download", "-qq", "-o", f"Dir::Cache::archives={ARCHIVES}", "-o", "Debug::NoLocking=1")
+
+
+def unpack_script(dsc: str, directory: str) -> str:
+    """Return the script that unpacks a source.
+
+    dpkg-source need not check signatures: apt has verified every file by digest.
+    """
+    return f"dpkg-source --no-check --extract {shlex.quote(dsc)} {shlex.quote(directory)}\n"
+
+
+def build_dep_argv(host: str, build: str, profiles: Sequence[str], *extra: str) -> tuple[str, ...]:
+    """Return apt's own resolver call for the tree in the current directory.
+
+    --arch-only leaves Build-Depends-Indep (documentation tools) out.
+    """
+    cross = () if host == build else (f"--host-architecture={host}",)
+    return ("apt-get", *extra, "-y", "build-dep", *cross, "--arch-only",
+            f"--build-profiles={','.join(profiles)}", "./")
+
+
+def build_options(profiles: Sequence[str], jobs: int) -> str:
+    """Return DEB_BUILD_OPTIONS.  nocheck stands in options and profiles: some read only one."""
+    return " ".join((*(("nocheck",) if "nocheck" in profiles else ()), f"parallel={jobs}"))
+
+
+def build_environment(host: str, build: str, profiles: Sequence[str], jobs: int) -> Mapping[str, str]:
+    """Return the environment of dpkg-buildpackage.
+
+    CONFIG_SITE answers what configure cannot find out when cross-compiling (dpkg-cross);
+    sbuild sets it as well.
+    """
+    cross = {} if host == build else {"CONFIG_SITE": f"/etc/dpkg-cross/cross-config.{host}"}
+    return {
+        "DEB_BUILD_OPTIONS": build_options(profiles, jobs),
+        "DEB_BUILD_PROFILES": " ".join(profiles),
+        **cross,
+    }
+
+
+def build_argv(host: str, build: str, profiles: Sequence[str], jobs: int) -> tuple[str, ...]:
+    """Return the dpkg-buildpackage call, with its environment in front."""
+    environment = build_environment(host, build, profiles, jobs)
+    cross = () if host == build else (f"--host-arch={host}",)
+    return (
+        "env", *(f"{name}={value}" for name, value in sorted(environment.items())),
+        "dpkg-buildpackage", *cross, "--build=any", "--unsigned-source", "--unsigned-changes",
+        f"--build-profiles={','.join(profiles)}",
+    )
+
+
+#: Where the wheel of a build is left.
+WHEELS = f"{BUILD_DIRECTORY}/dist"
+
+
+def wheel_packages(python: str, build: str, host: str, host_needs: Sequence[str]) -> tuple[str, ...]:
+    """Return what apt installs to build an extension: an interpreter here, headers and libraries there."""
+    return (f"python{python}:{build}", f"libpython{python}-dev:{host}",
+            *(f"{name}:{host}" for name in host_needs))
+
+
+def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:
+    """Return apt's call that installs packages."""
+    return ("apt-get", *extra, "-y", "install", *packages)
+
+
+def wheel_script(sdist: str, directory: str, python: str, host: Architecture) -> str:
+    """Return the script that builds a wheel for Python 2.7 from an unpacked sdist.
+
+    Python 2.7 ignores _PYTHON_SYSCONFIGDATA_NAME (bpo-28833 came with 3.6), so the host's
+    plat- directory, which holds its _sysconfigdata_nd, comes first on PYTHONPATH.
+    _PYTHON_HOST_PLATFORM names the build directory and the wheel's tag (sysconfig.get_platform).
+    The compiler flags are Debian's for the host architecture.
+    """
+    triplet = host.gnu_triplet
+    platform = host.wheel_platform.replace("_", "-", 1)
+    environment = {
+        "PYTHONPATH": f"/usr/lib/python{python}/plat-{host.multiarch}:{TOOLS}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "_PYTHON_HOST_PLATFORM": platform,
+        "CC": f"{triplet}-gcc",
+        "LDSHARED": f"{triplet}-gcc -shared",
+        "AR": f"{triplet}-ar",
+        "HOME": "/build",
+        "PKG_CONFIG_LIBDIR": f"/usr/lib/{host.multiarch}/pkgconfig:/usr/share/pkgconfig",
+    }
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
+    return (
+        "set -eu\n"
+        f"cd {BUILD_DIRECTORY}\n"
+        f"tar --extract --no-same-owner --file {shlex.quote(sdist)}\n"
+        f"cd {shlex.quote(directory)}\n"
+        f'flags=$(dpkg-architecture --host-arch={host.name} --command "dpkg-buildflags --export=sh" '
+        "2>/dev/null)\n"
+        'eval "$flags"\n'
+        f"{exports}"
+        f"python{python} setup.py bdist_wheel --dist-dir {WHEELS}\n"
+    )

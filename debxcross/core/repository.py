@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an apt repository says: pool paths, index entries, Release, and who may replace what.
+
+Sources: Debian Policy 5.6.1, 5.6.7 and 5.6.12 for names and versions, dak and
+https://wiki.debian.org/DebianRepository/Format for paths and fields, dpkg's
+``Dpkg::Control::FieldsCore`` (CTRL_INDEX_PKG) for the order of an entry's fields.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+from debxcross.errors import ConfigurationError, PublishError
+
+#: The fields of one control stanza in their order: (name, value); a value of more than one
+#: line keeps its line breaks and the white space that starts each further line.
+Fields = tuple[tuple[str, str], ...]
+
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Policy 5.6.1 and 5.6.7
+_VERSION = re.compile(r"(?:[0-9]+:)?[0-9][A-Za-z0-9.+~]*(?:-[A-Za-z0-9.+~]+)*")  # Policy 5.6.12
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SOURCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \((?P<version>[^()\s]+)\))?")
+_SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*:/[^\x00-\x20\x7f]*")
+_FIELD_NAME = re.compile(r"[!-,./-9;-~][!-9;-~]*")
+
+#: The indexes' forms: the ending of the file's name.
+COMPRESSIONS = ("", ".gz", ".xz")
+
+_FIRST_FIELDS = (
+    "Package", "Package-Type", "Source", "Version", "Kernel-Version", "Built-For-Profiles",
+    "Auto-Built-Package", "Architecture", "Subarchitecture", "Installer-Menu-Item",
+    "Build-Essential", "Essential", "Protected", "Origin", "Bugs", "Maintainer",
+    "Installed-Size", "Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances",
+    "Conflicts", "Breaks", "Replaces", "Provides", "Built-Using", "Static-Built-Using",
+    "Filename", "Size", "MD5sum", "SHA256", "Section", "Priority", "Multi-Arch", "Homepage",
+    "Description", "Tag", "Task",
+)
+_FIELD_RANK = {name: rank for rank, name in enumerate(_FIRST_FIELDS)}
+_SPELLING = {name.lower(): name for name in _FIRST_FIELDS}
+#: What only the archive may say about a package; a package's own words on it are dropped.
+_ARCHIVE_FIELDS = frozenset(
+    {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles"})
+
+#: Goes into the keyring package's version: raise it when its templates or files change.
+KEYRING_RECIPE = 1
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class RepositorySettings:
+    """What a repository calls itself and where devices find it.
+
+    ``architectures`` are Debian names (the build and the host architecture); each has an
+    index even when it is empty.  ``url`` is what devices put into their sources, without
+    "dists".  Raises ConfigurationError with all faults at once.
+    """
+
+    codename: str
+    suite: str
+    architectures: tuple[str, ...]
+    url: str
+    origin: str = "debxcross"
+    label: str = "debxcross"
+    component: str = "main"
+    description: str = "Packages cross-built by debxcross"
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{field}: {value!r} is not valid"
+            for field, value, rule in (
+                ("codename", self.codename, _SUITE), ("suite", self.suite, _SUITE),
+                ("component", self.component, _ARCHITECTURE), ("url", self.url, _URL),
+                ("origin", self.origin, _LINE), ("label", self.label, _LINE),
+                ("description", self.description, _LINE),
+            ) if not rule.fullmatch(value)
+        ]
+        faults += [f"architectures: {name!r} is not valid" for name in self.architectures
+                   if not _ARCHITECTURE.fullmatch(name) or name in ("all", "source")]
+        if not self.architectures:
+            faults.append("architectures: none is named")
+        if not _PACKAGE.fullmatch(self.name):
+            faults.append(f"origin: {self.origin!r} holds too few letters to name files after")
+        if "," in self.origin:
+            faults.append(f"origin: a comma ends the word in a pin file: {self.origin!r}")
+        if faults:
+            raise ConfigurationError("the repository's settings have faults", "\n".join(faults),
+                                     "Correct the repository section of the project file.")
+
+    @property
+    def name(self) -> str:
+        """The origin as a word for file and package names: "My Boards" gives "my-boards"."""
+        return re.sub(r"[^a-z0-9]+", "-", self.origin.lower()).strip("-")
+
+    @property
+    def keyring_package(self) -> str:
+        """The package that carries the archive's public key."""
+        return f"{self.name}-archive-keyring"
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One package as a Packages index lists it.
+
+    ``path`` is below the web root, ``size`` in bytes, ``sha256`` in hex, ``text`` the whole
+    stanza that ends with one line break.
+    """
+
+    package: str
+    version: str
+    architecture: str
+    source: str
+    path: str
+    size: int
+    sha256: str
+    text: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What may exist only once: package, version and architecture."""
+        return self.package, self.version, self.architecture
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """A file that Release vouches for; ``path`` is below dists/CODENAME, ``size`` in bytes."""
+
+    path: str
+    size: int
+    md5sum: str
+    sha256: str
+
+    @staticmethod
+    def of(path: str, content: bytes) -> IndexFile:
+        """Describe content that goes to ``path``."""
+        return IndexFile(path, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest(),
+                         hashlib.sha256(content).hexdigest())
+
+    @property
+    def by_hash_path(self) -> str:
+        """The name that never gets other content (apt 1.2 and later asks for it)."""
+        directory = self.path.rpartition("/")[0]
+        return f"{directory}/by-hash/SHA256/{self.sha256}"
+
+
+@dataclass(frozen=True)
+class PublishedRelease:
+    """What a Release file says; ``date`` in seconds since the epoch, ``files`` path → sha256."""
+
+    origin: str
+    label: str
+    codename: str
+    components: str
+    date: int
+    architectures: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+def pool_path(component: str, source: str, package: str, version: str, architecture: str) -> str:
+    """Return where a deb lives below the web root.
+
+    dak's rule: a directory by the source's first letter, or its first four letters when it
+    starts with "lib"; the epoch is no part of a file name.
+    """
+    prefix = source[:4] if source.startswith("lib") else source[0]
+    plain_version = version.partition(":")[2] or version
+    return f"pool/{component}/{prefix}/{source}/{package}_{plain_version}_{architecture}.deb"
+
+
+def parse_stanzas(text: str) -> tuple[Fields, ...]:
+    """Read deb822 text; PublishError for a line that is no field and for a repeated field."""
+    return tuple(_parse_stanza(block) for block in re.split(r"\n(?:[ \t]*\n)+", text) if block.strip())
+
+
+def _parse_stanza(block: str) -> Fields:
+    fields: list[tuple[str, str]] = []
+    for line in block.strip("\n").split("\n"):
+        name, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and fields:
+            fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line}")
+        elif colon and _FIELD_NAME.fullmatch(name):
+            fields.append((name, value.strip()))
+        else:
+            raise _hostile("line", line)
+    seen = [name.lower() for name, _ in fields]
+    for name in seen:
+        if seen.count(name) > 1:
+            raise _hostile("repeated field", name)
+    return tuple(fields)
+
+
+def _hostile(what: str, value: str) -> PublishError:
+    return PublishError(
+        f"a package has a bad {what}: {value[:80]!r}",
+        "Names, versions and architectures become file names and index lines, so the rules "
+        "of Debian Policy 5.6 are held.",
+        "Rebuild the package with a valid debian/control and changelog, then publish again.")
+
+
+def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, size: int) -> IndexEntry:
+    """Make the entry of a deb from its control fields; PublishError when they break Policy."""
+    found = {name.lower(): value for name, value in fields}
+    package, version = found.get("package", ""), found.get("version", "")
+    architecture = found.get("architecture", "")
+    for what, value, rule in (("Package", package, _PACKAGE), ("Version", version, _VERSION),
+                              ("Architecture", architecture, _ARCHITECTURE)):
+        if not rule.fullmatch(value):
+            raise _hostile(what, value)
+    match = _SOURCE.fullmatch(found.get("source", package))
+    if not match or not _VERSION.fullmatch(match["version"] or version):
+        raise _hostile("Source", found["source"])
+    path = pool_path(component, match["name"], package, version, architecture)
+    kept = [(_SPELLING.get(name.lower(), name), value) for name, value in fields
+            if name.lower() not in _ARCHIVE_FIELDS]
+    if any(not _printable(value) for _, value in kept):
+        raise _hostile("control character in", package)
+    kept += [("Filename", path), ("Size", str(size)), ("MD5sum", md5sum), ("SHA256", sha256)]
+    last = len(_FIRST_FIELDS)
+    kept.sort(key=lambda field: (_FIELD_RANK.get(field[0], last), field[0]))
+    text = "".join(f"{name}: {value}\n" if value[:1] != "\n" else f"{name}:{value}\n"
+                   for name, value in kept)
+    return IndexEntry(package, version, architecture, match["name"], path, size, sha256, text)
+
+
+def _printable(value: str) -> bool:
+    return all(character in "\n\t" or character.isprintable() or ord(character) > 0x9f
+               for character in value)
+
+
+def parse_index(text: str) -> tuple[IndexEntry, ...]:
+    """Read back an index that index_text() wrote; its stanzas are kept to the letter."""
+    entries = []
+    for block in text.split("\n\n"):
+        if not block.strip():
+            continue
+        found = dict(line.partition(": ")[::2] for line in block.split("\n") if line[0] != " ")
+        source = found.get("Source", found["Package"]).partition(" ")[0]
+        entries.append(IndexEntry(
+            found["Package"], found["Version"], found["Architecture"], source, found["Filename"],
+            int(found["Size"]), found["SHA256"], block.rstrip("\n") + "\n"))
+    return tuple(entries)
+
+
+def index_text(entries: Iterable[IndexEntry], architecture: str) -> str:
+    """Return the Packages index of one architecture; Architecture: all is merged into each."""
+    return "".join(f"{entry.text}\n" for entry in sorted(entries, key=_order)
+                   if entry.architecture in (architecture, "all"))
+
+
+def _order(entry: IndexEntry) -> tuple[str, str, str]:
+    return entry.identity
+
+
+def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry],
+          architectures: Sequence[str]) -> tuple[IndexEntry, ...]:
+    """Return what is published next: the given packages, and what they do not replace.
+
+    A source that is given replaces all its older packages for ``architectures`` (and
+    Architecture: all); those for other architectures, and all other sources, stay.  Several
+    versions of a package may be given.
+
+    Raises PublishError when two of the given have one identity but other bytes, or one is
+    for an architecture that is not among ``architectures``.
+    """
+    covered = {*architectures, "all"}
+    result: dict[tuple[str, str, str], IndexEntry] = {}
+    for entry in given:
+        if entry.architecture not in covered:
+            raise PublishError(
+                f"{entry.package} is for {entry.architecture}, which is not published here",
+                f"The repository is for {', '.join(architectures)}.",
+                "Publish it into a repository for its architecture.")
+        other = result.setdefault(entry.identity, entry)
+        if other.sha256 != entry.sha256:
+            raise PublishError(
+                f"two files claim to be {entry.package} {entry.version} for {entry.architecture}",
+                f"{other.path}: sha256 {other.sha256}\n{entry.path}: sha256 {entry.sha256}",
+                "Give one of them another version.")
+    replaced = {entry.source for entry in given}
+    for entry in old:
+        if entry.source not in replaced or entry.architecture not in covered:
+            result.setdefault(entry.identity, entry)
+    return tuple(sorted(result.values(), key=_order))
+
+
+def next_date(now: float, last: int | None) -> int:
+    """Return the Date of the next publication, in seconds since the epoch.
+
+    apt silently ignores a Release that is older than the one it has, and HTTP compares
+    times to the second, so the Date grows by at least one second.
+    """
+    return int(now) if last is None else max(int(now), last + 1)
+
+
+def format_date(date: int) -> str:
+    """Return the Date field's form of seconds since the epoch, in UTC, in any locale."""
+    moment = datetime.fromtimestamp(date, timezone.utc)
+    return (f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} "
+            f"{moment.year:04} {moment:%H:%M:%S} UTC")
+
+
+def index_path(component: str, architecture: str, compression: str) -> str:
+    """Return the named index below dists/CODENAME."""
+    return f"{component}/binary-{architecture}/Packages{compression}"
+
+
+def release_text(settings: RepositorySettings, architectures: Sequence[str],
+                 files: Sequence[IndexFile], date: int) -> str:
+    """Return the text of Release.
+
+    MD5Sum is for the oldest clients; apt asks by-hash only for the strongest digest listed.
+    Valid-Until is left out: devices are switched off for months.
+    """
+    lines = [
+        f"Origin: {settings.origin}",
+        f"Label: {settings.label}",
+        f"Suite: {settings.suite}",
+        f"Codename: {settings.codename}",
+        f"Date: {format_date(date)}",
+        "Acquire-By-Hash: yes",
+        "No-Support-for-Architecture-all: Packages",
+        f"Architectures: {' '.join(sorted(architectures))}",
+        f"Components: {settings.component}",
+        *([f"Description: {settings.description}"] if settings.description else []),
+    ]
+    ordered = sorted(files, key=lambda file: file.path)
+    lines += ["MD5Sum:", *(f" {file.md5sum} {file.size:16} {file.path}" for file in ordered)]
+    lines += ["SHA256:", *(f" {file.sha256} {file.size:16} {file.path}" for file in ordered)]
+    return "\n".join(lines) + "\n"
+
+
+def parse_release(text: str) -> PublishedRelease:
+    """Read a Release that release_text() wrote; PublishError when it is something else."""
+    try:
+        (fields,) = parse_stanzas(text)
+        found = dict(fields)
+        listed = (line.split() for line in found["SHA256"].strip().splitlines())
+        return PublishedRelease(
+            found["Origin"], found["Label"], found["Codename"], found["Components"],
+            int(parsedate_to_datetime(found["Date"]).timestamp()),
+            tuple(found["Architectures"].split()), {path: sha256 for sha256, _, path in listed})
+    except (KeyError, ValueError, TypeError) as error:
+        raise PublishError(
+            "the published Release cannot be read", f"{type(error).__name__}: {error}",
+            "It was not written by debxcross: publish into an empty web root.") from error
+
+
+def check_same_repository(settings: RepositorySettings, published: PublishedRelease) -> None:
+    """Raise PublishError when the settings would change what clients have confirmed.
+
+    apt stops at a changed Origin or Label until somebody confirms it on every device.
+    """
+    for field, new, old in (("Origin", settings.origin, published.origin),
+                            ("Label", settings.label, published.label),
+                            ("Codename", settings.codename, published.codename),
+                            ("Components", settings.component, published.components)):
+        if new != old:
+            raise PublishError(
+                f"{field} would change from {old!r} to {new!r}",
+                "Every device would refuse the repository until somebody confirms the change there.",
+                f"Set it back to {old!r}, or publish into another web root.")
+
+
+def device_values(settings: RepositorySettings, fingerprint: str, armored_key: str) -> dict[str, str]:
+    """Return what the device files' templates need.
+
+    ``embedded_key`` is the armored key as the further lines of a deb822 field.
+    """
+    embedded = "\n".join(f" {line}" if line.strip() else " ." for line in armored_key.strip().splitlines())
+    return {
+        "name": settings.name, "origin": settings.origin, "label": settings.label,
+        "codename": settings.codename, "component": settings.component,
+        "url": settings.url.rstrip("/"), "keyring_package": settings.keyring_package,
+        "fingerprint": fingerprint, "embedded_key": embedded,
+    }
+
+
+def keyring_version(created: int, expires: int, fingerprint: str) -> str:
+    """Return the keyring package's version, which grows with a newer key and with a longer life.
+
+    Times are in seconds since the epoch; ``expires`` 0 means never.
+    """
+    made = datetime.fromtimestamp(created, timezone.utc)
+    return f"{made:%Y%m%d}.{expires or 9999999999}.{KEYRING_RECIPE}+{fingerprint[:8].lower()}"

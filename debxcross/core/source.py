@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the archive says of a source package, and what follows for a cross build."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from debian.deb822 import PkgRelation
+from debian.debian_support import DpkgArchTable
+
+from debxcross.core.artifact import StoredFile
+
+
+@dataclass(frozen=True)
+class BinaryEntry:
+    """One line of Package-List (Policy 5.6.28): a binary the source can make."""
+
+    name: str
+    architectures: tuple[str, ...]
+    profiles: str
+    udeb: bool
+
+
+@dataclass(frozen=True)
+class SourcePackage:
+    """A source package of a suite; ``files`` include the .dsc."""
+
+    name: str
+    version: str
+    suite: str
+    files: tuple[StoredFile, ...]
+    build_depends: str
+    build_depends_arch: str
+    binaries: tuple[BinaryEntry, ...]
+
+    @property
+    def dsc(self) -> StoredFile:
+        """The source control file."""
+        return next(file for file in self.files if file.name.endswith(".dsc"))
+
+
+def from_fields(fields: Mapping[str, str], suite: str) -> SourcePackage:
+    """Make a SourcePackage of the fields of a Sources stanza."""
+    files = []
+    for line in fields["Checksums-Sha256"].strip().splitlines():
+        sha256, size, name = line.split()
+        files.append(StoredFile(name, sha256, int(size)))
+    return SourcePackage(
+        fields["Package"], fields["Version"], suite, tuple(sorted(files, key=lambda file: file.name)),
+        fields.get("Build-Depends", ""), fields.get("Build-Depends-Arch", ""), _binaries(fields),
+    )
+
+
+def _binaries(fields: Mapping[str, str]) -> tuple[BinaryEntry, ...]:
+    entries = []
+    for line in fields.get("Package-List", "").strip().splitlines():
+        name, kind, _section, _priority, *extra = line.split()
+        options = dict(word.split("=", 1) for word in extra if "=" in word)
+        entries.append(BinaryEntry(
+            name, tuple(options.get("arch", "any").split(",")), options.get("profile", ""), kind == "udeb"))
+    if not entries:  # sources older than dpkg 1.16.7 have no Package-List
+        names = [name.strip() for name in fields.get("Binary", "").replace("\n", " ").split(",")]
+        entries = [BinaryEntry(name, ("any",), "", name.endswith("-udeb")) for name in names if name]
+    return tuple(entries)
+
+
+def expected_binaries(
+    source: SourcePackage, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+) -> tuple[str, ...]:
+    """Return the names of the debs an architecture-dependent build (-B) must leave, by name."""
+    return tuple(sorted(
+        entry.name for entry in source.binaries
+        if not entry.udeb
+        and any(one != "all" and table.matches_architecture(host, one) for one in entry.architectures)
+        and profile_list_holds(entry.profiles, profiles)))
+
+
+def profile_list_holds(formula: str, profiles: tuple[str, ...]) -> bool:
+    """Evaluate Package-List's form of a restriction list: "+" is and, "," is or, "!" is not."""
+    if not formula:
+        return True
+    return any(
+        all((term[1:] not in profiles) if term.startswith("!") else (term in profiles)
+            for term in conjunction.split("+"))
+        for conjunction in formula.split(","))
+
+
+def host_needs(
+    source: SourcePackage, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+) -> tuple[str, ...]:
+    """Return the package names in Build-Depends that apply to a cross build for ``host``.
+
+    All alternatives count: an edge to a chain member is wanted even where another
+    alternative would do.  Names with ``:native`` or ``:any`` are needed of the build
+    architecture (Multi-Arch cross specification) and left out, as are tools that a plain
+    name cannot mean for the host architecture; apt decides the rest.
+    """
+    names: set[str] = set()
+    for field in (source.build_depends, source.build_depends_arch):
+        for alternatives in PkgRelation.parse_relations(re.sub(r"\s+", " ", field)) if field else ():
+            for one in alternatives:
+                if one.get("archqual") in ("native", "any"):
+                    continue
+                if _applies(one, host, profiles, table):
+                    names.add(one["name"])
+    return tuple(sorted(names))
+
+
+def _applies(
+    relation: Mapping[str, object], host: str, profiles: tuple[str, ...], table: DpkgArchTable
+) -> bool:
+    restrictions = relation.get("arch")
+    if isinstance(restrictions, list):
+        enabled = [one for one in restrictions if one.enabled]
+        matched = any(table.matches_architecture(host, one.arch) for one in restrictions)
+        if matched != bool(enabled):
+            return False
+    lists = relation.get("restrictions")
+    if isinstance(lists, list):
+        return any(all(term.enabled == (term.profile in profiles) for term in one) for one in lists)
+    return True

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the emulated device said, and what it means."""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from debxcross.errors import EmulatorError, TrialError
+
+#: What QEMU's user-mode emulators print when they themselves give up, not the program.
+_EMULATOR = re.compile(
+    r"qemu(-[a-z0-9]+(-static)?)?: (?!uncaught target signal)|tcg/|Unsupported (syscall|ioctl|setsockopt)|"
+    r"qemu: unhandled CPU exception")
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries."""
+
+    name: str
+    ok: bool
+    signal: int
+    text: str
+    attempts: int = 1
+
+
+def parse_report(output: str) -> tuple[TrialResult, ...]:
+    """Read the JSON lines of trials/python.py; other lines (warnings) are passed over."""
+    found = []
+    for line in output.splitlines():
+        if line.startswith("{"):
+            found.append(TrialResult(**json.loads(line)))
+    return tuple(found)
+
+
+def is_emulators(result: TrialResult) -> bool:
+    """Tell whether a failure is the emulator's own: it says so, or it came and went by itself."""
+    return not result.ok and bool(_EMULATOR.search(result.text))
+
+
+def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...]:
+    """Return what is worth a note when everything worked, such as a crash that did not come back.
+
+    Raises TrialError naming every trial that failed; EmulatorError when all failures are the
+    emulator's own.
+    """
+    failed = [result for result in results if not result.ok]
+    if not results:
+        raise TrialError("the device reported nothing", machine_output[-1500:],
+                         "Read the trial's log; --no-trial leaves the trial out.")
+    if failed:
+        details = "\n".join(
+            f"{result.name}: {_ending(result)}{result.text.splitlines()[-1] if result.text else ''}"
+            for result in failed)
+        brief = f"{len(failed)} of {len(results)} trials failed on the device"
+        if all(is_emulators(result) for result in failed):
+            raise EmulatorError(
+                f"{brief}, all in the emulator itself", details,
+                "Try another version of QEMU (qemu-user-static), or a real device; "
+                "--no-trial leaves the trial out.")
+        raise TrialError(brief, details, "Read the trial's log for the whole output.")
+    return tuple(
+        f"{result.name} crashed and worked when tried again ({result.attempts} attempts): the emulator's mood"
+        for result in results if result.attempts > 1)
+
+
+def _ending(result: TrialResult) -> str:
+    return f"ended by signal {result.signal} in {result.attempts} attempts: " if result.signal else ""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What apt may see: suites, where they come from, and how much each counts.
+
+A World is turned into the three texts apt reads (sources.list, preferences, apt.conf).
+The same texts are used by the isolated apt outside and by the apt inside a build root, so
+both see the same index files and come to the same decisions.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+#: Results of this run win over everything, even when their version is lower: openssl 1.1.1
+#: of the chain against 3.0 of the release.  Only in build roots, never on devices.
+LOCAL_PRIORITY = 1001
+#: Suites that only lend tools the release does not have.
+TOOL_PRIORITY = 200
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A mirror network: its base URIs in the order they are tried, and its keyring files."""
+
+    role: str
+    uris: tuple[str, ...]
+    keyrings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SuiteUse:
+    """How a suite is used: for which architectures' binaries, for sources, at which pin.
+
+    ``priority`` 0 leaves apt's default (500).  ``carried`` is what InRelease lists; it is
+    empty until the probe has read it.
+    """
+
+    suite: str
+    archive: Archive
+    architectures: tuple[str, ...]
+    source: bool = False
+    priority: int = 0
+    carried: tuple[str, ...] = ()
+    components: tuple[str, ...] = ("main",)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything apt may choose from."""
+
+    build_architecture: str
+    host_architecture: str
+    suites: tuple[SuiteUse, ...]
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Build and host architecture, without repetition."""
+        return tuple(dict.fromkeys((self.build_architecture, self.host_architecture)))
+
+    def binaries_for(self, suite: SuiteUse) -> tuple[str, ...]:
+        """Return the architectures whose binaries are really used from a suite."""
+        if not suite.carried:
+            return suite.architectures
+        return tuple(name for name in suite.architectures if name in suite.carried)
+
+    def sources_list(self, mirror_files: Mapping[str, str], local: str = "") -> str:
+        """Return a sources.list.
+
+        ``mirror_files`` maps an archive's role to the file with its list of mirrors, used
+        where there are several (apt-transport-mirror(1)).  ``local`` is the directory of
+        the results of this run; the tool wrote it itself, hence trusted.
+        """
+        lines = []
+        if local:
+            lines.append(f"deb [trusted=yes] file:{local} ./")
+        for use in self.suites:
+            archive = use.archive
+            uri = f"mirror+file:{mirror_files[archive.role]}" if len(archive.uris) > 1 else archive.uris[0]
+            keyrings = f"signed-by={','.join(archive.keyrings)}"
+            components = " ".join(use.components)
+            if architectures := self.binaries_for(use):
+                options = f"[arch={','.join(architectures)} {keyrings}]"
+                lines.append(f"deb {options} {uri} {use.suite} {components}")
+            if use.source:
+                lines.append(f"deb-src [{keyrings}] {uri} {use.suite} {components}")
+        return "\n".join(lines) + "\n"
+
+    def preferences(self) -> str:
+        """Return apt preferences: local results first (origin "" is file:), tool suites last."""
+        stanzas = [f'Package: *\nPin: origin ""\nPin-Priority: {LOCAL_PRIORITY}\n']
+        stanzas += [
+            f"Package: *\nPin: release n={use.suite}\nPin-Priority: {use.priority}\n"
+            for use in self.suites
+            if use.priority
+        ]
+        return "\n".join(stanzas)
+
+    def with_carried(self, carried: Mapping[str, tuple[str, ...]]) -> World:
+        """Return the world with what each suite's InRelease says it carries."""
+        return replace(self, suites=tuple(
+            replace(use, carried=carried.get(use.suite, ())) for use in self.suites))
+
+    def for_build_root(self) -> World:
+        """Return what a build root may see: suites that carry both architectures, and tool suites.
+
+        A suite with one of the two would put libX:amd64 and libX:HOST at different
+        versions, which Multi-Arch: same forbids (dpkg, "MultiArch/Spec").
+        """
+        both = set(self.architectures)
+        return replace(self, suites=tuple(
+            replace(use, source=False) for use in self.suites
+            if use.architectures and (use.priority == TOOL_PRIORITY or both <= set(use.carried))))
+
+    def for_device(self) -> World:
+        """Return what the device sees of Debian: the release's suites with its architecture."""
+        host = self.host_architecture
+        return World(host, host, tuple(
+            replace(use, architectures=(host,), source=False) for use in self.suites
+            if use.architectures and use.priority != TOOL_PRIORITY and host in use.carried))
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the suites of the release that for_build_root() leaves out."""
+        kept = {use.suite for use in self.for_build_root().suites}
+        return tuple(use.suite for use in self.suites if use.architectures and use.suite not in kept)
+
+
+def apt_configuration(
+    directory: str,
+    build_architecture: str,
+    architectures: tuple[str, ...],
+    acquire: tuple[tuple[str, str], ...] = (),
+) -> str:
+    """Return an apt.conf for an apt that sees nothing of the machine but ``acquire``.
+
+    ``acquire`` are the machine's own download settings (proxies, certificates), name and
+    value.  BarbarianArchitectures (apt 2.3.10) keeps apt from taking a host-architecture
+    interpreter for a tool that is asked for with ``:any`` (Debian bug #1071246).
+    """
+    foreign = [name for name in architectures if name != build_architecture]
+    lines = [
+        f'Dir "{directory}";',
+        f'Dir::State::status "{directory}/var/lib/dpkg/status";',
+        'Dir::Log "/dev/null";',
+        f'APT::Architecture "{build_architecture}";',
+        "APT::Architectures { " + " ".join(f'"{name}";' for name in architectures) + " };",
+        'APT::Sandbox::User "";',
+        'APT::Install-Recommends "false";',
+        'Acquire::Languages "none";',
+        'Acquire::Retries "3";',
+        *(f'APT::BarbarianArchitectures {{ "{name}"; }};' for name in foreign),
+        *(f'{name} "{value}";' for name, value in acquire),
+    ]
+    return "\n".join(lines) + "\n"

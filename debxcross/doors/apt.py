@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to apt outside build roots: an isolated directory, verified indexes, questions.
+
+apt itself verifies signatures, downloads sources and decides what can be installed.
+Nothing of the machine's own apt is touched; only its mirrors and its download settings
+are read.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debxcross.core.environment import PackageFile
+from debxcross.core.key import digest
+from debxcross.core.recipe import LOCAL
+from debxcross.core.world import World, apt_configuration
+from debxcross.doors import process
+from debxcross.errors import (
+    DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,
+)
+
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def ask(request: Mapping[str, Any], configuration: Path | None = None) -> Any:
+    """Ask python-apt, in a child process of its own, and return its answer."""
+    environment = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    if configuration is not None:
+        environment["APT_CONFIG"] = str(configuration)
+    done = process.run(
+        [sys.executable, "-m", "debxcross.doors.apt_child"],
+        stdin=json.dumps(request), environment=environment)
+    if done.exit_status:
+        if "No module named 'apt" in done.stderr:
+            raise HostError("this Python has no python-apt",
+                            resolution="Install python3-apt and run debxcross with /usr/bin/python3 "
+                                       "(make an environment with --system-site-packages).")
+        done.check(HostError, "apt could not answer", "Run 'debxcross doctor'.")
+    return json.loads(done.stdout)
+
+
+def build_architecture() -> str:
+    """Return the Debian name of the machine's architecture."""
+    done = process.run(["dpkg", "--print-architecture"])
+    return done.check(HostError, "dpkg does not tell this machine's architecture").stdout.strip()
+
+
+def raise_for_apt(done: process.Completed, brief: str) -> None:
+    """Raise the error that fits what apt said; nothing when it ended well."""
+    if done.exit_status == 0:
+        return
+    said = "\n".join(line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err:")))
+    said = said or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
+    details = f"{said}\n\n{process.describe(done.argv, done.exit_status)}"
+    error: type[DebxcrossError]
+    if re.search(r"GPG error|not signed|NO_PUBKEY|Hash Sum mismatch|invalid signature|EXPKEYSIG|BADSIG", said):
+        error, cure = VerificationError, (
+            "Nothing of it is used. Check the mirror and the keyring "
+            "(mirrors.* and mirrors.keyrings in debxcross.toml).")
+    elif re.search(r"No space left", said):
+        error, cure = DiskFullError, "Free some space, then run the same command again."
+    elif re.search(r"404|Failed to fetch|Could not resolve|Connection|Unable to (connect|fetch)|timed out|"
+                   r"Temporary failure", said):
+        error, cure = FetchError, (
+            "Check the network and the mirrors; add a fallback mirror, such as an archive of old "
+            "releases, to mirrors.main or mirrors.security in debxcross.toml.")
+    else:
+        error, cure = UnsatisfiableError, "The lines above are apt's own words."
+    raise error(brief, details, cure)
+
+
+@dataclass(frozen=True)
+class AptRoot:
+    """An isolated apt directory for a world."""
+
+    directory: Path
+    world: World
+    acquire: tuple[tuple[str, str], ...]
+
+    @property
+    def configuration(self) -> Path:
+        """The file that APT_CONFIG names."""
+        return self.directory / "apt.conf"
+
+    @property
+    def lists(self) -> Path:
+        """Where apt keeps the verified indexes."""
+        return self.directory / "var/lib/apt/lists"
+
+    @property
+    def mirror_files(self) -> dict[str, str]:
+        """Return the file with each archive's mirrors, by role."""
+        return {use.archive.role: str(self.directory / f"mirrors-{use.archive.role}.txt")
+                for use in self.world.suites}
+
+    def write(self, status: str = "", local: str = "") -> None:
+        """Write the files apt reads; ``status`` is a dpkg status database's text."""
+        for name in ("etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d",
+                     "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        files = self.mirror_files
+        for use in self.world.suites:
+            lines = [f"{uri}\tpriority:{number}" for number, uri in enumerate(use.archive.uris, 1)]
+            Path(files[use.archive.role]).write_text("\n".join(lines) + "\n")
+        world = self.world
+        (self.directory / "etc/apt/sources.list").write_text(world.sources_list(files, local))
+        (self.directory / "etc/apt/preferences").write_text(world.preferences())
+        (self.directory / "var/lib/dpkg/status").write_text(status)
+        self.configuration.write_text(apt_configuration(
+            str(self.directory), world.build_architecture, world.architectures, self.acquire))
+
+    def view(self, directory: Path, world: World, *, status: str = "", local: str = "") -> AptRoot:
+        """Return another apt over the same verified indexes: a part of the world, other packages.
+
+        ``local`` is the text of a Packages file that is offered beside the archive.
+        """
+        view = AptRoot(directory, world, self.acquire)
+        view.write(status, LOCAL if local else "")
+        for path in self.lists.glob("*_*"):
+            (view.lists / path.name).symlink_to(path)
+        if local:
+            # The name apt gives to the index of "deb file:/debxcross/local ./".
+            (view.lists / f"{LOCAL.replace('/', '_')}_._Packages").write_text(local)
+        return view
+
+    def update(self, maximum_age: float) -> bool:
+        """Fetch and verify the indexes unless they are younger than ``maximum_age`` seconds.
+
+        Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words.
+        """
+        stamp = self.directory / "updated"
+        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < maximum_age:
+            return False
+        done = self.run(["apt-get", "update", "-q", "--error-on=any"])
+        raise_for_apt(done, "the package indexes could not be fetched")
+        stamp.touch()
+        return True
+
+    def run(self, argv: Sequence[str], **more: Any) -> process.Completed:
+        """Run an apt tool on this directory."""
+        return process.run(argv, environment={"APT_CONFIG": str(self.configuration)}, **more)
+
+    def carried(self) -> dict[str, tuple[str, ...]]:
+        """Return the architectures each suite's InRelease lists."""
+        found = {}
+        for path in sorted(self.lists.glob("*_dists_*_InRelease")):
+            text = path.read_text(errors="replace")
+            match = re.search(r"^Architectures: (.*)$", text, re.MULTILINE)
+            suite = path.name.split("_dists_")[1].removesuffix("_InRelease")
+            found[suite] = tuple(match.group(1).split()) if match else ()
+        return found
+
+    def release_digests(self) -> dict[str, str]:
+        """Return the sha256 of each index's InRelease, by suite."""
+        return {
+            path.name.split("_dists_")[1].removesuffix("_InRelease"):
+                hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.lists.glob("*_dists_*_InRelease"))
+        }
+
+    def state(self, world: World) -> str:
+        """Return a digest of everything this apt's answers for ``world`` depend on."""
+        suites = {use.suite for use in world.suites}
+        releases = {name: value for name, value in self.release_digests().items() if name in suites}
+        return digest({"world": world, "releases": releases})
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """Ask python-apt about this directory."""
+        return ask(request, self.configuration)
+
+    def download_source(self, name: str, version: str, directory: Path) -> tuple[Path, ...]:
+        """Fetch and verify a source package with ``apt-get source``; return its files.
+
+        Raises FetchError naming the file and where it was looked for, VerificationError for
+        a wrong digest.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        done = self.run(
+            ["apt-get", "source", "--download-only", "-q", f"{name}={version}"], directory=directory)
+        raise_for_apt(done, f"the source {name} {version} could not be fetched")
+        return tuple(sorted(path for path in directory.iterdir() if path.is_file()))
+
+
+#: A line of ``apt-get --print-uris``: 'URI' FILENAME SIZE HASH
+_URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<hash>\S*)$", re.MULTILINE)
+
+
+def parse_print_uris(text: str) -> tuple[PackageFile, ...]:
+    """Read the output of ``apt-get --print-uris``, by file name.
+
+    Raises VerificationError when the strongest digest offered is not SHA256.
+    """
+    found = []
+    for match in _URI_LINE.finditer(text):
+        kind, _, value = match["hash"].partition(":")
+        if kind != "SHA256":
+            raise VerificationError(
+                f"the index has no SHA256 for {match['file']}", match[0],
+                "Use a repository whose Packages files carry SHA256.")
+        found.append(PackageFile(match["uri"], match["file"], int(match["size"]), value))
+    return tuple(sorted(found, key=lambda one: one.file))

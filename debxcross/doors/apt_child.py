@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only importer of python-apt: a child process, JSON in, JSON out.
+
+apt's state is process-global (one configuration, one cache), so each question gets a
+process of its own.  APT_CONFIG in its environment says which apt is asked.
+
+Run as ``python3 -m debxcross.doors.apt_child``; the request on standard input is an object
+with "ask" (a function below) and that function's arguments.
+"""
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import apt_pkg
+
+
+def machine() -> dict[str, Any]:
+    """Return the machine's own sources, its download settings and python-apt's Debian templates."""
+    apt_pkg.init()
+    from aptsources.distinfo import DistInfo
+    from aptsources.sourceslist import SourcesList
+
+    entries = []
+    for entry in SourcesList(withMatcher=False, deb822=True):
+        if entry.disabled or entry.invalid:
+            continue
+        section = getattr(entry, "section", None)
+        signed_by = section.get("Signed-By", "") if section is not None else ""
+        entries.append({
+            "uris": list(getattr(entry, "uris", None) or [entry.uri]),
+            "suites": list(getattr(entry, "suites", None) or [entry.dist]),
+            "signed_by": signed_by if signed_by.startswith("/") else "",
+        })
+    acquire = [
+        [name, apt_pkg.config.find(name)]
+        for name in apt_pkg.config.keys()
+        if name.startswith(("Acquire::http", "Acquire::https", "Acquire::ftp")) and apt_pkg.config.find(name)
+    ]
+    templates = {
+        template.name: template.base_uri
+        for template in DistInfo("Debian").templates
+        if template.base_uri and template.name
+    }
+    return {"entries": entries, "acquire": acquire, "templates": templates}
+
+
+class _Archive:
+    """The isolated apt's cache with the few look-ups that facts() and installable() need."""
+
+    def __init__(self) -> None:
+        apt_pkg.init()
+        self.cache = apt_pkg.Cache(None)
+        self.depcache = apt_pkg.DepCache(self.cache)
+        self.records = apt_pkg.PackageRecords(self.cache)
+
+    def package(self, name: str, architecture: str) -> Any | None:
+        try:
+            return self.cache[name, architecture]
+        except KeyError:
+            return None
+
+    def candidate(self, name: str, architecture: str) -> Any | None:
+        package = self.package(name, architecture)
+        return self.depcache.get_candidate_ver(package) if package is not None else None
+
+    def record(self, version: Any) -> apt_pkg.TagSection:
+        self.records.lookup(version.file_list[0])
+        return apt_pkg.TagSection(self.records.record)
+
+    def closure(self, names: list[str], architecture: str) -> dict[str, str]:
+        """Follow Depends and Pre-Depends (first alternative that exists); name → version of arch."""
+        found: dict[str, str] = {}
+        waiting = [(name, architecture) for name in names]
+        seen = set()
+        while waiting:
+            name, wanted = waiting.pop()
+            if (name, wanted) in seen:
+                continue
+            seen.add((name, wanted))
+            version = self.candidate(name, wanted)
+            if version is None:
+                continue
+            if version.arch == architecture:
+                found[name] = version.ver_str
+            for kind in ("PreDepends", "Depends"):
+                for alternatives in version.depends_list.get(kind, ()):
+                    for one in alternatives:
+                        if one.all_targets():
+                            target = one.target_pkg
+                            waiting.append((target.name, target.architecture))
+                            break
+        return found
+
+
+def facts(
+    build: str, host: str, sources: list[dict[str, str]], packages: list[str], host_needs: list[str]
+) -> dict[str, Any]:
+    """Return what the archives say of the sources, packages and the two architectures."""
+    archive = _Archive()
+    answers = {}
+    for name in packages:
+        versions = {
+            architecture: version.ver_str
+            for architecture in dict.fromkeys((build, host))
+            if (version := archive.candidate(name, architecture)) is not None
+        }
+        answers[name] = versions
+    return {
+        "sources": [_source(archive, wanted, build) for wanted in sources],
+        "packages": answers,
+        "compiler": _compiler(archive, build),
+        "skew": _skew(archive, build, host, host_needs),
+    }
+
+
+def _compiler(archive: _Archive, build: str) -> str:
+    """Return the release's default GCC major version, by following g++ to libstdc++-N-dev."""
+    for start in ("g++",):
+        version = archive.candidate(start, build)
+        for alternatives in version.depends_list.get("Depends", ()) if version else ():
+            name = alternatives[0].target_pkg.name
+            if name.startswith("g++-"):
+                return str(name.removeprefix("g++-").split("-")[0])
+    return ""
+
+
+def _skew(archive: _Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:
+    """Return Multi-Arch: same packages that both architectures need, at different versions."""
+    if build == host:
+        return []
+    here = archive.closure(["build-essential", "fakeroot", "apt", "dpkg-dev"], build)
+    there = archive.closure(["libc6-dev", "libstdc++6", *host_needs], host)
+    skewed = []
+    for name in sorted(set(here) & set(there)):
+        if here[name] != there[name]:
+            version = archive.candidate(name, host)
+            if version is not None and version.multi_arch == version.MULTI_ARCH_SAME:
+                skewed.append({"package": name, "build": here[name], "host": there[name]})
+    return skewed
+
+
+def _source(archive: _Archive, wanted: dict[str, str], build: str) -> dict[str, Any]:
+    records = apt_pkg.SourceRecords()
+    found: dict[str, Any] | None = None
+    others = []
+    while records.lookup(wanted["name"]):
+        # SourceRecords also finds sources by the names of their binaries.
+        section = apt_pkg.TagSection(records.record)
+        if section.get("Package") != wanted["name"]:
+            continue
+        suite = records.index.describe.split(" ")[1].split("/")[0]
+        others.append({"version": records.version, "suite": suite})
+        if wanted["version"] and records.version != wanted["version"]:
+            continue
+        if wanted["suite"] and suite != wanted["suite"]:
+            continue
+        if found is None or apt_pkg.version_compare(records.version, found["version"]) > 0:
+            found = {"version": records.version, "suite": suite, "fields": {key: section[key] for key in (
+                "Package", "Version", "Binary", "Build-Depends", "Build-Depends-Arch", "Build-Conflicts",
+                "Build-Conflicts-Arch", "Package-List", "Checksums-Sha256", "Format", "Architecture",
+            ) if key in section}}
+    if found is not None:
+        names = [name.strip() for name in found["fields"]["Binary"].split(",")]
+        found["binaries"] = list(_binaries(archive, names, wanted["name"], found["version"], build))
+    near = [] if others else _near(wanted["name"])
+    return {"found": found, "others": others, "near": near}
+
+
+def _near(name: str) -> list[str]:
+    records = apt_pkg.SourceRecords()
+    names = set()
+    while records.step():
+        names.add(records.package)
+    return difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
+
+
+def _binaries(
+    archive: _Archive, names: list[str], source: str, version: str, build: str
+) -> Iterator[str]:
+    """Yield the build architecture's stanzas of exactly this source version, where it has them."""
+    for name in names:
+        package = archive.package(name, build)
+        for candidate in package.version_list if package is not None else ():
+            if not candidate.file_list:
+                continue
+            record = archive.record(candidate)
+            said = record.get("Source", name)
+            said_version = said.split("(")[1].rstrip(")") if "(" in said else candidate.ver_str
+            if said.split(" ")[0] == source and said_version == version:
+                yield str(record)
+                break
+
+
+def digests(packages: list[list[str]]) -> list[str]:
+    """Return the sha256 of each (name, architecture, version) from the indexes, "" if not there."""
+    archive = _Archive()
+    found = []
+    for name, architecture, version in packages:
+        package = archive.package(name, architecture)
+        sha256 = ""
+        for candidate in package.version_list if package is not None else ():
+            # An Architecture: all package shows under the native architecture.
+            if candidate.ver_str == version and candidate.downloadable:
+                sha256 = archive.record(candidate).get("SHA256", "")
+        found.append(sha256)
+    return found
+
+
+def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
+    """Return, for each package that apt cannot install alone, what stands in the way."""
+    archive = _Archive()
+    problems: dict[str, list[str]] = {}
+    for name in names:
+        package = archive.package(name, architecture)
+        version = archive.depcache.get_candidate_ver(package) if package is not None else None
+        if version is None:
+            problems[name] = ["no such package"]
+            continue
+        archive.depcache.init()
+        archive.depcache.mark_install(package, True, True)
+        if archive.depcache.broken_count or not archive.depcache.marked_install(package):
+            problems[name] = _broken(archive, version) or ["conflicts with what it needs"]
+    return problems
+
+
+def _broken(archive: _Archive, top: Any) -> list[str]:
+    """Name the dependencies below a version that nothing can satisfy, with who has them."""
+    said = []
+    waiting = [top]
+    seen = set()
+    while waiting:
+        version = waiting.pop()
+        if version is None or (version.parent_pkg.name, version.arch) in seen:
+            continue
+        seen.add((version.parent_pkg.name, version.arch))
+        for kind in ("PreDepends", "Depends"):
+            for alternatives in version.depends_list.get(kind, ()):
+                targets = [target for one in alternatives for target in one.all_targets()]
+                if not targets:
+                    words = " | ".join(_relation(one) for one in alternatives)
+                    said.append(f"{version.parent_pkg.name} ({version.ver_str}) {kind}: {words}")
+                else:
+                    waiting.append(archive.depcache.get_candidate_ver(targets[0].parent_pkg))
+    return said
+
+
+def _relation(dependency: Any) -> str:
+    name = dependency.target_pkg.name
+    return f"{name} ({dependency.comp_type} {dependency.target_ver})" if dependency.target_ver else str(name)
+
+
+_ASK = {"machine": machine, "facts": facts, "digests": digests, "installable": installable}
+
+
+def main() -> None:
+    """Answer the one request on standard input."""
+    request = json.load(sys.stdin)
+    json.dump(_ASK[request.pop("ask")](**request), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

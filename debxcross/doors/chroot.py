@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to roots: base roots from mmdebstrap, and commands inside throw-away overlays.
+
+Ordinary users and root run the same code; the difference is one user namespace.  With
+isolation "none" (a container that is itself throw-away and allows no namespaces) a root is
+copied instead of overlaid and entered with chroot alone; it then shares the network.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debxcross.doors import process
+from debxcross.errors import DiskFullError, HostError
+
+ISOLATIONS = ("unshare", "none")
+_INSIDE = Path(__file__).with_name("chroot_inside.sh")
+
+
+def _unshare(network: bool, user: bool) -> tuple[str, ...]:
+    """Return the argv that makes the namespaces; ``network`` keeps the machine's."""
+    return (
+        "unshare",
+        *(("--user", "--map-root-user", "--map-auto") if user else ()),
+        "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+        *(() if network else ("--net",)),
+        "--",
+    )
+
+
+@dataclass(frozen=True)
+class Chroots:
+    """How this run enters roots."""
+
+    isolation: str = "unshare"
+
+    @property
+    def _needs_user_namespace(self) -> bool:
+        return self.isolation == "unshare" and os.geteuid() != 0
+
+    @property
+    def _method(self) -> str:
+        if self.isolation == "none":
+            return "copy"
+        # Without userxattr, an overlay in a user namespace cannot delete directories of the base.
+        identity = ["0", "0", "4294967295"]
+        mapped = self._needs_user_namespace or Path("/proc/self/uid_map").read_text().split() != identity
+        return "overlay-userxattr" if mapped else "overlay"
+
+    def _as_root(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """Return argv run as (mapped) root, so that it may own and delete a root's files."""
+        if self._needs_user_namespace:
+            return ("unshare", "--user", "--map-root-user", "--map-auto", "--", *argv)
+        return tuple(argv)
+
+    def check(self) -> None:
+        """Raise HostError when roots cannot be entered on this machine, with the cure."""
+        if self.isolation == "none":
+            if os.geteuid() != 0:
+                raise HostError(
+                    "--isolation none needs root",
+                    resolution="It is for throw-away containers, where one usually is root. "
+                               "Elsewhere leave it out: namespaces need no privileges.")
+            return
+        done = process.run([*_unshare(False, self._needs_user_namespace), "true"])
+        if done.exit_status == 0:
+            return
+        raise HostError(
+            "this machine does not let us make namespaces",
+            done.stderr.strip(),
+            "Run 'debxcross doctor': it tells which setting is in the way and the command that mends it. "
+            "In a throw-away container use --isolation none.",
+        )
+
+    def make_root(
+        self, target: Path, release: str, sources_list: Path, architectures: Sequence[str],
+        packages: Sequence[str], *, apt_options: Path, dpkg_options: Sequence[str],
+        commands: Sequence[str], log: Path, variant: str = "buildd",
+    ) -> None:
+        """Make a root at ``target`` (which must not exist) with mmdebstrap and unpack it.
+
+        ``commands`` are shell commands run in the new root before it is packed.  Raises
+        HostError with the log's tail; the target is then gone.
+        """
+        tar = target.with_suffix(".tar")
+        mode = "unshare" if self._needs_user_namespace else "root"
+        argv = [
+            "mmdebstrap", f"--mode={mode}", f"--variant={variant}", "--format=tar",
+            f"--architectures={','.join(architectures)}", f"--aptopt={apt_options}",
+            *(f"--dpkgopt={option}" for option in dpkg_options),
+            *((f"--include={','.join(packages)}",) if packages else ()),
+            *(f"--customize-hook=chroot \"$1\" sh -c '{command}'" for command in commands),
+            *(("--skip=check/canmount",) if self.isolation == "none" else ()),
+            release, str(tar), str(sources_list),
+        ]
+        environment = {"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}
+        try:
+            done = process.run(argv, log=log, environment=environment)
+            if done.exit_status:
+                raise self._root_failed(done, log)
+            target.mkdir()
+            done = process.run(self._as_root(
+                ["tar", "--extract", "--numeric-owner", "--preserve-permissions",
+                 "--exclude=./dev/*", "--directory", str(target), "--file", str(tar)]), log=log)
+            if done.exit_status:
+                self.remove(target)
+                raise self._root_failed(done, log)
+        finally:
+            tar.unlink(missing_ok=True)
+
+    @staticmethod
+    def _root_failed(done: process.Completed, log: Path) -> HostError:
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        told = [line for line in lines if line.startswith(("E:", "W:", "dpkg: error"))] or lines
+        if any("No space left" in line for line in lines):
+            return DiskFullError("no space left while the base root was made", "\n".join(told[-8:]),
+                                 "Free some space, then run the same command again.")
+        return HostError(
+            "the base root could not be made",
+            "\n".join([*told[-12:], "", process.describe(done.argv, done.exit_status)]),
+            f"The whole log is {log}. Run 'debxcross doctor' if it speaks of namespaces or subuids.")
+
+    def remove(self, path: Path) -> None:
+        """Delete a directory whatever users its files belong to."""
+        process.run(self._as_root(["rm", "-rf", "--one-file-system", str(path)])).check(
+            HostError, f"cannot delete {path}")
+
+    def move(self, source: Path, target: Path) -> None:
+        """Rename a directory over another."""
+        if target.exists():
+            self.remove(target)
+        source.rename(target)
+
+    def session(self, base: Path, directory: Path) -> Session:
+        """Return a throw-away root over ``base``; its changes are kept below ``directory``."""
+        session = Session(self, base, directory)
+        for part in (session.upper, session.overlay_work, session.root):
+            part.mkdir(parents=True, exist_ok=True)
+        if self.isolation == "none" and not (session.root / "usr").exists():
+            process.run(["cp", "-a", "--reflink=auto", f"{base}/.", str(session.root)]).check(
+                DiskFullError, f"cannot copy the base root to {session.root}",
+                "Free some space, then run the same command again.")
+        return session
+
+    def argv(
+        self, session: Session, command: Sequence[str], *, binds: Path, user: str, directory: str,
+        network: bool, serve: str,
+    ) -> tuple[str, ...]:
+        """Return the whole command line that runs ``command`` inside a session's root."""
+        prefix = () if self.isolation == "none" else _unshare(network, self._needs_user_namespace)
+        return (
+            *prefix, "sh", str(_INSIDE), self._method, str(session.base), str(session.upper),
+            str(session.overlay_work), str(session.root), str(binds), serve, user, directory, *command,
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """A throw-away root.  Commands in it see each other's changes; the base never changes."""
+
+    chroots: Chroots
+    base: Path
+    directory: Path
+
+    @property
+    def upper(self) -> Path:
+        """Where the changes are (with isolation none: the whole root)."""
+        return self.root if self.chroots.isolation == "none" else self.directory / "upper"
+
+    @property
+    def overlay_work(self) -> Path:
+        """Overlayfs's own directory."""
+        return self.directory / "overlay-work"
+
+    @property
+    def root(self) -> Path:
+        """Where the root is mounted, in the namespace only (with isolation none: a copy)."""
+        return self.directory / "root"
+
+    def command_line(
+        self, command: Sequence[str], *, binds: Mapping[Path, str] | None = None,
+        user: str = "root", directory: str = "/", network: bool = False, serve: str = "-",
+    ) -> tuple[str, ...]:
+        """Return the argv that runs a command inside; it can be pasted into a shell."""
+        table = self.directory / "binds"
+        table.write_text("".join(f"{outside} {inside}\n" for outside, inside in (binds or {}).items()))
+        return self.chroots.argv(
+            self, command, binds=table, user=user, directory=directory, network=network, serve=serve)
+
+    def run(
+        self, command: Sequence[str], *, binds: Mapping[Path, str] | None = None,
+        user: str = "root", directory: str = "/", network: bool = False,
+        log: Path | None = None, stdin: str = "", timeout: float | None = None,
+        serve: Path | None = None, port: int = 0,
+    ) -> process.Completed:
+        """Run a command inside and return how it went.  Binds are read-only.
+
+        With ``serve``, a web server for that directory listens at 127.0.0.1:``port`` of the
+        root's own network as long as the command runs.
+        """
+        argv = self.command_line(command, binds=binds, user=user, directory=directory, network=network,
+                                 serve=f"{port}:{serve}" if serve else "-")
+        return process.run(argv, log=log, stdin=stdin, timeout=timeout)
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file into the root as (mapped) root."""
+        self.run(["sh", "-c", 'umask 022; mkdir -p "$(dirname "$1")"; cat > "$1"; chmod "$2" "$1"', "sh",
+                  path, f"{mode:o}"], stdin=text).check(HostError, f"cannot write {path} in the build root")
+
+    def take_out(self, path: str, target: Path) -> Path:
+        """Copy a file out of what has changed in the root."""
+        shutil.copyfile(self.upper / path.lstrip("/"), target)
+        return target

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to wheel files: the only importer of ``zipfile``.
+
+Nothing is unpacked here.  Members are looked at one by one, and a wheel with a member that
+could write elsewhere, or whose RECORD does not fit, is refused before anything of it is used.
+"""
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from debxcross.core.wheel import (Wheel, WheelFile, check_path, check_record, dist_info_directory,
+                                  license_files, parse_wheel)
+from debxcross.errors import GateError
+
+#: Returns the bytes of the member with this path; KeyError when there is none.
+Reader = Callable[[str], bytes]
+
+_AGAIN = "Do not use this wheel; build or fetch it again."
+
+
+@contextmanager
+def open_wheel(path: Path) -> Iterator[tuple[Wheel, Reader]]:
+    """Open a wheel and yield what it is, with a reader for its members' bytes.
+
+    The reader works until the context ends.  Raises GateError when the file is damaged,
+    encrypted, not a wheel, holds a path twice or one that core.wheel.check_path refuses.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(path.name, archive)
+            files = tuple(_look_at(archive, member) for member in members)
+            yield _parse(path.name, archive, files), archive.read
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise GateError(f"{path.name} is not a whole zip file", str(error), _AGAIN) from error
+
+
+def _members(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members that are files, sorted by path, when all of them are acceptable."""
+    members = []
+    seen = set()
+    for member in archive.infolist():
+        check_path(member.filename.removesuffix("/"),
+                   symlink=stat.S_ISLNK(member.external_attr >> 16))
+        if member.filename in seen:
+            raise GateError(f"{name} holds {member.filename!r} twice", resolution=_AGAIN)
+        seen.add(member.filename)
+        if member.flag_bits & 0x1:
+            raise GateError(f"{name}: {member.filename!r} is encrypted", resolution=_AGAIN)
+        if not member.is_dir():
+            members.append(member)
+    return sorted(members, key=lambda member: member.filename)
+
+
+def _look_at(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> WheelFile:
+    digest = hashlib.sha256()
+    with archive.open(member) as file:
+        block = file.read(1 << 20)
+        elf = block.startswith(b"\x7fELF")
+        while block:
+            digest.update(block)
+            block = file.read(1 << 20)
+    executable = bool((member.external_attr >> 16) & stat.S_IXUSR)
+    return WheelFile(member.filename, executable, digest.hexdigest(), member.file_size, elf)
+
+
+def _parse(name: str, archive: zipfile.ZipFile, files: tuple[WheelFile, ...]) -> Wheel:
+    paths = tuple(file.path for file in files)
+    dist_info = dist_info_directory(paths)
+    wanted = {f"{dist_info}/{text}" for text in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+    wanted.update(license_files(paths))
+    # Old wheels hold authors' names in Latin-1; a wrong letter there is no reason to stop.
+    texts = {path: archive.read(path).decode("utf-8", "replace") for path in paths if path in wanted}
+    check_record(texts.get(f"{dist_info}/RECORD", ""), files, dist_info)
+    return parse_wheel(name, files, texts)
+
+
+def unpack(path: Path, directory: Path) -> None:
+    """Unpack a wheel's importable files, as an installer would, into a directory.
+
+    GateError for a wheel that open_wheel refuses.
+    """
+    with open_wheel(path) as (wheel, read):
+        for file in wheel.files:
+            target = directory / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(read(file.path))

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report for logs and simple terminals: one line per event, nothing ever redrawn.
+
+The wording that all reports share (errors, durations, cleaned log lines) is here too.
+"""
+from __future__ import annotations
+
+import re
+import textwrap
+import threading
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from debxcross.errors import DebxcrossError
+from debxcross.run.events import Clock, Event
+
+#: The same activity of a member is told again after this many seconds.
+REPEAT = 30.0
+#: A line that says what is being built comes this often, in seconds.
+HEARTBEAT = 60.0
+
+# ECMA-48: control sequences (CSI), operating system commands up to BEL or ST, other escapes.
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
+
+
+def wants_plain(environment: Mapping[str, str], is_terminal: bool) -> bool:
+    """Tell whether this report is the right one (https://no-color.org for NO_COLOR)."""
+    return (not is_terminal or environment.get("TERM", "dumb") in ("", "dumb")
+            or bool(environment.get("NO_COLOR")) or bool(environment.get("CI")))
+
+
+def clean(text: str) -> str:
+    """Return one line of a log without anything that could move a cursor or change colours.
+
+    Of a line that was redrawn with carriage returns (progress bars) the last state is left.
+    """
+    parts = [part for part in _ESCAPE.sub("", text).split("\r") if part.strip()]
+    line = parts[-1].replace("\n", " ").expandtabs(4) if parts else ""
+    return "".join(letter if letter.isprintable() else "?" for letter in line).strip()
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not empty, cleaned."""
+    for line in reversed(text.split("\n")):
+        if cleaned := clean(line):
+            return cleaned
+    return ""
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as "4 s", "1:23" (minutes) or "1:02:03" (hours)."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def render_error(error: DebxcrossError, width: int) -> str:
+    """Write an error: what failed, what is known about it, and the next move.
+
+    Sentences are folded to ``width`` columns.  The details are not, nor is a line of the
+    resolution that starts with a space: they hold log lines and commands to paste.  No
+    newline at the end.
+    """
+    lines = _fold("error: ", error.brief, width)
+    for line in error.details.strip("\n").split("\n"):
+        tidy = _ESCAPE.sub("", line).rstrip()
+        shown = "".join(letter if letter.isprintable() else " " for letter in tidy)
+        lines.append(f"    {shown}".rstrip())
+    if not error.details.strip():
+        lines.pop()
+    if error.resolution:
+        lines += _fold("Next: ", error.resolution, width)
+    return "\n".join(lines)
+
+
+def _fold(label: str, text: str, width: int) -> list[str]:
+    folded: list[str] = []
+    indent = " " * len(label)
+    for number, line in enumerate(text.strip().split("\n")):
+        if line.startswith(" "):
+            folded.append(f"{indent}  {clean(line)}")
+            continue
+        folded += textwrap.wrap(
+            clean(line), max(20, width), initial_indent=indent if number else label,
+            subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        ) or [label.rstrip()]
+    return folded
+
+
+def data_of(error: DebxcrossError) -> dict[str, Any]:
+    """Return the data of an event of the kind "error"."""
+    return {"brief": error.brief, "details": error.details, "resolution": error.resolution,
+            "exit_status": error.exit_status, "failure_class": error.failure_class}
+
+
+def error_of(event: Event) -> DebxcrossError:
+    """Return the error that an event of the kind "error" tells, ready to be rendered."""
+    brief = str(event.data.get("brief", event.text))
+    if event.member and event.member not in brief:
+        brief = f"{event.member}: {brief}"
+    return DebxcrossError(brief, str(event.data.get("details", "")),
+                          str(event.data.get("resolution", "")))
+
+
+class PlainReport:
+    """Writes a line per event, stamped with the seconds since the start.
+
+    Used as a context manager it also writes the heartbeat; tick() is what its thread calls.
+    """
+
+    def __init__(self, stream: TextIO, clock: Clock, width: int = 80) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._width = width
+        self._start: float | None = None
+        self._name_width = 8
+        self._states: dict[str, str] = {}
+        self._building: dict[str, float] = {}
+        self._activities: dict[str, tuple[str, float]] = {}
+        self._beat = 0.0
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> PlainReport:
+        self._ended.clear()
+        threading.Thread(target=self._beat_on, name="heartbeat", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+
+    def _beat_on(self) -> None:
+        while not self._ended.wait(1.0):
+            self.tick()
+
+    def tick(self) -> None:
+        """Write the heartbeat line if it is due."""
+        with self._lock:
+            now = self._clock()
+            if self._building and now - self._beat >= HEARTBEAT:
+                self._beat = now
+                parts = (f"{name} ({duration(now - since)})" for name, since in self._building.items())
+                self._write(now, f"still building: {', '.join(parts)}")
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        with self._lock:
+            if self._start is None:
+                self._start = event.time
+            if event.kind == "run-started":
+                self._run_started(event)
+            elif event.kind == "state":
+                self._state(event)
+            elif event.kind == "activity":
+                self._activity(event)
+            elif event.kind == "error":
+                self._stream.write(render_error(error_of(event), self._width) + "\n")
+                self._stream.flush()
+            elif event.kind == "artifact":
+                self._row(event, "artifact", str(event.data.get("name", "")))
+            elif event.kind == "run-ended":
+                ending = "the run is done" if event.data.get("ok") else "the run failed"
+                self._write(event.time, f"{ending} after {duration(event.data.get('seconds', 0))}")
+            else:
+                self._row(event, event.kind, event.text)
+
+    def _run_started(self, event: Event) -> None:
+        members = [str(name) for name in event.data.get("members", ())]
+        self._name_width = min(24, max(map(len, members), default=8))
+        words = (event.data.get("chain"), event.data.get("architecture"), event.data.get("release"))
+        what = ", ".join(str(word) for word in words if word)
+        self._write(event.time, f"{what}: {len(members)} members" if what else event.text)
+
+    def _state(self, event: Event) -> None:
+        state = str(event.data.get("state", ""))
+        if state == "building":
+            if not self._building:
+                self._beat = event.time
+            self._building.setdefault(event.member, event.time)
+        else:
+            self._building.pop(event.member, None)
+        if self._states.get(event.member) == state:
+            return
+        self._states[event.member] = state
+        reason = str(event.data.get("reason", "") or event.text)
+        if state in ("built", "failed") and event.data.get("seconds") is not None:
+            took = f"after {duration(event.data['seconds'])}"
+            reason = f"{took}: {reason}" if reason else took
+        self._row(event, state, reason)
+
+    def _activity(self, event: Event) -> None:
+        text, told = self._activities.get(event.member, ("", 0.0))
+        if event.text == text and event.time - told < REPEAT:
+            return
+        self._activities[event.member] = (event.text, event.time)
+        self._row(event, self._states.get(event.member, ""), event.text)
+
+    def _row(self, event: Event, word: str, text: str) -> None:
+        self._write(event.time,
+                    f"{event.member:<{self._name_width}} {word:<10} {clean(text)}".rstrip())
+
+    def _write(self, time: float, line: str) -> None:
+        since = time - (self._start if self._start is not None else time)
+        self._stream.write(f"[{since:6.1f}s] {line}\n")
+        self._stream.flush()

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries a whole chain out: base root, members, repository, trial; then the summary."""
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.chain import Chain
+from debxcross.core.key import digest
+from debxcross.core.predict import stanza_text
+from debxcross.core.repository import RepositorySettings
+from debxcross.doors import deb
+from debxcross.doors.index import Index
+from debxcross.errors import HostError, UnsatisfiableError
+from debxcross.steps import root, source, wheel
+from debxcross.steps.context import Context
+from debxcross.steps.prepare import Prepared, base_recipe_root, local_debs, make_plan
+from debxcross.steps.publish import publish
+from debxcross.steps.root import BaseRoot
+from debxcross.steps.source import SourceWork
+from debxcross.steps.trial import TrialWork, trial_key, try_on_device
+
+BUILD_ROOT, DEVICE_ROOT, REPOSITORY, TRIAL = "build-root", "device-root", "repository", "device-trial"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is asked beside the chain; ``keys`` is where signing keys live."""
+
+    output: Path
+    keys: Path
+    keep_going: bool = False
+    rebuild: tuple[str, ...] = ()
+    trial: bool = True
+    origin: str = "debxcross"
+    label: str = "debxcross"
+    url: str = ""
+
+
+class Run:
+    """One run of a chain."""
+
+    def __init__(self, context: Context, prepared: Prepared, settings: RunSettings,
+                 index: Callable[[Context], Index]) -> None:
+        self.context, self.prepared, self.settings = context, prepared, settings
+        self._open_index = index
+        self._index: Index | None = None
+        self._index_lock = threading.Lock()
+        self._base: BaseRoot | None = None
+        self._device: BaseRoot | None = None
+        self._artifacts: dict[str, Artifact] = {}
+        self._summary: dict[str, Any] = {}
+
+    @staticmethod
+    def rows(chain: Chain, trial: bool) -> tuple[str, ...]:
+        """Return the names of all steps of a chain's run, as reports show them."""
+        tries = trial and bool(chain.trial.packages)
+        return (BUILD_ROOT, *((DEVICE_ROOT,) if tries else ()), *chain.members, REPOSITORY,
+                *((TRIAL,) if tries else ()))
+
+    def start(self) -> None:
+        """Say what the plan found; stop before anything is built when it cannot work."""
+        for note in self.prepared.notes:
+            self.context.events.tell("note", text=note)
+        for warning in self.prepared.warnings:
+            self.context.events.tell("warning", text=warning)
+        self._check()
+
+    def _check(self) -> None:
+        """Stop before building when the plan has problems or this machine cannot do it."""
+        plan = make_plan(self.context, self.prepared, self.settings.rebuild)
+        problems = self.prepared.problems
+        if problems:
+            first = problems[0]
+            raise type(first)(first.brief, first.details, first.resolution)
+        if plan.problems:
+            raise UnsatisfiableError(
+                "the plan cannot work" if len(plan.problems) > 1 else plan.problems[0].splitlines()[0],
+                "\n".join(plan.problems), "'debxcross plan' shows the whole plan.")
+        if any(member.state != "cached" for member in plan.members):
+            self.context.chroots.check()
+
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """Return every step with the steps that must be done before it, in the order to start them."""
+        prepared = self.prepared
+        tries = TRIAL in self.rows(prepared.chain, self.settings.trial)
+        return {
+            BUILD_ROOT: (),
+            # The device's root can be made while the members build.
+            **({DEVICE_ROOT: ()} if tries else {}),
+            **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
+            REPOSITORY: tuple(prepared.order),
+            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
+        }
+
+    def work(self, name: str) -> tuple[str, Any]:
+        """Carry one step out; return its state ("built" or "cached") and nothing else."""
+        context = self.context
+        context.events.tell("state", name, state="building", log=str(context.logs / f"{name}.log"))
+        if name == BUILD_ROOT:
+            return self._build_root()
+        if name == DEVICE_ROOT:
+            return self._device_root()
+        if name == REPOSITORY:
+            return self._publish()
+        if name == TRIAL:
+            return self._try()
+        return self._member(name)
+
+    def _build_root(self) -> tuple[str, Any]:
+        if found := base_recipe_root(self.context, self.prepared):
+            self._base = found
+            return "cached", None
+        prepared = self.prepared
+        wanted = root.build_recipe(self.context, prepared.chain.release, prepared.facts.compiler,
+                                   prepared.chain.path_excludes)
+        self._base, made = root.ensure_root(self.context, wanted, BUILD_ROOT)
+        return "built" if made else "cached", None
+
+    def _device_root(self) -> tuple[str, Any]:
+        wanted = root.device_recipe(self.context, self.prepared.chain.release)
+        try:
+            self._device, made = root.ensure_root(self.context, wanted, DEVICE_ROOT)
+        except HostError as error:
+            host = self.context.host.name
+            raise HostError(
+                f"the emulated {host} device could not be made", f"{error.brief}\n{error.details}",
+                f"'debxcross doctor {host}' tells whether this machine can run {host} programs; "
+                "--no-trial leaves the trial out.") from error
+        return "built" if made else "cached", None
+
+    def _member(self, name: str) -> tuple[str, Any]:
+        context, work = self.context, self.prepared.work[name]
+        results = {other: artifact.files for other, artifact in self._artifacts.items()}
+        local = local_debs(self.prepared, name, results)
+        assert self._base is not None and local is not None, "the schedule runs needs first"
+        again = name in self.settings.rebuild
+        if isinstance(work, SourceWork):
+            from debxcross.steps.probe import fetch_source
+
+            if again or not self._is_cached(work, local):
+                fetch_source(context, work.source)
+            state, artifact = source.build_source(context, work, self._base, local, again=again)
+        else:
+            state, artifact = wheel.build_wheel(context, work, self._base, local, self.index, again=again)
+        self._artifacts[name] = artifact
+        self._show_log(name, artifact)
+        for file in artifact.debs:
+            context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
+        return state, artifact
+
+    def _is_cached(self, work: SourceWork, local: tuple[StoredFile, ...]) -> bool:
+        assert self._base is not None
+        key = source.known_key(self.context, work, self._base, local)
+        return key is not None and self.context.store.artifact(key) is not None
+
+    def _show_log(self, name: str, artifact: Artifact) -> None:
+        """Put the log of a build of some earlier run where this run's logs are."""
+        path = self.context.logs / f"{name}.log"
+        if not path.exists() or not path.stat().st_size:
+            logs = tuple(StoredFile(path.name, file.sha256, file.size)
+                         for file in artifact.files if file.name.endswith(".log"))
+            self.context.store.lay_out(logs, self.context.logs)
+
+    @property
+    def index(self) -> Index:
+        """The package index, opened when first needed."""
+        with self._index_lock:
+            if self._index is None:
+                self._index = self._open_index(self.context)
+            return self._index
+
+    def _settings(self) -> RepositorySettings:
+        context, release = self.context, self.prepared.chain.release
+        return RepositorySettings(
+            origin=self.settings.origin, label=self.settings.label, codename=release, suite=release,
+            architectures=context.world.architectures,
+            description=f"Packages built by debxcross for {release} devices",
+            url=self.settings.url or f"http://{socket.getfqdn()}:8000/")
+
+    def _publish(self) -> tuple[str, Any]:
+        """Publish every .deb, unless exactly this is what is live."""
+        context = self.context
+        web_root = self.settings.output / "repo"
+        live = web_root / "dists" / self.prepared.chain.release / "InRelease"
+        files = tuple(sorted({file for artifact in self._artifacts.values() for file in artifact.debs},
+                             key=lambda file: file.name))
+        settings = self._settings()
+        question = digest({"files": files, "settings": settings, "live": _sha256(live)})
+        if (known := context.store.memo("publication", question)) is not None:
+            self._summary.update(known)
+            return "cached", None
+        context.busy(REPOSITORY, f"checking that {len(files)} packages are installable")
+        with context.store.work(context.chroots.remove) as directory:
+            context.store.lay_out(files, directory / "debs")
+            self._installable(files, directory)
+            context.busy(REPOSITORY, f"publishing {len(files)} packages")
+            state = self.settings.keys / settings.name
+            publication = publish(web_root, state, settings, sorted((directory / "debs").glob("*.deb")),
+                                  now=time.time)
+        keyring = f"{settings.keyring_package}.gpg"
+        self._summary.update({
+            "repository": str(web_root), "url": settings.url, "fingerprint": publication.fingerprint,
+            "keyring": keyring, "device": self._device_lines(settings),
+            "published": digest([one.sha256 for one in publication.packages]),
+        })
+        question = digest({"files": files, "settings": settings, "live": _sha256(live)})
+        context.store.remember("publication", question, self._summary)
+        return "built", None
+
+    def _device_lines(self, settings: RepositorySettings) -> list[str]:
+        release, name, web = self.prepared.chain.release, settings.name, self.settings.output / "repo"
+        packages = self.prepared.chain.trial.packages or tuple(sorted(
+            {package for expected in self.prepared.expected.values() for package in expected}))
+        return [
+            f"# here: make {web} reachable at {settings.url}, for a first try with",
+            f"#   python3 -m http.server --directory {web} 8000",
+            f"# copy {web}/device/{release}/ to the device; there, as root:",
+            f"cp {name}-bookworm-and-later.sources /etc/apt/sources.list.d/{name}.sources",
+            f"cp {name}.pref /etc/apt/preferences.d/{name}.pref",
+            "apt-get update",
+            f"apt-get install {' '.join(packages[:6])}",
+        ]
+
+    def _installable(self, files: tuple[StoredFile, ...], directory: Path) -> None:
+        """The last gate: apt's own solver, on the device's release, for each package."""
+        context = self.context
+        stanzas = []
+        names = []
+        for file in files:
+            control = deb.read_facts(directory / "debs" / file.name).control
+            stanzas.append(stanza_text(control, f"debs/{file.name}", file.size, file.sha256))
+            if not control["Package"].endswith("-dbgsym"):
+                names.append(control["Package"])
+        view = context.apt.view(directory / "apt", context.world.for_device(), local="\n".join(stanzas))
+        problems = view.ask({"ask": "installable", "names": names, "architecture": context.host.name})
+        if problems:
+            lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
+            raise UnsatisfiableError(
+                f"{len(problems)} of {len(names)} packages are not installable on "
+                f"{self.prepared.chain.release} {context.host.name}", "\n".join(lines),
+                "Add what is missing to the chain; nothing was published.")
+
+    def _try(self) -> tuple[str, Any]:
+        context, chain = self.context, self.prepared.chain
+        assert self._device is not None
+        smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
+        work = TrialWork(self.settings.output / "repo", chain.release, self._settings().url,
+                         self._summary["published"], chain.trial.packages, chain.trial.python, smoke)
+        key = trial_key(work, self._device)
+        if (known := context.store.memo("trial", key)) is not None:
+            self._summary["trial"] = known
+            return "cached", None
+        results = try_on_device(context, work, self._device, TRIAL)
+        self._summary["trial"] = {"packages": list(work.packages), "passed": len(results)}
+        context.store.remember("trial", key, self._summary["trial"])
+        return "built", None
+
+    def summary(self, outcomes: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
+        """Return the summary of a run that went well; ``outcomes`` are state and seconds by step."""
+        debs = []
+        for name in self.prepared.order:
+            for file in self._artifacts[name].debs:
+                package, version, _ = file.name.removesuffix(".deb").split("_")
+                debs.append({"name": package, "version": version, "size": file.size, "sha256": file.sha256,
+                             "file": file.name, "member": name, "key": self._artifacts[name].key})
+        return {
+            "chain": self.prepared.chain.name, "release": self.prepared.chain.release,
+            "build_architecture": self.context.build.name, "architecture": self.context.host.name,
+            "members": [{"name": name, "state": state, "seconds": round(seconds, 2)}
+                        for name, (state, seconds) in outcomes.items()],
+            "debs": sorted(debs, key=lambda one: str(one["name"])), **self._summary,
+        }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doors and settings that every step of one run works with."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from debian.debian_support import DpkgArchTable
+
+from debxcross.core.architecture import Architecture
+from debxcross.core.artifact import StoredFile
+from debxcross.core.environment import PackageFile
+from debxcross.core.world import World
+from debxcross.doors.apt import AptRoot
+from debxcross.doors.chroot import Chroots
+from debxcross.doors.fetch import Transfer, fetch
+from debxcross.doors.store import Store
+from debxcross.run.events import Events
+
+_DOWNLOADS_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run: where things are, and for which architectures it builds.
+
+    ``world`` is everything apt may see, with what each suite carries; ``logs`` is a
+    directory with one file per step; ``jobs`` is the number of processors a build may use.
+    """
+
+    store: Store
+    chroots: Chroots
+    apt: AptRoot
+    world: World
+    transfer: Transfer
+    events: Events
+    table: DpkgArchTable
+    build: Architecture
+    host: Architecture
+    logs: Path
+    jobs: int
+
+    def log(self, step: str) -> Path:
+        """Return the log file of a step, emptied for this run."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        path = self.logs / f"{step}.log"
+        path.write_bytes(b"")
+        return path
+
+    def busy(self, member: str, text: str) -> None:
+        """Say what a member is doing now."""
+        self.events.tell("activity", member, text)
+
+    def urls(self, uri: str) -> tuple[str, ...]:
+        """Return the places to try for a URI that apt printed, mirror lists resolved."""
+        for use in self.world.suites:
+            prefix = f"mirror+file:{self.apt.mirror_files[use.archive.role]}"
+            if uri.startswith(prefix):
+                rest = uri.removeprefix(prefix).lstrip("/")
+                return tuple(f"{base.rstrip('/')}/{rest}" for base in use.archive.uris)
+        return (uri,)
+
+    def fetch_packages(self, member: str, files: Sequence[PackageFile]) -> tuple[StoredFile, ...]:
+        """Have all these .debs in the store, verified by digest, and return them.
+
+        Files of the local repository (``file:``) are results of this run and left out.
+        """
+        wanted = [file for file in files if not file.uri.startswith("file:")]
+        stored = tuple(StoredFile(file.file, file.sha256, file.size) for file in wanted)
+        missing = [file for file, there in zip(wanted, stored) if not self.store.has(there)]
+        if missing:
+            size = sum(file.size for file in missing) / 1e6
+            self.busy(member, f"fetching {len(missing)} packages ({size:.1f} MB)")
+            with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+                for _ in pool.map(self._fetch_package, missing):
+                    pass
+        return stored
+
+    def _fetch_package(self, file: PackageFile) -> None:
+        fetch(self.urls(file.uri), self.store.path(file.sha256), sha256=file.sha256, size=file.size,
+              transfer=self.transfer)
+        self.store.path(file.sha256).chmod(0o444)

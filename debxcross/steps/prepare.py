@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From facts to a plan: what each member needs, which patches apply, what cannot work."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from debxcross.core import order, patch
+from debxcross.core.artifact import StoredFile
+from debxcross.core.chain import Chain
+from debxcross.core.patch import RulesPatch, applicability
+from debxcross.core.plan import Plan, PlannedMember
+from debxcross.core.predict import predicted_stanzas
+from debxcross.core.pypi import normalise
+from debxcross.core.recipe import wheel_packages
+from debxcross.core.source import expected_binaries, host_needs
+from debxcross.doors.apt import raise_for_apt
+from debxcross.errors import DebxcrossError, FetchError, SkewError, UnsatisfiableError, UnsupportedError
+from debxcross.steps import probe, source, wheel
+from debxcross.steps.context import Context
+from debxcross.steps.root import BaseRoot, build_recipe, known_root
+from debxcross.steps.source import SourceWork
+from debxcross.steps.wheel import WheelWork
+
+#: (patch, applies, reason) of one member.
+_Patches = tuple[tuple[RulesPatch, bool, str], ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a run needs, decided: the work of each member, the order, what is wrong."""
+
+    chain: Chain
+    facts: probe.Probe
+    work: Mapping[str, SourceWork | WheelWork]
+    patches: Mapping[str, _Patches]
+    needs: Mapping[str, tuple[str, ...]]
+    order: tuple[str, ...]
+    expected: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    problems: tuple[DebxcrossError, ...]
+
+
+def prepare(
+    context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str
+) -> Prepared:
+    """Probe and decide.  What cannot work is collected in ``problems``, not raised.
+
+    Raises UnsupportedError for an unknown source, CycleError, FetchError and VerificationError
+    of the indexes.
+    """
+    host = context.host.name
+    facts = probe.ask_archives(context, chain, probe.conditions(patches))
+    profiles = {member.name: member.profiles or chain.profiles for member in chain.sources}
+    expected = {
+        name: expected_binaries(one, host, profiles[name], context.table)
+        for name, one in facts.sources.items()}
+    wanted = {name: host_needs(one, host, profiles[name], context.table)
+              for name, one in facts.sources.items()}
+    decided = {name: _decide(context, facts, patches, name) for name in facts.sources}
+    carried = _carried(context, facts, expected)
+    work: dict[str, SourceWork | WheelWork] = {}
+    for name, one in facts.sources.items():
+        applied = tuple(rule for rule, applies, _ in decided[name] if applies)
+        suffix = patch.SUFFIX if applied and carried[name] else ""
+        work[name] = SourceWork(one, applied, profiles[name], suffix)
+    for member in chain.wheels:
+        tools = tuple(tool for tool in chain.build_tools if tool.name in member.build_requires)
+        names = {normalise(other.name): other.package for other in chain.wheels if other.package}
+        work[member.name] = WheelWork(member, tools, names, maintainer)
+        wanted[member.name] = () if member.pure else tuple(
+            package.split(":")[0] for package in wheel_packages(
+                member.python, context.build.name, host, member.host_needs))
+    needs = order.edges(wanted, expected)
+    needs = {name: needs.get(name, ()) for name in chain.members}
+    problems = [
+        *_toolchain_problems(context, facts),
+        *_skew_problems(context, sorted({package for name in facts.sources for package in wanted[name]})),
+        *_wheel_problems(chain),
+    ]
+    return Prepared(
+        chain, facts, work, decided, needs, order.stable_order(needs), expected,
+        tuple(_notes(context)), tuple(_outdated(patches, facts, context)), tuple(problems))
+
+
+def _decide(context: Context, facts: probe.Probe, patches: Sequence[RulesPatch], name: str) -> _Patches:
+    found = []
+    for rule in patches:
+        if rule.source == name:
+            verdict = applicability(
+                rule, facts.sources[name].version, context.host.name,
+                lambda package: context.host.name in facts.packages.get(package, {}), context.table)
+            found.append((rule, verdict.applies, verdict.reason))
+    return tuple(found)
+
+
+def _outdated(patches: Sequence[RulesPatch], facts: probe.Probe, context: Context) -> list[str]:
+    said = []
+    for rule in patches:
+        verdict = applicability(rule, facts.sources[rule.source].version, context.host.name,
+                                lambda package: True, context.table)
+        if verdict.outdated:
+            said.append(f"the rules patch {rule.source}/{rule.name} matches nothing any more: it {verdict.reason}")
+    return said
+
+
+def _carried(
+    context: Context, facts: probe.Probe, expected: Mapping[str, tuple[str, ...]]
+) -> dict[str, bool]:
+    """Tell of each source whether the release has it, in this version, for the host architecture."""
+    names = sorted({name for packages in expected.values() for name in packages})
+    request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
+               "packages": names, "host_needs": []}
+    answer = probe.remembered(context, "carried", request, context.world)["packages"]
+    return {
+        name: any(answer[package].get(context.host.name) == facts.sources[name].version
+                  for package in packages)
+        for name, packages in expected.items()}
+
+
+def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:
+    package = context.host.crossbuild_package
+    if context.host == context.build or facts.packages.get(package):
+        return []
+    carried = sorted({name for use in context.world.suites for name in use.carried})
+    return [UnsupportedError(
+        f"the release has no cross compiler for {context.host.name}",
+        f"{package} is in none of {', '.join(use.suite for use in context.world.suites)} "
+        f"for {context.build.name}.",
+        f"Choose another release with --release or in the chain; architectures these suites carry: "
+        f"{', '.join(carried)}.")]
+
+
+def _skew_problems(context: Context, wanted: Sequence[str]) -> list[DebxcrossError]:
+    skew = probe.ask_skew(context, wanted)
+    if not skew:
+        return []
+    lines = [f"{one['package']}: {one['build']} for {context.build.name}, "
+             f"{one['host']} for {context.host.name}" for one in skew]
+    return [SkewError(
+        f"{len(skew)} Multi-Arch: same packages have different versions for "
+        f"{context.build.name} and {context.host.name}", "\n".join(lines),
+        "Use suites that carry both architectures, or add the sources of these packages to the "
+        "chain, at the higher version, so that the missing ones are built.")]
+
+
+def _wheel_problems(chain: Chain) -> list[DebxcrossError]:
+    problems: list[DebxcrossError] = []
+    for member in chain.wheels:
+        try:
+            wheel.check_supported(member)
+        except UnsupportedError as error:
+            problems.append(error)
+    return problems
+
+
+def _notes(context: Context) -> list[str]:
+    notes = []
+    for suite in context.world.left_out():
+        notes.append(
+            f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "
+            "architectures have the same versions (Multi-Arch: same)")
+    return notes
+
+
+def local_debs(
+    prepared: Prepared, name: str, results: Mapping[str, tuple[StoredFile, ...]]
+) -> tuple[StoredFile, ...] | None:
+    """Return the .debs of everything a member needs, or None when some are not known yet."""
+    behind = order.behind(name, prepared.needs)
+    if any(one not in results for one in behind):
+        return None
+    return tuple(file for one in behind for file in results[one]
+                 if file.name.endswith(".deb") and "-dbgsym_" not in file.name)
+
+
+def base_recipe_root(context: Context, prepared: Prepared) -> BaseRoot | None:
+    """Return the base root for builds when the store has it."""
+    return known_root(context, build_recipe(
+        context, prepared.chain.release, prepared.facts.compiler, prepared.chain.path_excludes))
+
+
+def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = ()) -> Plan:
+    """Return the plan: each member's state as far as it can be known without building."""
+    base = base_recipe_root(context, prepared)
+    results: dict[str, tuple[StoredFile, ...]] = {}
+    members = []
+    for name in prepared.order:
+        member, files = _planned(context, prepared, name, base, results, name in rebuild)
+        members.append(member)
+        if files is not None:
+            results[name] = files
+    problems = [*prepared.problems, *_build_problems(context, prepared, members)]
+    return Plan(
+        prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
+        tuple(members), prepared.notes, prepared.warnings,
+        tuple("\n    ".join(filter(None, (one.brief, *one.details.splitlines(), one.resolution)))
+              for one in problems))
+
+
+def _planned(
+    context: Context, prepared: Prepared, name: str, base: BaseRoot | None,
+    results: Mapping[str, tuple[StoredFile, ...]], again: bool,
+) -> tuple[PlannedMember, tuple[StoredFile, ...] | None]:
+    work = prepared.work[name]
+    local = local_debs(prepared, name, results)
+    key = None
+    if base is not None and local is not None:
+        key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)
+               else wheel.known_key(context, work, base, local))
+    artifact = context.store.artifact(key) if key else None
+    missing = [one for one in prepared.needs[name] if one not in results]
+    if again:
+        state, reason, artifact = "ready", "to be rebuilt, as asked", None
+    elif artifact is not None:
+        state, reason = "cached", "nothing that can change its bytes has changed"
+    elif missing:
+        state, reason = "waiting", f"waits for {', '.join(missing)}"
+    elif key is None:
+        state, reason = "ready", "its build environment is not resolved yet"
+    else:
+        state, reason = "ready", "the store has no result for these inputs"
+    if isinstance(work, SourceWork):
+        kind, version, origin = "source", work.version, f"{work.source.suite} (source)"
+    else:
+        kind, version = "wheel", work.member.pin.version
+        origin = f"the package index ({work.member.pin.file}), for Python {work.member.python}"
+    member = PlannedMember(
+        name, kind, version, origin, state, reason, prepared.needs[name], key or "",
+        tuple((rule.name, applies, why) for rule, applies, why in prepared.patches.get(name, ())),
+        prepared.expected.get(name, ()))
+    return member, artifact.files if artifact else None
+
+
+def _build_problems(
+    context: Context, prepared: Prepared, members: Sequence[PlannedMember]
+) -> list[DebxcrossError]:
+    """Let apt judge, before anything is built, what the members will need and what they will leave."""
+    if prepared.problems or all(member.state == "cached" for member in members):
+        return []
+    predicted = "\n".join(
+        predicted_stanzas(prepared.facts.stanzas[name], prepared.expected[name], context.host.name)
+        for name in prepared.expected)
+    problems: list[DebxcrossError] = []
+    with context.store.work(context.chroots.remove) as directory:
+        view = context.apt.view(directory / "device", context.world.for_device(), local=predicted)
+        offered = [line.split(": ")[1] for line in predicted.splitlines() if line.startswith("Package: ")]
+        said = view.ask({"ask": "installable", "names": offered, "architecture": context.host.name})
+        problems += [_not_installable(context, name, why) for name, why in said.items()]
+        view = context.apt.view(directory / "build", context.world.for_build_root(), local=predicted)
+        for member in members:
+            work = prepared.work[member.name]
+            if member.state == "cached" or not isinstance(work, SourceWork):
+                continue
+            try:
+                probe.fetch_source(context, work.source)
+            except FetchError as error:
+                problems.append(error)
+                continue
+            if work.patches:
+                continue  # they may change the build dependencies; the build root will tell
+            context.store.lay_out(work.source.files, directory / work.source.name)
+            answer = view.run([
+                "apt-get", "--simulate", "-qq", "build-dep",
+                *(() if context.host == context.build else (f"--host-architecture={context.host.name}",)),
+                "--arch-only", f"--build-profiles={','.join(work.profiles)}",
+                str(directory / work.source.name / work.source.dsc.name)])
+            try:
+                raise_for_apt(answer, f"the build dependencies of {work.source.name} cannot be satisfied")
+            except DebxcrossError as error:
+                problems.append(error)
+    return problems
+
+
+def _not_installable(context: Context, name: str, why: Sequence[str]) -> UnsatisfiableError:
+    return UnsatisfiableError(
+        f"{name} would not be installable on the device", "\n".join(why),
+        "Add the source of what is missing to the chain (its suite can be another release), "
+        "or leave this member out.")

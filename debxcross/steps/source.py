@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds one source package: resolve, look up, fetch, build offline, gate, commit."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debxcross.core import gate, patch, recipe
+from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.buildlog import describe_failure
+from debxcross.core.environment import Environment, PackageFile, resolution_key, source_key
+from debxcross.core.patch import RulesPatch
+from debxcross.core.source import SourcePackage, expected_binaries
+from debxcross.doors import process
+from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.chroot import Session
+from debxcross.errors import BuildError, DiskFullError, PatchError, UnsatisfiableError
+from debxcross.steps.context import Context
+from debxcross.steps.gates import judge_debs
+from debxcross.steps.keep import keep_failed
+from debxcross.steps.root import BaseRoot
+
+
+@dataclass(frozen=True)
+class SourceWork:
+    """What is known about a source member before its turn comes."""
+
+    source: SourcePackage
+    patches: tuple[RulesPatch, ...]
+    profiles: tuple[str, ...]
+    suffix: str = ""
+
+    @property
+    def version(self) -> str:
+        """The version the results will have."""
+        return self.source.version + self.suffix
+
+    @property
+    def directory(self) -> str:
+        """The build directory inside the root, named as dpkg-source names it."""
+        upstream = self.source.version.split(":", 1)[-1]
+        if "-" in upstream:
+            upstream = upstream.rsplit("-", 1)[0]
+        return f"{recipe.BUILD_DIRECTORY}/{self.source.name}-{upstream}"
+
+
+def world_state(context: Context) -> str:
+    """Return the digest of what apt inside a build root can see of the archive."""
+    return context.apt.state(context.world.for_build_root())
+
+
+def _question(context: Context, work: SourceWork) -> object:
+    return {
+        "files": [file.sha256 for file in work.source.files], "patches": [one.sha256 for one in work.patches],
+        "profiles": work.profiles, "host": context.host.name, "version": work.version,
+    }
+
+
+def known_key(context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]) -> str | None:
+    """Return the step's key when nothing needs to run to know it, else None."""
+    question = resolution_key(base.packages, world_state(context), _question(context, work),
+                              [file.sha256 for file in local])
+    added = context.store.memo("environment", question)
+    if added is None:
+        return None
+    environment = Environment(base.packages, tuple(PackageFile(**one) for one in added))
+    return _key(context, work, environment)
+
+
+def _key(context: Context, work: SourceWork, environment: Environment) -> str:
+    return source_key(work.source, work.patches, work.version, work.profiles,
+                      context.build.name, context.host.name, environment)
+
+
+def build_source(
+    context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...], *, again: bool = False
+) -> tuple[str, Artifact]:
+    """Return ("cached" or "built", the artifact) of a source member.
+
+    ``local`` are the .debs of the members it needs; ``again`` builds even when the store has
+    the result.  Raises UnsatisfiableError, PatchError, BuildError, GateError and their kin.
+    """
+    name = work.source.name
+    key = known_key(context, work, base, local)
+    if key and not again and (artifact := context.store.artifact(key)):
+        return "cached", artifact
+    with context.store.lock(f"{name}-{context.host.name}", lambda: context.busy(name, "another run builds it")):
+        if key and not again and (artifact := context.store.artifact(key)):
+            return "cached", artifact
+        with context.store.work(context.chroots.remove) as directory:
+            build = _Build(context, work, base, local, directory)
+            return build.carry_out(again)
+
+
+class _Build:
+    """One build in one throw-away root."""
+
+    def __init__(self, context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...],
+                 directory: Path) -> None:
+        self.context, self.work, self.base, self.local = context, work, base, local
+        self.directory = directory
+        self.name = work.source.name
+        self.log = context.log(self.name)
+        self.session = context.chroots.session(base.directory, directory)
+        self.binds: dict[Path, str] = {}
+
+    def carry_out(self, again: bool) -> tuple[str, Artifact]:
+        """Prepare, look up by the key that is now known, build if needed."""
+        try:
+            environment = self._prepare()
+            key = _key(self.context, self.work, environment)
+            if not again and (artifact := self.context.store.artifact(key)):
+                return "cached", artifact
+            self._install(environment)
+            self._build()
+            return "built", self._collect(key, environment)
+        except (BuildError, UnsatisfiableError, PatchError):
+            keep_failed(self.context, self.session, self.name, self.work.directory)
+            raise
+
+    def _step(self, text: str) -> None:
+        self.context.busy(self.name, text)
+        with self.log.open("a") as log:
+            log.write(f"\n==> {text}\n")
+
+    def _run(self, command: Sequence[str], *, user: str = "root", directory: str = "/",
+             log: bool = True) -> process.Completed:
+        return self.session.run(command, binds=self.binds, user=user, directory=directory,
+                                log=self.log if log else None)
+
+    def _prepare(self) -> Environment:
+        """Unpack, patch and ask apt; return the environment (remembered for the next run)."""
+        context, work = self.context, self.work
+        self._step("unpacking the source")
+        for name, files, inside in (("source", work.source.files, recipe.SOURCE),
+                                    ("debs", self.local, recipe.DEBS)):
+            context.store.lay_out(files, self.directory / name)
+            self.binds[self.directory / name] = inside
+        self.binds[context.apt.lists] = recipe.LISTS
+        world = context.world.for_build_root()
+        self._run(["sh", "-c", recipe.apt_script(
+            world.sources_list(context.apt.mirror_files, recipe.LOCAL), world.preferences(),
+            recipe.apt_options(context.host.name))]).check(
+                BuildError, f"{self.name}: the build root's apt could not be set up",
+                f"Read {self.log}.")
+        unpacked = self._run(["sh", "-c", recipe.unpack_script(
+            f"{recipe.SOURCE}/{work.source.dsc.name}", work.directory)], user=recipe.BUILDER)
+        if unpacked.exit_status:
+            raise self._failure("the source could not be unpacked")
+        self._patch()
+        self._step("resolving build dependencies")
+        answer = self._run(recipe.build_dep_argv(
+            context.host.name, context.build.name, work.profiles, "--print-uris", "-qq"),
+            directory=work.directory, log=False)
+        with self.log.open("a") as log:
+            log.write(answer.stdout + answer.stderr)
+        if answer.exit_status:
+            raise_for_apt(answer, f"the build dependencies of {self.name} cannot be satisfied")
+        environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
+        question = resolution_key(self.base.packages, world_state(context), _question(context, work),
+                                  [file.sha256 for file in self.local])
+        context.store.remember("environment", question, environment.added)
+        return environment
+
+    def _patch(self) -> None:
+        """Apply the rules patches and say so in the changelog."""
+        if not self.work.patches:
+            return
+        for one in self.work.patches:
+            self._step(f"applying {one.name}")
+            done = self.session.run(
+                recipe.PATCH_ARGV, stdin=patch.diff_of(one.text),
+                binds=self.binds, user=recipe.BUILDER, directory=self.work.directory)
+            with self.log.open("a") as log:
+                log.write(done.stdout + done.stderr)
+            if done.exit_status:
+                raise PatchError(
+                    f"the rules patch {one.source}/{one.name} does not apply to version {self.work.source.version}",
+                    patch.failed_hunks(one, done.stdout),
+                    f"Refresh the patch, or narrow its Applies-Versions. The tree is kept: "
+                    f"debxcross shell {self.name} --arch {self.context.host.name}")
+        changelog = f"{self.work.directory}/debian/changelog"
+        outside = self.session.upper / changelog.lstrip("/")
+        text = patch.changelog_with(outside.read_text(), self.work.source.version, self.work.patches,
+                                    self.work.suffix)
+        self.session.write(changelog, text)
+
+    def _install(self, environment: Environment) -> None:
+        context = self.context
+        files = context.fetch_packages(self.name, environment.added)
+        archives = self.directory / "archives"
+        context.store.lay_out(files, archives)
+        (archives / "partial").mkdir()
+        self.binds[archives] = recipe.ARCHIVES
+        self._step(f"installing {len(environment.added)} build dependencies")
+        done = self._run(recipe.build_dep_argv(
+            context.host.name, context.build.name, self.work.profiles, *recipe.OFFLINE),
+            directory=self.work.directory)
+        if done.exit_status:
+            raise self._failure("the build dependencies could not be installed")
+
+    def _build(self) -> None:
+        context, work = self.context, self.work
+        self._step(f"dpkg-buildpackage -a{context.host.name}")
+        done = self._run(
+            recipe.build_argv(context.host.name, context.build.name, work.profiles, context.jobs),
+            user=recipe.BUILDER, directory=work.directory)
+        if done.exit_status:
+            raise self._failure("the build failed")
+
+    def _failure(self, what: str) -> BuildError | DiskFullError:
+        log = self.log.read_text(errors="replace")
+        tree = self.session.upper / recipe.BUILD_DIRECTORY.lstrip("/")
+        config_logs = sorted(tree.rglob("config.log"), key=lambda path: path.stat().st_mtime)
+        newest = config_logs[-1] if config_logs else None
+        details = describe_failure(
+            log, newest.read_text(errors="replace") if newest else "",
+            str(newest.relative_to(self.session.upper)) if newest else "")
+        if "No space left on device" in log[-20000:]:
+            return DiskFullError(f"{self.name}: no space left while building", details,
+                                 "Free some space, then run the same command again.")
+        return BuildError(
+            f"{self.name} {self.work.version}: {what}", details,
+            f"The whole log is {self.log}. Enter the build root with "
+            f"'debxcross shell {self.name} --arch {self.context.host.name}'.")
+
+    def _collect(self, key: str, environment: Environment) -> Artifact:
+        """Gate every result, then commit it."""
+        context, work = self.context, self.work
+        self._step("checking the results")
+        made = self.session.upper / recipe.BUILD_DIRECTORY.lstrip("/")
+        debs = sorted(made.glob("*.deb"))
+        verdicts = list(judge_debs(debs, context.host, work.source.name, work.version,
+                                   (str(context.store.directory), str(Path.home()))))
+        names = [path.name.split("_")[0] for path in debs]
+        expected = expected_binaries(work.source, context.host.name, work.profiles, context.table)
+        verdicts.append(gate.expected_binaries_verdict(work.source.name, expected, names))
+        with self.log.open("a") as log:
+            failed = gate.failed(verdicts)
+            log.write(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")
+        gate.raise_for(verdicts, self.name)
+        files = [context.store.put(path) for path in (
+            *debs, *sorted(made.glob("*.buildinfo")), *sorted(made.glob("*.changes")))]
+        files.append(context.store.put(self.log))
+        artifact = Artifact(key, self.name, tuple(files), {
+            "kind": "source", "source": work.source.name, "version": work.version,
+            "suite": work.source.suite, "dsc": work.source.dsc.sha256,
+            "patches": [one.name for one in work.patches], "checks": len(verdicts),
+            "environment": list(environment.identity),
+        })
+        context.store.commit(artifact)
+        return artifact

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on the (emulated) device: tries everything that was installed for one Python.
+
+Written in the common subset of Python 2.7 and 3, because that is what devices have.  Every
+trial runs in a process of its own, so that a crash is seen and the others go on.  The
+report is one JSON object a line: name, ok, signal, text.
+
+    python2.7 python.py SMOKE_FILE PACKAGE...
+
+SMOKE_FILE holds a JSON object: name of a trial -> Python code.  The extension modules are
+those that dpkg says belong to the packages.
+"""
+from __future__ import print_function
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+
+STANDARD = {
+    "zlib": """
+import zlib
+data = b"debxcross" * 1000
+assert zlib.decompress(zlib.compress(data)) == data
+print(zlib.ZLIB_VERSION)
+""",
+    "ssl": """
+import socket, ssl
+context = ssl.create_default_context()
+left, right = socket.socketpair()
+client = context.wrap_socket(left, server_hostname="localhost", do_handshake_on_connect=False)
+assert ssl.RAND_status()
+assert len(context.get_ciphers()) > 0 if hasattr(context, "get_ciphers") else True
+import hashlib
+assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
+print(ssl.OPENSSL_VERSION)
+""",
+    "ctypes": """
+import ctypes
+library = ctypes.CDLL(None)
+assert library.abs(-5) == 5
+compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+values = (ctypes.c_int * 4)(3, 1, 2, 0)
+library.qsort(values, 4, ctypes.sizeof(ctypes.c_int), compare(lambda a, b: a[0] - b[0]))
+assert list(values) == [0, 1, 2, 3]
+""",
+    "sqlite3": """
+import sqlite3
+connection = sqlite3.connect(":memory:")
+connection.execute("create table t (a integer, b text)")
+connection.executemany("insert into t values (?, ?)", [(1, "x"), (2, "y")])
+assert connection.execute("select sum(a) from t").fetchone() == (3,)
+print(sqlite3.sqlite_version)
+""",
+}
+
+PYTHON_2 = {
+    "bsddb": """
+import bsddb, os, tempfile
+path = os.path.join(tempfile.mkdtemp(), "db")
+database = bsddb.hashopen(path, "c")
+database["key"] = "value"
+database.close()
+database = bsddb.hashopen(path, "r")
+assert database["key"] == "value"
+print(bsddb.__version__)
+""",
+}
+
+
+def extension_modules(packages):
+    """Yield (module name, package) of every extension module in these Debian packages."""
+    for package in packages:
+        listing = subprocess.Popen(["dpkg", "-L", package], stdout=subprocess.PIPE).communicate()[0]
+        for path in sorted(listing.decode("utf-8").splitlines()):
+            if not path.endswith(".so") or os.path.islink(path):
+                continue
+            for marker in ("/lib-dynload/", "/dist-packages/"):
+                if marker in path and "/python" in path:
+                    relative = path.split(marker, 1)[1]
+                    directory, base = os.path.split(relative)
+                    yield ".".join(directory.split("/") + [base.split(".")[0]]).lstrip("."), package
+
+
+def attempt(code):
+    """Run code in a child process; return (ok, signal, last lines of what it said)."""
+    output = tempfile.TemporaryFile()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            exec(compile(code, "trial", "exec"), {"__name__": "trial"})
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    ended = os.waitpid(child, 0)[1]
+    output.seek(0)
+    text = output.read().decode("utf-8", "replace").strip()
+    number = ended & 0x7F
+    return ended == 0, number, "\n".join(text.splitlines()[-4:])
+
+
+def main():
+    with open(sys.argv[1]) as file:
+        smoke = json.load(file)
+    trials = [("import %s (%s)" % (module, package), "import " + module)
+              for module, package in extension_modules(sys.argv[2:])]
+    trials += sorted(STANDARD.items())
+    if sys.version_info[0] == 2:
+        trials += sorted(PYTHON_2.items())
+    trials += sorted(smoke.items())
+    for name, code in trials:
+        for time in range(3):
+            ok, number, text = attempt(code)
+            if not number:
+                break  # only a crash is tried again: emulators have moods
+        print(json.dumps({"name": name, "ok": ok, "signal": number, "text": text, "attempts": time + 1}))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

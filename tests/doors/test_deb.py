@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from debxcross.doors import deb
+from debxcross.errors import GateError
+from tests.playground import make_deb
+from tests.tools import need
+
+FILES: dict[str, bytes | str] = {"usr/bin/tool": b"#!/bin/sh\n", "usr/lib/libx.so": "libx.so.1",
+                                 "usr/lib/libx.so.1": b"x" * 5000, "etc/tool.conf": b"a = 1\n"}
+
+
+@pytest.mark.parametrize("compression", ["xz", "gz", "none"])
+def test_facts_and_members(tmp_path: Path, compression: str) -> None:
+    path = make_deb(tmp_path / "tiny.deb", {"Depends": "libc6"}, FILES, compression=compression,
+                    conffiles=["/etc/tool.conf"], scripts={"postinst": "#!/bin/sh\n"})
+    facts = deb.read_facts(path)
+    assert facts.control["Package"] == "tiny" and facts.control["Depends"] == "libc6"
+    assert facts.conffiles == ("/etc/tool.conf",)
+    assert sorted(facts.md5sums) == ["etc/tool.conf", "usr/bin/tool", "usr/lib/libx.so.1"]
+    assert facts.scripts == ("postinst",)
+    found = {member.path: (member.type, member.mode, member.size, member.link_target, member.read())
+             for member in deb.members(path)}
+    assert found[""] == ("directory", 0o755, 0, "", b"")
+    assert found["usr/bin/tool"] == ("file", 0o755, 10, "", b"#!/bin/sh\n")
+    assert found["usr/lib/libx.so"] == ("symlink", 0o777, 0, "libx.so.1", b"")
+    assert found["usr/lib/libx.so.1"][4] == b"x" * 5000
+
+
+def test_dpkg_reads_what_the_playground_makes_and_zstd_goes_through_it(tmp_path: Path) -> None:
+    need("dpkg-deb")
+    path = make_deb(tmp_path / "tiny.deb", {}, FILES)
+    tree = tmp_path / "tree"
+    subprocess.run(["dpkg-deb", "-R", str(path), str(tree)], check=True)
+    packed = tmp_path / "packed.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zzstd", "-b", str(tree), str(packed)],
+                   check=True, stdout=subprocess.DEVNULL)
+    assert b"data.tar.zst" in packed.read_bytes()
+    assert deb.read_facts(packed).control == deb.read_facts(path).control
+    contents = {member.path: member.read() for member in deb.members(packed) if member.type == "file"}
+    assert contents == {name: content for name, content in FILES.items() if isinstance(content, bytes)}
+
+
+@pytest.mark.parametrize("cut", [0, 4, 70, 130, -400, -60])
+def test_a_damaged_package_is_named(tmp_path: Path, cut: int) -> None:
+    path = make_deb(tmp_path / "tiny.deb", {}, FILES)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(GateError) as caught:
+        deb.read_facts(path)
+        for member in deb.members(path):
+            member.read()
+    assert caught.value.brief == "tiny.deb is not a whole Debian binary package"
+    assert caught.value.details and "dpkg-deb --info" in caught.value.resolution
+
+
+def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
+    path = make_deb(tmp_path / "tiny.deb", {}, {"a": bytes(range(256)) * 400}, compression="gz")
+    content = bytearray(path.read_bytes())
+    content[-300] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(GateError):
+        for member in deb.members(path):
+            member.read()
+
+
+def test_argv() -> None:
+    assert deb.tarfile_argv(Path("/a/b.deb"), "data") == ("dpkg-deb", "--fsys-tarfile", "/a/b.deb")
+    assert deb.tarfile_argv(Path("/a/b.deb"), "control") == ("dpkg-deb", "--ctrl-tarfile", "/a/b.deb")
