@@ -8,7 +8,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,22 @@ from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
-from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, UsageError
+from debxcross.errors import (
+    ChainFailedError, ConfigurationError, DebxcrossError, InterruptedRunError, UsageError,
+)
 from debxcross.run.events import Event, Events, Listener
+from debxcross.run.plain import data_of
 from debxcross.run.schedule import Node, run_graph
 from debxcross.run.status import fold, read_events
 from debxcross.steps import prepare as preparing
 from debxcross.steps import probe
 from debxcross.steps.chain import Run, RunSettings
 from debxcross.steps.context import Context
-from debxcross.steps.keep import kept
+from debxcross.steps.keep import is_kept, kept
+from debxcross.steps.source import SourceWork, open_root
 
+#: What of a request the run's events remember, for ``shell``.
+_KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches")
 _CHAINS = Path(__file__).with_name("chains")
 #: More members than this at a time only fight for the disk.
 _MOST_AT_ONCE = 4
@@ -86,7 +92,8 @@ def load_chain(name: str) -> Chain:
         near = difflib.get_close_matches(name, chain_names(), n=2, cutoff=0.4)
         guess = f"Did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(f"there is no chain {name!r}", resolution=(
-            f"{guess}Chains that ship: {', '.join(chain_names())}. A chain of your own is named by its file's path."))
+            f"{guess}Chains that ship: {', '.join(chain_names())}. "
+            "A chain of your own is named by its file's path."))
     try:
         return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -126,6 +133,8 @@ class Application:
         self.events = Events(time.time, tuple(listeners))
         self.store = Store(self.configuration.store)
         self._stop = False
+        #: Errors of members, which the schedule has told already.
+        self._told: list[DebxcrossError] = []
 
     def interrupt(self) -> None:
         """End all children; whoever waits for one gets InterruptedRunError."""
@@ -156,8 +165,8 @@ class Application:
         root = AptRoot(root.directory, world, acquire)
         settings = pip_settings()
         transfer = make_transfer(
-            proxies=_proxies(acquire), authorities=Path(settings.certificates) if settings.certificates else None,
-            stopping=lambda: self._stop)
+            proxies=_proxies(acquire), stopping=lambda: self._stop,
+            authorities=Path(settings.certificates) if settings.certificates else None)
         return Context(
             self.store, Chroots(request.isolation), root, world, transfer, self.events,
             DpkgArchTable.load_arch_table(), build, self.host, request.directory / "logs",
@@ -195,7 +204,10 @@ class Application:
             self.store.forget_work(path)
 
     def run(self) -> Mapping[str, Any]:
-        """Build everything, publish, try; return the summary (also in DIR/summary.json)."""
+        """Build everything, publish, try; return the summary (also in DIR/summary.json).
+
+        Every error that leaves here has been told as an event, with what to do next.
+        """
         request = self.request
         request.directory.mkdir(parents=True, exist_ok=True)
         started = time.time()
@@ -211,17 +223,55 @@ class Application:
             self.events.listen(write)
             self.events.tell(
                 "run-started", text=self.chain.name, chain=self.chain.name, architecture=self.host.name,
-                release=self.chain.release, pid=os.getpid(), members=list(Run.rows(self.chain, request.trial)),
-                store=str(self.store.directory))
+                release=self.chain.release, pid=os.getpid(),
+                members=list(Run.rows(self.chain, request.trial)),
+                request=_to_json(replace(
+                    request, output=request.directory, store=self.store.directory,
+                    patches=tuple(path.absolute() for path in request.patches),
+                    chain=self._chain_argument())))
             try:
-                summary = self._run()
+                try:
+                    summary = self._run()
+                except KeyboardInterrupt:
+                    self.interrupt()
+                    raise InterruptedRunError("interrupted") from None
+            except InterruptedRunError:
+                error = InterruptedRunError(
+                    "interrupted", "Everything that ran has been ended; nothing half-done is visible.",
+                    "Run the same command again: what is finished is kept.")
+                self.events.tell("error", **data_of(error))
+                self._ended(error, started)
+                raise error from None
             except DebxcrossError as error:
+                if error not in self._told:
+                    self.events.tell("error", **data_of(error))
                 self._ended(error, started)
                 raise
             summary["seconds"] = round(time.time() - started, 1)
             _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
             self._ended(None, started)
         return summary
+
+    def _chain_argument(self) -> str:
+        """Return --chain so that it means the same from another directory."""
+        name = self.request.chain
+        return str(Path(name).absolute()) if "/" in name or name.endswith(".toml") else name
+
+    def open_root(self, member: str) -> None:
+        """Make a finished member's build root anew and keep it.  Raises UsageError for a wheel."""
+        context = self.context()
+        prepared = self.prepared(context)
+        work, base = prepared.work[member], preparing.base_recipe_root(context, prepared)
+        if not isinstance(work, SourceWork):
+            raise UsageError(f"{member} is a wheel; only its failed builds can be entered",
+                             resolution=f"Its log: debxcross log {member}")
+        local = None
+        if base is not None:
+            local = preparing.local_debs(prepared, member, preparing.known_results(context, prepared, base))
+        if base is None or local is None:
+            raise UsageError(f"the build root of {member} cannot be made: what it needs is not built",
+                             resolution="Run the chain first.")
+        open_root(context, work, base, local)
 
     def _ended(self, error: DebxcrossError | None, started: float) -> None:
         seconds = round(time.time() - started, 2)
@@ -243,6 +293,7 @@ class Application:
             workers=max(1, min(_MOST_AT_ONCE, context.jobs)), keep_going=self.request.keep_going,
             events=self.events, stopping=lambda: self._stop, interrupt=self.interrupt)
         failed = [outcome.error for outcome in outcomes.values() if outcome.error]
+        self._told = failed
         if len(failed) == 1:
             raise failed[0]
         if failed:
@@ -258,7 +309,8 @@ class Application:
         transfer = context.transfer
         return Index(
             url, lambda page, accept: read_page(page, accept, transfer),
-            lambda urls, target, *, sha256, size: fetch(urls, target, sha256=sha256, size=size, transfer=transfer),
+            lambda urls, target, *, sha256, size: fetch(
+                urls, target, sha256=sha256, size=size, transfer=transfer),
             settings.extra_index_urls)
 
 
@@ -283,8 +335,9 @@ def status(directory: Path) -> Any:
     """
     log = directory / "logs" / "events.jsonl"
     if not log.is_file():
-        raise UsageError(f"no run is known below {directory}",
-                         resolution="Name the architecture or --output of a run, such as: debxcross status armel")
+        raise UsageError(
+            f"no run is known below {directory}",
+            resolution="Name the architecture or --output of a run, such as: debxcross status armel")
     return fold(read_events(log.read_text(errors="replace")), time.time(), _alive)
 
 
@@ -308,6 +361,11 @@ def log_path(directory: Path, member: str) -> Path:
     return path
 
 
+def default_output(name: str) -> Path:
+    """Return where the results for an architecture go.  Raises UsageError for an unknown one."""
+    return Path("out") / architecture(name).name
+
+
 def known_runs(directory: Path) -> tuple[Path, ...]:
     """Return the output directories below ``directory``, the one with the newest run first."""
     logs = sorted(directory.glob("*/logs/events.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -321,13 +379,38 @@ def doctor(names: Sequence[str], store: Path | None, output: Path | None) -> tup
     return examine(gather(configuration.store, output or Path("out"), architectures), architectures)
 
 
-def shell(directory: Path, member: str, store: Path | None, command: Sequence[str]) -> None:
-    """Become a shell (or ``command``) in the kept build root of a member; does not return.
+def shell(directory: Path, member: str, store: Path | None, command: Sequence[str],
+          listeners: Sequence[Listener]) -> None:
+    """Become a shell (or ``command``) in a member's build root; does not return.
 
-    Raises UsageError when none is kept.
+    The root of a failed build is entered as it was left; that of a finished member is made
+    anew, with source unpacked and build dependencies installed.  Raises UsageError for a
+    member the run does not have, or one that cannot be entered.
     """
+    log = directory / "logs" / "events.jsonl"
     run = status(directory)
-    opened = Store(config.load(store=store).store)
-    place, base, inside, isolation = kept(opened, member, run.architecture)
+    request = Request(**_from_json(read_events(log.read_text(errors="replace"))[0].data["request"]))
+    application = Application(replace(request, store=store or request.store), listeners)
+    if member not in application.chain.members:
+        raise UsageError(f"the last run has no member {member!r}",
+                         resolution=f"Its members: {', '.join(application.chain.members)}.")
+    if not is_kept(application.store, member, run.architecture):
+        application.open_root(member)
+    place, base, inside, isolation = kept(application.store, member, run.architecture)
     session = Chroots(isolation).session(base, place)
     process.become(session.command_line(command or ("/bin/bash",), directory=inside))
+
+
+def _to_json(request: Request) -> dict[str, Any]:
+    values = {name: getattr(request, name) for name in _KEPT}
+    return {name: [str(one) for one in value] if isinstance(value, tuple)
+            else str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _from_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    read["patches"] = tuple(Path(path) for path in read["patches"])
+    for name in ("output", "store"):
+        read[name] = Path(read[name]) if read[name] else None
+    return read

@@ -11,7 +11,7 @@ import click
 
 from debxcross.app import Application, Request
 from debxcross.cli import report
-from debxcross.errors import DebxcrossError, InterruptedRunError
+from debxcross.errors import DebxcrossError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -34,7 +34,8 @@ _places = _options(
 )
 _patches = click.option("--patches", type=_path, multiple=True, metavar="DIR",
                         help="More rules patches: DIR/SOURCE/NAME.patch.  Repeatable.")
-_refresh = click.option("--refresh", is_flag=True, help="Fetch the package indexes even when they are recent.")
+_refresh = click.option("--refresh", is_flag=True,
+                        help="Fetch the package indexes even when they are recent.")
 _running = _options(
     click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
                  help="Processors to use.  [default: all]"),
@@ -126,17 +127,8 @@ def _run(request: Request, dry_run: bool, json_lines: bool) -> None:
         application = Application(request, (listener,))
         try:
             summary = application.run()
-        except KeyboardInterrupt:
-            application.interrupt()
-            raise InterruptedRunError(
-                "interrupted", resolution="Run the same command again: what is finished is kept.") from None
         except DebxcrossError as error:
-            if json_lines:
-                application.events.tell("error", brief=error.brief, details=error.details,
-                                        resolution=error.resolution, exit_status=error.exit_status,
-                                        failure_class=error.failure_class)
-                raise click.exceptions.Exit(error.exit_status) from error
-            raise
+            raise click.exceptions.Exit(error.exit_status) from error  # the listener has shown it
     if json_lines:
         click.echo(json.dumps({"kind": "summary", "data": summary}))
         return

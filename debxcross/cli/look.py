@@ -18,12 +18,13 @@ def _directory(arch: str | None, output: Path | None) -> Path:
     if output is not None:
         return output
     if arch is not None:
-        return Path("out") / app.architecture(arch).name
+        return app.default_output(arch)
     runs = app.known_runs(Path("out"))
     return runs[0] if runs else Path("out")
 
 
-_output = click.option("--output", type=_path, metavar="DIR", help="Where the run's results are.  [default: out/ARCH]")
+_output = click.option("--output", type=_path, metavar="DIR",
+                       help="Where the run's results are.  [default: out/ARCH]")
 
 
 @click.command("status")
@@ -61,7 +62,8 @@ def shell(member: str, command: tuple[str, ...], arch: str | None, store: Path |
 
     With COMMAND, run that instead of a shell.  Leave changes nothing in the store.
     """
-    app.shell(_directory(arch, output), member, store, command)
+    with report.listener(False) as listener:
+        app.shell(_directory(arch, output), member, store, command, (listener,))
 
 
 @click.command("doctor")

@@ -9,6 +9,8 @@ _MATTERS = re.compile(
     r"(\berror\b[: ]|\bError \d+\b|\bfatal\b|undefined reference|No such file or directory|"
     r"cannot find|unmet build dep|\*\*\* |not found\b|FAILED|Traceback|[A-Za-z]+Error: |No space left)",
     re.IGNORECASE)
+#: A compiler's and a linker's own words: never noise, even where a flag or a symbol is named so.
+_CERTAIN = re.compile(r": (fatal )?error: |undefined reference to ")
 _NOISE = re.compile(r"(checking for|-Werror|warning:|^\s*\^|ignored\)?$|error_|_error\b|\berrors?\.[cho]\b)")
 
 
@@ -18,7 +20,7 @@ def lines_that_matter(log: str, most: int = 12) -> tuple[str, ...]:
     tail = lines[-6:]
     found = [
         line for line in lines[:-6]
-        if _MATTERS.search(line) and not _NOISE.search(line)
+        if _CERTAIN.search(line) or _MATTERS.search(line) and not _NOISE.search(line)
     ]
     # make repeats the failure on every level above; the first of them is nearest the cause.
     return tuple(dict.fromkeys((*found[-200:][:most], "…", *tail) if found else tail))

@@ -93,7 +93,7 @@ class Chain:
     @property
     def members(self) -> tuple[str, ...]:
         """The names of all members, sources first."""
-        return tuple(member.name for member in (*self.sources, *self.wheels))
+        return (*(source.name for source in self.sources), *(wheel.name for wheel in self.wheels))
 
     def wheel(self, name: str) -> WheelMember | None:
         """Return the wheel member with this name, if it is one."""
@@ -128,6 +128,8 @@ class _Faults:
         if not isinstance(value, str):
             self.add(f"{where}{key}", f"must be a string, not {value!r}")
             return default
+        if needed and not value:
+            self.add(f"{where}{key}", "must not be empty")
         if pattern and value and not pattern.match(value):
             self.add(f"{where}{key}", f"{value!r} is not valid here")
         return value
@@ -168,16 +170,17 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     faults.known(head, ("name", "release", "summary", "profiles", "path-excludes", "tool-suites"), "chain.")
     release_name = faults.text(head, "release", "chain.", needed=bool(head))
     if release_name and release_name not in releases.RELEASES:
-        faults.add("chain.release", f"unknown release {release_name!r}; known: {', '.join(releases.RELEASES)}")
+        known = ", ".join(releases.RELEASES)
+        faults.add("chain.release", f"unknown release {release_name!r}; known: {known}")
     tool_suites = faults.texts(head, "tool-suites", "chain.")
     for suite in tool_suites:
         if not releases.is_suite(suite):
             faults.add("chain.tool-suites", f"unknown suite {suite!r}")
     sources = tuple(_source(faults, *one) for one in faults.tables(document, "source"))
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
-    wheels = tuple(_wheel(faults, where, table, tools) for where, table in faults.tables(document, "wheel"))
-    names = [member.name for member in (*sources, *wheels)]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
+    names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
         faults.add(name, "named more than once")
     if not names:
         faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")

@@ -68,7 +68,7 @@ def parse(source: str, name: str, text: str) -> RulesPatch:
     faults = []
     if not diff:
         faults.append("there is no diff in it")
-    description = header.get("Description") or header.get("Subject") or ""
+    description = (header.get("Description") or header.get("Subject") or "").strip()
     if not description:
         faults.append("Description: missing (DEP-3)")
     if not any(header.get(key) for key in ("Origin", "Author", "From")):
@@ -130,7 +130,7 @@ def failed_hunks(patch: RulesPatch, output: str) -> str:
     for name, number in wanted:
         files = re.split(r"^(?=--- )", diff_of(patch.text), flags=re.MULTILINE)
         for part in files:
-            if re.search(rf"^\+\+\+ [^/\n]*/{re.escape(name)}\b", part, re.MULTILINE):
+            if re.search(rf"^\+\+\+ [^/\n]*/{re.escape(name)}(?=\s|\Z)", part, re.MULTILINE):
                 hunks = re.split(r"^(?=@@ )", part, flags=re.MULTILINE)[1:]
                 if number <= len(hunks):
                     pieces.append(f"{name}, hunk {number}:\n{hunks[number - 1].rstrip()}")

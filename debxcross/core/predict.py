@@ -1,36 +1,64 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Predicts the packages a build will leave, so that apt can judge them before they exist.
 
-The build architecture's stanza of the same source version tells the Depends that the host
-architecture's package will have, up to what dpkg-shlibdeps finds for that architecture.
-Hard-coded dependencies, such as libpython2.7-stdlib's on libssl1.1, show this way before
-anything is compiled.
+debian/control tells every relation that is written by hand, such as libpython2.7-stdlib's
+on libssl1.1.  What dpkg-shlibdeps will add is not known, but it names only libraries that
+were in the build root.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from debian.deb822 import Deb822
+from debian.deb822 import Deb822, PkgRelation
+from debian.debian_support import DpkgArchTable
 
-_FIELDS = ("Package", "Source", "Version", "Multi-Arch", "Pre-Depends", "Depends", "Conflicts", "Breaks",
-           "Provides", "Replaces", "Essential", "Description")
+from debxcross.core.source import relation_applies
+
+_COPIED = ("Package", "Multi-Arch", "Essential")
+_RELATIONS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides", "Replaces")
+_VERSIONS = ("binary:Version", "source:Version", "Source-Version")
 
 
-def predicted_stanzas(stanzas: Iterable[str], names: Iterable[str], host: str) -> str:
-    """Return a Packages text for ``names``, made of another architecture's stanzas.
+def predicted_stanzas(
+    control: str, version: str, names: Iterable[str], host: str, profiles: tuple[str, ...],
+    table: DpkgArchTable,
+) -> str:
+    """Return a Packages text for the packages ``names`` of a source's debian/control.
 
-    Where there is no stanza, nothing is known and nothing is offered.
+    Substitution variables other than the version's are left out (deb-substvars(5)).
     """
     wanted = set(names)
     texts = []
-    for text in stanzas:
-        stanza = Deb822(text.splitlines())
-        if stanza["Package"] not in wanted:
+    lines = [line for line in control.splitlines() if not line.startswith("#")]
+    for stanza in Deb822.iter_paragraphs(lines, use_apt_pkg=False):
+        if stanza.get("Package") not in wanted:
             continue
-        fields = {key: stanza[key] for key in _FIELDS if key in stanza}
-        fields["Architecture"] = host
+        fields = {key: stanza[key] for key in _COPIED if key in stanza}
+        fields.update({"Architecture": host, "Version": version})
+        for key in _RELATIONS:
+            kept = ", ".join(_relations(stanza.get(key, ""), version, host, profiles, table))
+            if kept:
+                fields[key] = kept
         texts.append(stanza_text(fields, f"predicted/{stanza['Package']}.deb", 1, "0" * 64))
     return "\n".join(texts)
+
+
+def _relations(
+    text: str, version: str, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+) -> Iterator[str]:
+    for name in _VERSIONS:
+        text = text.replace(f"${{{name}}}", version)
+    for part in re.sub(r"\s+", " ", text).split(","):
+        if not part.strip() or "${" in part:
+            continue
+        alternatives = [
+            one for one in PkgRelation.parse_relations(part)[0]
+            if relation_applies(one, host, profiles, table)]
+        for one in alternatives:
+            one["arch"] = one["restrictions"] = None
+        if alternatives:
+            yield str(PkgRelation.str([alternatives]))
 
 
 def stanza_text(control: Mapping[str, str], filename: str, size: int, sha256: str) -> str:

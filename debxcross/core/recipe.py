@@ -29,7 +29,8 @@ def root_packages(host: Architecture, build: str, compiler: str) -> tuple[str, .
     common = ("fakeroot",)
     if host.name == build:
         return (*common, "build-essential")
-    return (*common, host.crossbuild_package, f"libc6-dev:{host.name}", f"libstdc++-{compiler}-dev:{host.name}")
+    return (*common, host.crossbuild_package, f"libc6-dev:{host.name}",
+            f"libstdc++-{compiler}-dev:{host.name}")
 
 
 def root_commands() -> tuple[str, ...]:
@@ -85,10 +86,11 @@ def device_script(sources_list: str) -> str:
     ))
 
 
-def apt_options(architecture: str) -> str:
-    """Return apt.conf for a build root (see core.world.apt_configuration for the reasons)."""
+def apt_options(build: str, host: str) -> str:
+    """Return apt.conf for a root (see core.world.apt_configuration for the reasons)."""
+    barbarian = "" if host == build else f'APT::BarbarianArchitectures {{ "{host}"; }};\n'
     return (
-        f'APT::BarbarianArchitectures {{ "{architecture}"; }};\n'
+        f"{barbarian}"
         'APT::Install-Recommends "false";\n'
         'Acquire::Languages "none";\n'
         # --print-uris would print MD5 sums for old callers' sake.
@@ -101,7 +103,8 @@ def apt_options(architecture: str) -> str:
 PATCH_ARGV = ("patch", "--strip=1", "--batch", "--fuzz=2", "--reject-file=-", "--no-backup-if-mismatch",
               "--forward")
 #: For apt with everything it needs bound at ARCHIVES, read-only.
-OFFLINE = ("--no-download", "-qq", "-o", f"Dir::Cache::archives={ARCHIVES}", "-o", "Debug::NoLocking=1")
+OFFLINE = ("--no-download", "-qq", "-o", f"Dir::Cache::archives={ARCHIVES}",
+           "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root")
 
 
 def unpack_script(dsc: str, directory: str) -> str:

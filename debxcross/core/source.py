@@ -102,14 +102,15 @@ def host_needs(
             for one in alternatives:
                 if one.get("archqual") in ("native", "any"):
                     continue
-                if _applies(one, host, profiles, table):
+                if relation_applies(one, host, profiles, table):
                     names.add(one["name"])
     return tuple(sorted(names))
 
 
-def _applies(
+def relation_applies(
     relation: Mapping[str, object], host: str, profiles: tuple[str, ...], table: DpkgArchTable
 ) -> bool:
+    """Evaluate a relation's [architectures] and <profiles> (Policy 7.1, BuildProfileSpec)."""
     restrictions = relation.get("arch")
     if isinstance(restrictions, list):
         enabled = [one for one in restrictions if one.enabled]

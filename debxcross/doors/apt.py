@@ -60,7 +60,8 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
     said = said or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
     details = f"{said}\n\n{process.describe(done.argv, done.exit_status)}"
     error: type[DebxcrossError]
-    if re.search(r"GPG error|not signed|NO_PUBKEY|Hash Sum mismatch|invalid signature|EXPKEYSIG|BADSIG", said):
+    if re.search(
+            r"GPG error|not signed|NO_PUBKEY|Hash Sum mismatch|invalid signature|EXPKEYSIG|BADSIG", said):
         error, cure = VerificationError, (
             "Nothing of it is used. Check the mirror and the keyring "
             "(mirrors.* and mirrors.keyrings in debxcross.toml).")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import apt_pkg
@@ -55,6 +54,8 @@ class _Archive:
         apt_pkg.init()
         self.cache = apt_pkg.Cache(None)
         self.depcache = apt_pkg.DepCache(self.cache)
+        # The depcache forgets candidates while it tries installations; the policy does not.
+        self.policy = self.depcache.policy.get_candidate_ver
         self.records = apt_pkg.PackageRecords(self.cache)
 
     def package(self, name: str, architecture: str) -> Any | None:
@@ -65,7 +66,7 @@ class _Archive:
 
     def candidate(self, name: str, architecture: str) -> Any | None:
         package = self.package(name, architecture)
-        return self.depcache.get_candidate_ver(package) if package is not None else None
+        return self.policy(package) if package is not None else None
 
     def record(self, version: Any) -> apt_pkg.TagSection:
         self.records.lookup(version.file_list[0])
@@ -110,7 +111,7 @@ def facts(
         }
         answers[name] = versions
     return {
-        "sources": [_source(archive, wanted, build) for wanted in sources],
+        "sources": [_source(wanted) for wanted in sources],
         "packages": answers,
         "compiler": _compiler(archive, build),
         "skew": _skew(archive, build, host, host_needs),
@@ -143,7 +144,7 @@ def _skew(archive: _Archive, build: str, host: str, host_needs: list[str]) -> li
     return skewed
 
 
-def _source(archive: _Archive, wanted: dict[str, str], build: str) -> dict[str, Any]:
+def _source(wanted: dict[str, str]) -> dict[str, Any]:
     records = apt_pkg.SourceRecords()
     found: dict[str, Any] | None = None
     others = []
@@ -163,9 +164,6 @@ def _source(archive: _Archive, wanted: dict[str, str], build: str) -> dict[str, 
                 "Package", "Version", "Binary", "Build-Depends", "Build-Depends-Arch", "Build-Conflicts",
                 "Build-Conflicts-Arch", "Package-List", "Checksums-Sha256", "Format", "Architecture",
             ) if key in section}}
-    if found is not None:
-        names = [name.strip() for name in found["fields"]["Binary"].split(",")]
-        found["binaries"] = list(_binaries(archive, names, wanted["name"], found["version"], build))
     near = [] if others else _near(wanted["name"])
     return {"found": found, "others": others, "near": near}
 
@@ -176,23 +174,6 @@ def _near(name: str) -> list[str]:
     while records.step():
         names.add(records.package)
     return difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
-
-
-def _binaries(
-    archive: _Archive, names: list[str], source: str, version: str, build: str
-) -> Iterator[str]:
-    """Yield the build architecture's stanzas of exactly this source version, where it has them."""
-    for name in names:
-        package = archive.package(name, build)
-        for candidate in package.version_list if package is not None else ():
-            if not candidate.file_list:
-                continue
-            record = archive.record(candidate)
-            said = record.get("Source", name)
-            said_version = said.split("(")[1].rstrip(")") if "(" in said else candidate.ver_str
-            if said.split(" ")[0] == source and said_version == version:
-                yield str(record)
-                break
 
 
 def digests(packages: list[list[str]]) -> list[str]:
@@ -216,7 +197,7 @@ def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
     problems: dict[str, list[str]] = {}
     for name in names:
         package = archive.package(name, architecture)
-        version = archive.depcache.get_candidate_ver(package) if package is not None else None
+        version = archive.policy(package) if package is not None else None
         if version is None:
             problems[name] = ["no such package"]
             continue
@@ -244,7 +225,7 @@ def _broken(archive: _Archive, top: Any) -> list[str]:
                     words = " | ".join(_relation(one) for one in alternatives)
                     said.append(f"{version.parent_pkg.name} ({version.ver_str}) {kind}: {words}")
                 else:
-                    waiting.append(archive.depcache.get_candidate_ver(targets[0].parent_pkg))
+                    waiting.append(archive.policy(targets[0].parent_pkg))
     return said
 
 
@@ -253,7 +234,7 @@ def _relation(dependency: Any) -> str:
     return f"{name} ({dependency.comp_type} {dependency.target_ver})" if dependency.target_ver else str(name)
 
 
-_ASK = {"machine": machine, "facts": facts, "digests": digests, "installable": installable}
+_ASK: dict[str, Any] = {"machine": machine, "facts": facts, "digests": digests, "installable": installable}
 
 
 def main() -> None:

@@ -65,11 +65,10 @@ class Context:
     def fetch_packages(self, member: str, files: Sequence[PackageFile]) -> tuple[StoredFile, ...]:
         """Have all these .debs in the store, verified by digest, and return them.
 
-        Files of the local repository (``file:``) are results of this run and left out.
+        Those of the local repository are results of this run and there already.
         """
-        wanted = [file for file in files if not file.uri.startswith("file:")]
-        stored = tuple(StoredFile(file.file, file.sha256, file.size) for file in wanted)
-        missing = [file for file, there in zip(wanted, stored) if not self.store.has(there)]
+        stored = tuple(StoredFile(file.file, file.sha256, file.size) for file in files)
+        missing = [file for file, there in zip(files, stored) if not self.store.has(there)]
         if missing:
             size = sum(file.size for file in missing) / 1e6
             self.busy(member, f"fetching {len(missing)} packages ({size:.1f} MB)")

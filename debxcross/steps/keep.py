@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the root of a failed build, so that ``shell`` can enter it."""
+"""Keeps build roots of failed builds (and those made anew) for ``shell`` to enter."""
 from __future__ import annotations
 
 import json
@@ -12,15 +12,28 @@ from debxcross.steps.context import Context
 
 
 def _place(store: Store, member: str, architecture: str) -> Path:
-    return store.directory / "kept" / f"{member}-{architecture}"
+    return store.directory / "kept" / f"{member}-{architecture}.root"
 
 
-def keep_failed(context: Context, session: Session, member: str, directory: str) -> None:
+def keep(context: Context, session: Session, member: str, directory: str) -> None:
     """Move a session's directory out of the throw-away place; an older one is replaced."""
     place = _place(context.store, member, context.host.name)
     context.chroots.move(session.directory, place)
     place.with_suffix(".json").write_text(json.dumps(
         {"base": str(session.base), "directory": directory, "isolation": context.chroots.isolation}))
+
+
+def forget(context: Context, member: str) -> None:
+    """Drop what is kept of a member: it has been built meanwhile."""
+    place = _place(context.store, member, context.host.name)
+    if place.exists():
+        place.with_suffix(".json").unlink(missing_ok=True)
+        context.chroots.remove(place)
+
+
+def is_kept(store: Store, member: str, architecture: str) -> bool:
+    """Tell whether a root of this member is kept."""
+    return _place(store, member, architecture).with_suffix(".json").is_file()
 
 
 def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str, str]:

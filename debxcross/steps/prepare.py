@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from debxcross.core import order, patch
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain import Chain
+from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch, applicability
 from debxcross.core.plan import Plan, PlannedMember
 from debxcross.core.predict import predicted_stanzas
@@ -15,6 +16,7 @@ from debxcross.core.pypi import normalise
 from debxcross.core.recipe import wheel_packages
 from debxcross.core.source import expected_binaries, host_needs
 from debxcross.doors.apt import raise_for_apt
+from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, FetchError, SkewError, UnsatisfiableError, UnsupportedError
 from debxcross.steps import probe, source, wheel
 from debxcross.steps.context import Context
@@ -101,7 +103,8 @@ def _outdated(patches: Sequence[RulesPatch], facts: probe.Probe, context: Contex
         verdict = applicability(rule, facts.sources[rule.source].version, context.host.name,
                                 lambda package: True, context.table)
         if verdict.outdated:
-            said.append(f"the rules patch {rule.source}/{rule.name} matches nothing any more: it {verdict.reason}")
+            said.append(
+                f"the rules patch {rule.source}/{rule.name} matches nothing any more: it {verdict.reason}")
     return said
 
 
@@ -181,6 +184,18 @@ def base_recipe_root(context: Context, prepared: Prepared) -> BaseRoot | None:
         context, prepared.chain.release, prepared.facts.compiler, prepared.chain.path_excludes))
 
 
+def known_results(
+    context: Context, prepared: Prepared, base: BaseRoot
+) -> dict[str, tuple[StoredFile, ...]]:
+    """Return the files of every member the store has, as far as keys can be known."""
+    results: dict[str, tuple[StoredFile, ...]] = {}
+    for name in prepared.order:
+        _, files = _planned(context, prepared, name, base, results, False)
+        if files is not None:
+            results[name] = files
+    return results
+
+
 def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = ()) -> Plan:
     """Return the plan: each member's state as far as it can be known without building."""
     base = base_recipe_root(context, prepared)
@@ -239,27 +254,31 @@ def _build_problems(
     """Let apt judge, before anything is built, what the members will need and what they will leave."""
     if prepared.problems or all(member.state == "cached" for member in members):
         return []
-    predicted = "\n".join(
-        predicted_stanzas(prepared.facts.stanzas[name], prepared.expected[name], context.host.name)
-        for name in prepared.expected)
     problems: list[DebxcrossError] = []
+    sources = [work for work in prepared.work.values() if isinstance(work, SourceWork)]
+    for work in sources:
+        try:
+            probe.fetch_source(context, work.source)
+        except FetchError as error:
+            problems.append(error)
+    if problems:
+        return problems
+    predicted = "\n".join(_predicted(context, prepared, work) for work in sources)
+    question = digest({"predicted": predicted, "state": context.apt.state(context.world),
+                       "work": [(work.source.dsc.sha256, work.profiles) for work in sources]})
+    if context.store.memo("sound", question):
+        return []
     with context.store.work(context.chroots.remove) as directory:
         view = context.apt.view(directory / "device", context.world.for_device(), local=predicted)
         offered = [line.split(": ")[1] for line in predicted.splitlines() if line.startswith("Package: ")]
         said = view.ask({"ask": "installable", "names": offered, "architecture": context.host.name})
         problems += [_not_installable(context, name, why) for name, why in said.items()]
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=predicted)
-        for member in members:
-            work = prepared.work[member.name]
-            if member.state == "cached" or not isinstance(work, SourceWork):
+        cached = {member.name for member in members if member.state == "cached"}
+        for work in sources:
+            # Patches may change the build dependencies; the build root will tell.
+            if work.source.name in cached or work.patches:
                 continue
-            try:
-                probe.fetch_source(context, work.source)
-            except FetchError as error:
-                problems.append(error)
-                continue
-            if work.patches:
-                continue  # they may change the build dependencies; the build root will tell
             context.store.lay_out(work.source.files, directory / work.source.name)
             answer = view.run([
                 "apt-get", "--simulate", "-qq", "build-dep",
@@ -270,7 +289,16 @@ def _build_problems(
                 raise_for_apt(answer, f"the build dependencies of {work.source.name} cannot be satisfied")
             except DebxcrossError as error:
                 problems.append(error)
+    if not problems:
+        context.store.remember("sound", question, True)
     return problems
+
+
+def _predicted(context: Context, prepared: Prepared, work: SourceWork) -> str:
+    files = {file.name: context.store.path(file.sha256) for file in work.source.files}
+    return predicted_stanzas(
+        read_control(files), work.version, prepared.expected[work.source.name], context.host.name,
+        work.profiles, context.table)
 
 
 def _not_installable(context: Context, name: str, why: Sequence[str]) -> UnsatisfiableError:

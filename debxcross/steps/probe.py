@@ -15,8 +15,7 @@ from debxcross.core.key import digest
 from debxcross.core.release import archive_role, is_suite, release
 from debxcross.core.source import SourcePackage, from_fields
 from debxcross.core.world import TOOL_PRIORITY, Archive, SuiteUse, World
-from debxcross.doors import apt
-from debxcross.errors import ConfigurationError, UnsupportedError
+from debxcross.errors import ConfigurationError, UnsupportedError, VerificationError
 from debxcross.steps.context import Context
 
 _DEFAULT_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -29,16 +28,17 @@ class Probe:
     """What the archives say.
 
     ``packages`` maps names to the versions for build and host architecture; ``compiler`` is
-    GCC's major version; ``stanzas`` are, per source, the build architecture's own packages.
+    GCC's major version.
     """
 
     sources: Mapping[str, SourcePackage]
-    stanzas: Mapping[str, tuple[str, ...]]
     packages: Mapping[str, Mapping[str, str]]
     compiler: str
 
 
-def archives(configuration: Configuration, machine: Mapping[str, Any], release_name: str) -> dict[str, Archive]:
+def archives(
+    configuration: Configuration, machine: Mapping[str, Any], release_name: str
+) -> dict[str, Archive]:
     """Return the mirrors of each archive: configured ones, else the machine's, else python-apt's.
 
     Raises ConfigurationError when nobody names a mirror.
@@ -53,7 +53,8 @@ def archives(configuration: Configuration, machine: Mapping[str, Any], release_n
             if entry["signed_by"] and not configuration.keyrings:
                 keyrings.append(entry["signed_by"])
     templates = machine["templates"]
-    fallback = {"main": templates.get(release_name, ""), "security": templates.get(f"{release_name}-security", "")}
+    fallback = {"main": templates.get(release_name, ""),
+                "security": templates.get(f"{release_name}-security", "")}
     result = {}
     for role, uris in found.items():
         chosen = configured[role] or tuple(dict.fromkeys(uri.rstrip("/") for uri in uris))
@@ -94,23 +95,18 @@ def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
     host = context.host.name
     request = {
         "ask": "facts", "build": context.build.name, "host": host, "host_needs": [],
-        "sources": [{"name": member.name, "version": member.version, "suite": suite}
-                    for member in chain.sources for suite in [_suite_of(member)]],
+        "sources": [{"name": member.name, "version": member.version, "suite": member.suite}
+                    for member in chain.sources],
         "packages": sorted({*names, context.host.crossbuild_package}),
     }
     answer = remembered(context, "facts", request, context.world)
-    sources, stanzas = {}, {}
+    sources = {}
     for member, said in zip(chain.sources, answer["sources"]):
         if said["found"] is None:
             raise _no_source(member, said, chain)
         source = from_fields(said["found"]["fields"], said["found"]["suite"])
         sources[member.name] = source
-        stanzas[member.name] = tuple(said["found"]["binaries"])
-    return Probe(sources, stanzas, answer["packages"], answer["compiler"])
-
-
-def _suite_of(member: SourceMember) -> str:
-    return member.suite
+    return Probe(sources, answer["packages"], answer["compiler"])
 
 
 def ask_skew(context: Context, host_needs: Sequence[str]) -> tuple[Mapping[str, str], ...]:
@@ -162,7 +158,7 @@ def fetch_source(context: Context, source: SourcePackage) -> None:
         for file in source.files:
             got: StoredFile | None = found.get(file.name)
             if got is None or got.sha256 != file.sha256:
-                raise apt.VerificationError(
+                raise VerificationError(
                     f"{file.name} is not the file the index names",
                     f"expected sha256 {file.sha256}, got {got.sha256 if got else 'nothing'}",
                     "Nothing of it is used. Check the mirror.")

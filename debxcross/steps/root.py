@@ -75,7 +75,8 @@ def ensure_root(context: Context, wanted: RootRecipe, step: str) -> tuple[BaseRo
     """
     if found := known_root(context, wanted):
         return found, False
-    with context.store.lock(f"root-{wanted.key}", lambda: context.busy(step, "another run makes it; waiting")):
+    with context.store.lock(f"root-{wanted.key}",
+                            lambda: context.busy(step, "another run makes it; waiting")):
         if found := known_root(context, wanted):
             return found, False
         return _make(context, wanted, step), True
@@ -93,7 +94,8 @@ def _make(context: Context, wanted: RootRecipe, step: str) -> BaseRoot:
         sources, options = work / "sources.list", work / "apt.conf"
         sources.write_text(wanted.sources_list)
         acquire = [f'{name} "{value}";' for name, value in context.apt.acquire]
-        options.write_text("\n".join((recipe.apt_options(wanted.host_architecture), *acquire, "")))
+        options.write_text("\n".join((
+            recipe.apt_options(wanted.build_architecture, wanted.host_architecture), *acquire, "")))
         made = work / "made"
         context.chroots.make_root(
             made, wanted.release, sources, architectures, wanted.packages, apt_options=options,

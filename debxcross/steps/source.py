@@ -14,11 +14,10 @@ from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage, expected_binaries
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.doors.chroot import Session
 from debxcross.errors import BuildError, DiskFullError, PatchError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
-from debxcross.steps.keep import keep_failed
+from debxcross.steps.keep import forget, keep
 from debxcross.steps.root import BaseRoot
 
 
@@ -85,12 +84,20 @@ def build_source(
     key = known_key(context, work, base, local)
     if key and not again and (artifact := context.store.artifact(key)):
         return "cached", artifact
-    with context.store.lock(f"{name}-{context.host.name}", lambda: context.busy(name, "another run builds it")):
+    with context.store.lock(f"{name}-{context.host.name}",
+                            lambda: context.busy(name, "another run builds it")):
         if key and not again and (artifact := context.store.artifact(key)):
             return "cached", artifact
         with context.store.work(context.chroots.remove) as directory:
             build = _Build(context, work, base, local, directory)
             return build.carry_out(again)
+
+
+def open_root(context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...]) -> None:
+    """Make a member's build root as it is just before dpkg-buildpackage, and keep it for ``shell``."""
+    with context.store.work(context.chroots.remove) as directory:
+        build = _Build(context, work, base, local, directory)
+        build.prepare_only()
 
 
 class _Build:
@@ -116,8 +123,13 @@ class _Build:
             self._build()
             return "built", self._collect(key, environment)
         except (BuildError, UnsatisfiableError, PatchError):
-            keep_failed(self.context, self.session, self.name, self.work.directory)
+            keep(self.context, self.session, self.name, self.work.directory)
             raise
+
+    def prepare_only(self) -> None:
+        """Unpack, patch, install the build dependencies, keep the root."""
+        self._install(self._prepare())
+        keep(self.context, self.session, self.name, self.work.directory)
 
     def _step(self, text: str) -> None:
         self.context.busy(self.name, text)
@@ -141,7 +153,7 @@ class _Build:
         world = context.world.for_build_root()
         self._run(["sh", "-c", recipe.apt_script(
             world.sources_list(context.apt.mirror_files, recipe.LOCAL), world.preferences(),
-            recipe.apt_options(context.host.name))]).check(
+            recipe.apt_options(context.build.name, context.host.name))]).check(
                 BuildError, f"{self.name}: the build root's apt could not be set up",
                 f"Read {self.log}.")
         unpacked = self._run(["sh", "-c", recipe.unpack_script(
@@ -176,7 +188,7 @@ class _Build:
                 log.write(done.stdout + done.stderr)
             if done.exit_status:
                 raise PatchError(
-                    f"the rules patch {one.source}/{one.name} does not apply to version {self.work.source.version}",
+                    f"the rules patch {one.source}/{one.name} does not apply to {self.work.source.version}",
                     patch.failed_hunks(one, done.stdout),
                     f"Refresh the patch, or narrow its Applies-Versions. The tree is kept: "
                     f"debxcross shell {self.name} --arch {self.context.host.name}")
@@ -250,4 +262,5 @@ class _Build:
             "environment": list(environment.identity),
         })
         context.store.commit(artifact)
+        forget(context, self.name)
         return artifact

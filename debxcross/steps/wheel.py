@@ -24,7 +24,7 @@ from debxcross.doors.wheelfile import open_wheel, unpack
 from debxcross.errors import BuildError, UnsatisfiableError, UnsupportedError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
-from debxcross.steps.keep import keep_failed
+from debxcross.steps.keep import forget, keep
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.source import world_state
 from debxcross.steps.wrap import wrap_wheel
@@ -97,7 +97,8 @@ def fetch_pin(context: Context, index: Index, member: str, pin: PinnedFile) -> S
         return stored
     context.busy(member, f"fetching {pin.file}")
     with context.store.work(context.chroots.remove) as directory:
-        path = index.file_for(Pin(normalise(pin.name), pin.version), directory, kind=pin.file, sha256=pin.sha256)
+        path = index.file_for(
+            Pin(normalise(pin.name), pin.version), directory, kind=pin.file, sha256=pin.sha256)
         stored = context.store.put(path, pin.file)
     context.store.remember("pin", pin.sha256, stored)
     return stored
@@ -154,7 +155,7 @@ class _Build:
                 self._install(environment)
                 wheel = self._build(pinned)
             except (BuildError, UnsatisfiableError):
-                keep_failed(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY)
+                keep(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY)
                 raise
         deb = self._wrap(wheel, pinned)
         self._judge(wheel, deb)
@@ -166,6 +167,7 @@ class _Build:
             "environment": list(environment.identity),
         })
         store.commit(artifact)
+        forget(self.context, self.member.name)
         return "built", artifact
 
     def _step(self, text: str) -> None:
@@ -187,10 +189,12 @@ class _Build:
             tools_directory: recipe.TOOLS, context.apt.lists: recipe.LISTS,
         }
         world = context.world.for_build_root()
-        self.session.run(["sh", "-c", recipe.apt_script(
+        script = recipe.apt_script(
             world.sources_list(context.apt.mirror_files, recipe.LOCAL), world.preferences(),
-            recipe.apt_options(context.host.name))], binds=self.binds, log=self.log).check(
-                BuildError, f"{self.member.name}: the build root's apt could not be set up", f"Read {self.log}.")
+            recipe.apt_options(context.build.name, context.host.name))
+        self.session.run(["sh", "-c", script], binds=self.binds, log=self.log).check(
+                BuildError, f"{self.member.name}: the build root's apt could not be set up",
+                f"Read {self.log}.")
         packages = _packages(context, self.work)
         answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-qq"), binds=self.binds)
         raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
@@ -208,7 +212,8 @@ class _Build:
         self.binds[archives] = recipe.ARCHIVES
         self._step(f"installing {len(environment.added)} packages")
         done = self.session.run(
-            recipe.install_argv(_packages(context, self.work), *recipe.OFFLINE), binds=self.binds, log=self.log)
+            recipe.install_argv(_packages(context, self.work), *recipe.OFFLINE), binds=self.binds,
+            log=self.log)
         if done.exit_status:
             raise self._failure("its build environment could not be installed")
 

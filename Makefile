@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   make chain ARCH=armel   set this machine up, then build the default chain for ARCH
+#   make test               set this machine up, then check types and style and run the tests
+#   make test-slow          the tests that take minutes
+#   make bench              the benchmarks
+
+ARCH ?= armel
+PYTHON ?= /usr/bin/python3
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VENV := .venv
+
+# What debxcross needs beyond a minimal Debian, and what for.
+PREREQUISITES := \
+	apt-utils binfmt-support ca-certificates debian-archive-keyring dpkg-dev fakeroot \
+	gpg gpg-agent gpgv iproute2 mmdebstrap qemu-user-static uidmap util-linux patch \
+	python3-apt python3-click python3-debian python3-jinja2 python3-packaging python3-pip \
+	python3-pyelftools python3-rich python3-setuptools python3-sh python3-venv python3-wheel
+# Only tests want these.
+TEST_PREREQUISITES := busybox-static strace lintian gcc libc6-dev
+
+TEST_TOOLS := pytest mypy flake8
+
+.PHONY: chain test test-slow check bench prerequisites test-prerequisites emulation clean
+
+chain: $(VENV)/bin/debxcross emulation
+	$(VENV)/bin/debxcross build-dep-chain $(ARCH)
+
+# Types and style first: they are quick.  pytest comes last, so its summary ends the run.
+test: $(VENV)/.tested test-prerequisites emulation
+	$(VENV)/bin/python -m mypy
+	$(VENV)/bin/python -m flake8
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.tested test-prerequisites emulation
+	$(VENV)/bin/python -m pytest -m slow
+
+bench: $(VENV)/bin/debxcross emulation
+	$(VENV)/bin/python benchmarks/overhead.py
+
+# An environment over the system's Python, so that python-apt (not on PyPI) is there.
+$(VENV)/bin/debxcross: setup.cfg pyproject.toml | prerequisites
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/bin/debxcross
+	$(VENV)/bin/python -m pip install --quiet --upgrade $(TEST_TOOLS)
+	touch $@
+
+prerequisites:
+	@$(MAKE) --no-print-directory _install PACKAGES="$(PREREQUISITES)"
+
+test-prerequisites:
+	@$(MAKE) --no-print-directory _install PACKAGES="$(TEST_PREREQUISITES)"
+
+_install:
+	@missing=; for package in $(PACKAGES); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing:$$missing"; \
+	  $(SUDO) apt-get -qq update && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $$missing; \
+	fi
+
+# systemd registers the emulators by itself; without it (containers, small machines) we do.
+emulation: | prerequisites
+	@[ -e /proc/sys/fs/binfmt_misc/register ] || \
+	  $(SUDO) mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || \
+	  echo "No emulation here: the trial will not run. 'debxcross doctor' says more." >&2
+	@[ -e /proc/sys/fs/binfmt_misc/qemu-arm ] || $(SUDO) update-binfmts --enable >/dev/null 2>&1 || :
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache
