@@ -56,8 +56,7 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
     """Raise the error that fits what apt said; nothing when it ended well."""
     if done.exit_status == 0:
         return
-    said = "\n".join(line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err:")))
-    said = said or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
+    said = _words(done) or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
     details = f"{said}\n\n{process.describe(done.argv, done.exit_status)}"
     error: type[DebxcrossError]
     if re.search(
@@ -65,7 +64,7 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
         error, cure = VerificationError, (
             "Nothing of it is used. Check the mirror and the keyring "
             "(mirrors.* and mirrors.keyrings in debxcross.toml).")
-    elif re.search(r"No space left", said):
+    elif re.search(r"No space left|enough free space", said):
         error, cure = DiskFullError, "Free some space, then run the same command again."
     elif re.search(r"404|Failed to fetch|Could not resolve|Connection|Unable to (connect|fetch)|timed out|"
                    r"Temporary failure", said):
@@ -75,6 +74,21 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
     else:
         error, cure = UnsatisfiableError, "The lines above are apt's own words."
     raise error(brief, details, cure)
+
+
+def _words(done: process.Completed) -> str:
+    """Return what apt says went wrong: unmet dependencies (on standard output) and its E: and W: lines.
+
+    Indented lines belong to the one above them.
+    """
+    kept: list[str] = []
+    keeping = False
+    for line in (*done.stdout.splitlines(), *done.stderr.splitlines()):
+        if not line.startswith(" "):
+            keeping = line.startswith(("The following packages have unmet dependencies", "E:", "W:"))
+        if keeping:
+            kept.append(line.rstrip())
+    return "\n".join(kept)
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class AptRoot:
 
     def write(self, status: str = "", local: str = "") -> None:
         """Write the files apt reads; ``status`` is a dpkg status database's text."""
-        for name in ("etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d",
+        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d",
                      "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         files = self.mirror_files

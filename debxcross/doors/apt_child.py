@@ -68,6 +68,14 @@ class _Archive:
         package = self.package(name, architecture)
         return self.policy(package) if package is not None else None
 
+    def available(self, name: str, architecture: str) -> Any | None:
+        """Return the candidate; one that is Architecture: all, which apt files as native, is for each."""
+        version = self.candidate(name, architecture)
+        if version is None:
+            native = self.candidate(name, apt_pkg.config.find("APT::Architecture"))
+            version = native if native is not None and native.arch == "all" else None
+        return version
+
     def record(self, version: Any) -> apt_pkg.TagSection:
         self.records.lookup(version.file_list[0])
         return apt_pkg.TagSection(self.records.record)
@@ -107,7 +115,7 @@ def facts(
         versions = {
             architecture: version.ver_str
             for architecture in dict.fromkeys((build, host))
-            if (version := archive.candidate(name, architecture)) is not None
+            if (version := archive.available(name, architecture)) is not None
         }
         answers[name] = versions
     return {

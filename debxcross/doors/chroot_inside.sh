@@ -49,7 +49,8 @@ copy_everything() {
         [ -e "$root/dev/$device" ] || cp -a "/dev/$device" "$root/dev/$device"
     done
     while read -r outside inside; do
-        rm -rf "${root:?}$inside"
+        # An earlier command of this session may have brought it in.
+        [ ! -e "$root$inside" ] || continue
         mkdir -p "$root$inside"
         cp -a --reflink=auto "$outside/." "$root$inside/"
     done < "$binds"

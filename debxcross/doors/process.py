@@ -118,6 +118,7 @@ def run(
                 _err=log_file or err,
                 _env={**MINIMAL_ENVIRONMENT, **(environment or {})},
                 _cwd=str(directory) if directory else "/",
+                _encoding="utf-8",  # not the caller's locale
                 _timeout=timeout,
                 _timeout_signal=signal.SIGKILL,
             )
@@ -138,6 +139,9 @@ def run(
             finally:
                 with _running_lock:
                     _running.discard(command.pid)
+                if _stopping.is_set() or timeout is not None:
+                    # sh ends the leader only, and SIGTERM can be ignored: what outlived it goes now.
+                    _end_session(command.pid, signal.SIGKILL)
         finally:
             for file in (log_file, stdout_file, stdin_file):
                 if file:

@@ -26,7 +26,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
@@ -72,18 +72,18 @@ class Store:
         """
         self.directory = directory
         try:
-            for name in ("objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
-                (directory / name).mkdir(parents=True, exist_ok=True)
             layout = directory / "layout"
             if not layout.exists():
                 self._write(layout, f"{LAYOUT}\n".encode())
-            found = layout.read_text().strip()
+            found = layout.read_text(errors="replace").strip()
+            if found != str(LAYOUT):
+                raise StoreError(
+                    f"the store {directory} has layout {found or 'unknown'}, this debxcross knows {LAYOUT}",
+                    resolution="Use the debxcross that made it, or another directory with --store.")
+            for name in ("objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
+                (directory / name).mkdir(exist_ok=True)
         except OSError as error:
             raise_for_os_error(error, directory)
-        if found != str(LAYOUT):
-            raise StoreError(
-                f"the store {directory} has layout {found or 'unknown'}, this debxcross knows {LAYOUT}",
-                resolution="Use the debxcross that made it, or another directory with --store.")
 
     # Objects
 
@@ -97,6 +97,8 @@ class Store:
             return all(self.path(file.sha256).stat().st_size == file.size for file in files)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
 
     def put(self, path: Path, name: str = "") -> StoredFile:
         """Take a file in by content (a copy; the caller's file stays) and return what it is."""
@@ -133,12 +135,12 @@ class Store:
     def artifact(self, key: str) -> Artifact | None:
         """Return the artifact of a step, when it and all its files are there."""
         value = self._read(self._entry("artifacts", key))
-        if value is None:
-            return None
-        files = tuple(StoredFile(**file) for file in value["files"])
-        if not self.has(*files):
-            return None
-        return Artifact(key, value["member"], files, value["provenance"])
+        try:
+            files = tuple(StoredFile(**file) for file in value["files"])
+            found = Artifact(key, value["member"], files, value["provenance"])
+        except (KeyError, TypeError):
+            return None  # not there, or damaged
+        return found if self.has(*files) else None
 
     def commit(self, artifact: Artifact) -> None:
         """Make an artifact visible; its files must have been put before."""
@@ -155,19 +157,20 @@ class Store:
     def _entry(self, kind: str, key: str) -> Path:
         return self.directory / kind / key[:2] / f"{key}.json"
 
-    @staticmethod
-    def _read(path: Path) -> Any | None:
+    def _read(self, path: Path) -> Any | None:
         try:
             return json.loads(path.read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):  # no JSON, or no UTF-8
             return None  # a damaged entry counts as missing: it is made again
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
 
     # Directories and locks
 
     @contextmanager
     def lock(self, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold a lock, by name; ``waiting`` is called once when somebody else has it."""
-        with open(self.directory / "locks" / name, "a") as file:
+        with self._lock_file(self.directory / "locks" / name) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -182,10 +185,15 @@ class Store:
         Build roots hold files of other users, which only the chroot door can delete.
         """
         path = self.directory / "work" / secrets.token_hex(6)
-        lock = self.directory / "work" / f"{path.name}.lock"
-        with lock.open("a") as file:
+        lock = path.with_suffix(".lock")
+        with self._lock_file(path.with_suffix(".new")) as file:
+            # Held before it has the name that abandoned() looks for.
             fcntl.flock(file, fcntl.LOCK_EX)
-            path.mkdir()
+            try:
+                path.with_suffix(".new").rename(lock)
+                path.mkdir()
+            except OSError as error:
+                raise_for_os_error(error, self.directory)
             try:
                 yield path
             finally:
@@ -198,7 +206,7 @@ class Store:
         found = []
         for lock in sorted((self.directory / "work").glob("*.lock")):
             try:
-                with lock.open("a") as file:
+                with lock.open("r+") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     found.append(lock.with_suffix(""))
             except (BlockingIOError, FileNotFoundError):
@@ -208,6 +216,12 @@ class Store:
     def forget_work(self, path: Path) -> None:
         """Drop the lock file of a work directory that has been deleted."""
         path.with_suffix(".lock").unlink(missing_ok=True)
+
+    def _lock_file(self, path: Path) -> IO[str]:
+        try:
+            return path.open("a")
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
 
     def _write(self, path: Path, content: bytes | Path) -> None:
         """Write beside, flush to the disk, rename; DiskFullError leaves nothing behind."""

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is typed inside a build root, as values."""
+from __future__ import annotations
+
+import inspect
+import shlex
+
+import pytest
+
+from debxcross.core import recipe
+from debxcross.core.architecture import ARCHITECTURES, architecture
+
+ARMEL = architecture("armel")
+PROFILES = ("cross", "nocheck", "noudeb")
+
+
+def test_cross_build() -> None:
+    assert recipe.build_argv("armel", "amd64", PROFILES, 4) == (
+        "env", "CONFIG_SITE=/etc/dpkg-cross/cross-config.armel", "DEB_BUILD_OPTIONS=nocheck parallel=4",
+        "DEB_BUILD_PROFILES=cross nocheck noudeb",
+        "dpkg-buildpackage", "--host-arch=armel", "--build=any", "--unsigned-source", "--unsigned-changes",
+        "--build-profiles=cross,nocheck,noudeb")
+    assert recipe.build_dep_argv("armel", "amd64", PROFILES, "--print-uris") == (
+        "apt-get", "--print-uris", "-y", "build-dep", "--host-architecture=armel", "--arch-only",
+        "--build-profiles=cross,nocheck,noudeb", "./")
+
+
+def test_native_builds_name_no_host_architecture() -> None:
+    texts = [*recipe.build_argv("amd64", "amd64", ("nodoc",), 1), *recipe.build_dep_argv("amd64", "amd64", ()),
+             recipe.apt_options("amd64", "amd64"), *recipe.root_packages(architecture("amd64"), "amd64", "12")]
+    assert not any("host-arch" in text or "CONFIG_SITE" in text or "cross" in text or "Barbarian" in text
+                   for text in texts)
+    assert recipe.build_options(("nodoc",), 1) == "parallel=1"
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "amd64"])
+def test_cross_toolchain_of_every_architecture(name: str) -> None:
+    assert recipe.root_packages(architecture(name), "amd64", "12") == (
+        "fakeroot", f"crossbuild-essential-{name}", f"libc6-dev:{name}", f"libstdc++-12-dev:{name}")
+
+
+def test_the_builds_user_and_path_are_fixed() -> None:
+    commands = "\n".join(recipe.root_commands())
+    assert "--uid 1000" in commands and "/build/reproducible-path" in commands
+    assert recipe.dpkg_options(("/usr/share/doc/*",)) == ("force-unsafe-io", "path-exclude=/usr/share/doc/*")
+
+
+def test_apt_inside_sees_the_bound_indexes_and_no_network() -> None:
+    script = recipe.apt_script("deb file:/x ./\n", "Package: *\n", recipe.apt_options("amd64", "armel"))
+    assert script.startswith("set -eu\n") and "ln -s /debxcross/lists/*_* /var/lib/apt/lists/" in script
+    assert "cat > /etc/apt/sources.list <<'DEBXCROSS_END'\ndeb file:/x ./\nDEBXCROSS_END\n" in script
+    assert script.count("<<'DEBXCROSS_END'") == script.count("\nDEBXCROSS_END\n") == 3
+    # The only update reads the local repository's index.
+    updates = [line for line in script.splitlines() if " update " in line]
+    assert len(updates) == 1 and "sourcelist=/etc/apt/local.list" in updates[0]
+    assert 'BarbarianArchitectures { "armel"; };' in script
+    assert "--no-download" in recipe.OFFLINE
+
+
+def test_wheels() -> None:
+    assert recipe.wheel_packages("2.7", "amd64", "armel", ("libffi-dev",)) == (
+        "python2.7:amd64", "libpython2.7-dev:armel", "libffi-dev:armel")
+    assert recipe.install_argv(("a", "b"), "-qq") == ("apt-get", "-qq", "-y", "install", "a", "b")
+    script = recipe.wheel_script("/debxcross/source/it's.tar.gz", "cffi-1.15.1", "2.7", ARMEL)
+    lines = script.splitlines()
+    assert lines[0] == "set -eu" and lines[-1].startswith("python2.7 setup.py bdist_wheel")
+    exported = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+    assert exported["CC"] == "arm-linux-gnueabi-gcc" and exported["LDSHARED"] == "arm-linux-gnueabi-gcc -shared"
+    assert exported["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
+    assert exported["PYTHONPATH"].startswith("/usr/lib/python2.7/plat-arm-linux-gnueabi:")
+    extract = next(line for line in lines if line.startswith("tar "))
+    assert shlex.split(extract)[-1] == "/debxcross/source/it's.tar.gz"
+
+
+def test_scripts_quote_what_they_are_given() -> None:
+    assert shlex.split(recipe.unpack_script("a b.dsc", "/x y")) == [
+        "dpkg-source", "--no-check", "--extract", "a b.dsc", "/x y"]
+
+
+def test_nothing_of_the_machine_is_in_a_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything() -> list[object]:
+        return [
+            recipe.root_packages(ARMEL, "amd64", "12"), recipe.root_commands(), recipe.dpkg_options(()),
+            recipe.apt_script("", "", ""), recipe.device_script(""), recipe.apt_options("amd64", "armel"),
+            recipe.build_argv("armel", "amd64", PROFILES, 2), recipe.unpack_script("x.dsc", "x"),
+            recipe.wheel_script("x.tar.gz", "x", "2.7", ARMEL), recipe.PATCH_ARGV, recipe.OFFLINE]
+
+    before = everything()
+    monkeypatch.setenv("HOME", "/elsewhere")
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    monkeypatch.setenv("DEB_BUILD_OPTIONS", "parallel=99")
+    monkeypatch.chdir("/")
+    assert everything() == before
+    assert "/home" not in inspect.getsource(recipe).replace("--home-dir", "")

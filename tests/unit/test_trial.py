@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the emulated device said: ours, the emulator's, or nothing."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from debxcross.core.trial import TrialResult, is_emulators, judge, parse_report
+from debxcross.errors import EmulatorError, TrialError
+
+GOOD = TrialResult("ssl", True, 0, "OpenSSL 1.1.1w  11 Sep 2023")
+ABSENT = TrialResult("import _bsddb (libpython2.7-stdlib)", False, 0,
+                     "Traceback (most recent call last):\n  …\nImportError: No module named _bsddb")
+CRASHED = TrialResult("ctypes", False, 11, "qemu: uncaught target signal 11 (Segmentation fault) - core dumped", 3)
+UNHANDLED = TrialResult("ssl", False, 6, "qemu: unhandled CPU exception 0x2 - aborting", 3)
+INTERNAL = TrialResult("zlib", False, 6,
+                       "**\nERROR:../tcg/tcg.c:1917:tcg_fatal: assertion failed: (code reached)", 3)
+SYSCALL = TrialResult("sqlite3", False, 1, "Unsupported syscall: 439")
+
+
+def test_report_lines() -> None:
+    output = "warning: no locale\n" + "\n".join(
+        json.dumps({"name": one.name, "ok": one.ok, "signal": one.signal, "text": one.text,
+                    "attempts": one.attempts}) for one in (GOOD, CRASHED)) + "\n\nlast words\n"
+    assert parse_report(output) == (GOOD, CRASHED)
+    assert parse_report('{"name": "x", "ok": true, "signal": 0, "text": ""}')[0].attempts == 1
+    assert parse_report("") == ()
+
+
+@pytest.mark.parametrize(("result", "emulators"), [
+    (GOOD, False), (ABSENT, False), (CRASHED, False), (UNHANDLED, True), (INTERNAL, True), (SYSCALL, True),
+    (TrialResult("x", False, 1, "qemu-arm-static: Could not open '/lib/ld-linux.so.3'"), True),
+    (TrialResult("x", True, 0, "Unsupported syscall: 439"), False),
+])
+def test_whose_failure_it_is(result: TrialResult, emulators: bool) -> None:
+    assert is_emulators(result) is emulators
+
+
+def test_a_programs_crash_is_ours_and_named() -> None:
+    with pytest.raises(TrialError) as caught:
+        judge((GOOD, CRASHED, ABSENT), "")
+    assert not isinstance(caught.value, EmulatorError)
+    assert caught.value.brief == "2 of 3 trials failed on the device"
+    assert caught.value.details.splitlines() == [
+        "ctypes: ended by signal 11 in 3 attempts: " + CRASHED.text,
+        "import _bsddb (libpython2.7-stdlib): ImportError: No module named _bsddb"]
+
+
+def test_the_emulators_failures_blame_it_only_when_all_are() -> None:
+    with pytest.raises(EmulatorError) as caught:
+        judge((GOOD, UNHANDLED, INTERNAL), "")
+    assert "in the emulator itself" in caught.value.brief and "QEMU" in caught.value.resolution
+    with pytest.raises(TrialError) as both:
+        judge((UNHANDLED, ABSENT), "")
+    assert type(both.value) is TrialError
+
+
+def test_silence_is_a_failure() -> None:
+    with pytest.raises(TrialError, match="reported nothing") as caught:
+        judge((), "x" * 5000 + "Segmentation fault")
+    assert caught.value.details.endswith("Segmentation fault") and len(caught.value.details) == 1500
+
+
+def test_a_crash_that_did_not_come_back_is_a_note() -> None:
+    moody = TrialResult("ssl", True, 0, "", attempts=2)
+    assert judge((GOOD, moody), "") == (
+        "ssl crashed and worked when tried again (2 attempts): the emulator's mood",)
+    assert judge((GOOD,), "") == ()
