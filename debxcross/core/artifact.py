@@ -28,7 +28,6 @@ class Artifact:
     files: tuple[StoredFile, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def debs(self) -> tuple[StoredFile, ...]:
-        """The binary packages among the files, by name."""
-        return tuple(file for file in self.files if file.name.endswith(".deb"))
+    def debs(self, host: str) -> tuple[StoredFile, ...]:
+        """Return the binary packages for the host architecture (or for all) among the files."""
+        return tuple(file for file in self.files if file.name.endswith((f"_{host}.deb", "_all.deb")))

@@ -124,13 +124,13 @@ class _Faults:
             if needed:
                 self.add(f"{where}{key}", "missing")
             return default
-        value = table[key]
+        value: object = table[key]
         if not isinstance(value, str):
             self.add(f"{where}{key}", f"must be a string, not {value!r}")
             return default
         if needed and not value:
             self.add(f"{where}{key}", "must not be empty")
-        if pattern and value and not pattern.match(value):
+        elif pattern and value and not pattern.match(value):
             self.add(f"{where}{key}", f"{value!r} is not valid here")
         return value
 

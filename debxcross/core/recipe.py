@@ -155,6 +155,23 @@ def build_argv(host: str, build: str, profiles: Sequence[str], jobs: int) -> tup
     )
 
 
+def twin_script(deb: str, plain_version: str, version: str) -> str:
+    """Return the script that packs a .deb again as twin.deb, with another version.
+
+    Relations to exactly the old version are to packages of the same source and move along.
+    """
+    old, new = (one.replace(".", r"\.") for one in (plain_version, version))
+    return (
+        "set -eu\n"
+        f"dpkg-deb --raw-extract {shlex.quote(deb)} tree\n"
+        f"sed -i -e {shlex.quote(f's/^Version: {old}$/Version: {new}/')} "
+        f"-e {shlex.quote(f's/(= {old})/(= {new})/g')} tree/DEBIAN/control\n"
+        "SOURCE_DATE_EPOCH=$(stat -c %Y tree/DEBIAN/md5sums) "
+        "dpkg-deb --root-owner-group --build tree twin.deb\n"
+        "rm -rf tree\n"
+    )
+
+
 #: Where the wheel of a build is left.
 WHEELS = f"{BUILD_DIRECTORY}/dist"
 

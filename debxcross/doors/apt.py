@@ -117,8 +117,9 @@ class AptRoot:
 
     def write(self, status: str = "", local: str = "") -> None:
         """Write the files apt reads; ``status`` is a dpkg status database's text."""
-        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d",
-                     "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"):
+        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
+                     "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial",
+                     "var/cache/apt/archives/partial", "var/lib/dpkg"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         files = self.mirror_files
         for use in self.world.suites:

@@ -13,7 +13,8 @@ def read_patches(directories: Sequence[Path], sources: Iterable[str]) -> tuple[R
     """Return all patches for these sources, in the order of directories, then of names.
 
     A later directory's patch replaces an earlier one's of the same name.  Raises
-    ConfigurationError for a directory that is not there or a faulty header.
+    ConfigurationError for a directory that is not there, a file that is not UTF-8 (a patch must
+    reach the source byte by byte) or a faulty header.
     """
     found: dict[tuple[str, str], RulesPatch] = {}
     for directory in directories:
@@ -22,5 +23,14 @@ def read_patches(directories: Sequence[Path], sources: Iterable[str]) -> tuple[R
                                      resolution="It holds <source>/<name>.patch files; check the path.")
         for source in sorted(sources):
             for path in sorted((directory / source).glob("*.patch")):
-                found[source, path.stem] = parse(source, path.stem, path.read_text(errors="replace"))
+                found[source, path.stem] = parse(source, path.stem, _text(path))
     return tuple(found.values())
+
+
+def _text(path: Path) -> str:
+    try:
+        # No translation: a patch to a file with DOS line ends has them too.
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the rules patch {path} cannot be read", str(error),
+                                 "It must be a file in UTF-8.") from error

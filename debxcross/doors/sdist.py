@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import calendar
+import lzma
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from debxcross.errors import GateError
@@ -23,7 +25,7 @@ def newest_time(path: Path) -> int:
         else:
             with tarfile.open(path) as archive:
                 times = [int(one.mtime) for one in archive if one.isfile()]
-    except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise GateError(f"{path.name} is not a whole archive", str(error),
                         "Fetch it again; if its pinned sha256 is right, do not use it.") from error
     return max(times, default=0)

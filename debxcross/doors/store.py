@@ -135,11 +135,13 @@ class Store:
     def artifact(self, key: str) -> Artifact | None:
         """Return the artifact of a step, when it and all its files are there."""
         value = self._read(self._entry("artifacts", key))
+        if value is None:
+            return None
         try:
             files = tuple(StoredFile(**file) for file in value["files"])
             found = Artifact(key, value["member"], files, value["provenance"])
         except (KeyError, TypeError):
-            return None  # not there, or damaged
+            return None  # damaged
         return found if self.has(*files) else None
 
     def commit(self, artifact: Artifact) -> None:

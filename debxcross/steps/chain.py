@@ -152,7 +152,7 @@ class Run:
             state, artifact = wheel.build_wheel(context, work, self._base, local, self.index, again=again)
         self._artifacts[name] = artifact
         self._show_log(name, artifact)
-        for file in artifact.debs:
+        for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
         return state, artifact
 
@@ -183,14 +183,14 @@ class Run:
             origin=self.settings.origin, label=self.settings.label, codename=release, suite=release,
             architectures=context.world.architectures,
             description=f"Packages built by debxcross for {release} devices",
-            url=self.settings.url or f"http://{socket.getfqdn()}:8000/")
+            url=self.settings.url or f"http://{socket.gethostname()}:8000/")
 
     def _publish(self) -> tuple[str, Any]:
         """Publish every .deb, unless exactly this is what is live."""
         context = self.context
         web_root = self.settings.output / "repo"
         live = web_root / "dists" / self.prepared.chain.release / "InRelease"
-        files = tuple(sorted({file for artifact in self._artifacts.values() for file in artifact.debs},
+        files = tuple(sorted({file for artifact in self._artifacts.values() for file in artifact.debs(context.host.name)},
                              key=lambda file: file.name))
         settings = self._settings()
         question = digest({"files": files, "settings": settings, "live": _sha256(live)})
@@ -252,7 +252,7 @@ class Run:
         context, chain = self.context, self.prepared.chain
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
-        work = TrialWork(self.settings.output / "repo", chain.release, self._settings().url,
+        work = TrialWork(self.settings.output / "repo", chain.release,
                          self._summary["published"], chain.trial.packages, chain.trial.python, smoke)
         key = trial_key(work, self._device)
         if (known := context.store.memo("trial", key)) is not None:
@@ -267,7 +267,7 @@ class Run:
         """Return the summary of a run that went well; ``outcomes`` are state and seconds by step."""
         debs = []
         for name in self.prepared.order:
-            for file in self._artifacts[name].debs:
+            for file in self._artifacts[name].debs(self.context.host.name):
                 package, version, _ = file.name.removesuffix(".deb").split("_")
                 debs.append({"name": package, "version": version, "size": file.size, "sha256": file.sha256,
                              "file": file.name, "member": name, "key": self._artifacts[name].key})

@@ -19,6 +19,7 @@ from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
 from debxcross.steps.keep import forget, keep
 from debxcross.steps.root import BaseRoot
+from debxcross.steps.twin import make_twins
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,9 @@ class _Build:
         files = [context.store.put(path) for path in (
             *debs, *sorted(made.glob("*.buildinfo")), *sorted(made.glob("*.changes")))]
         files.append(context.store.put(self.log))
+        if work.suffix:
+            files += make_twins(context, self.session, self.binds, self.name, debs, work.source.version,
+                                work.version)
         artifact = Artifact(key, self.name, tuple(files), {
             "kind": "source", "source": work.source.name, "version": work.version,
             "suite": work.source.suite, "dsc": work.source.dsc.sha256,

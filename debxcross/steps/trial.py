@@ -7,6 +7,7 @@ Debian's own packages were fetched and verified before, as everything is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,6 @@ class TrialWork:
 
     repository: Path
     codename: str
-    url: str
     published: str
     packages: tuple[str, ...]
     python: str
@@ -109,8 +109,9 @@ class _Device:
         context, work = self.context, self.work
         files = work.repository / "device" / work.codename
         sources = next(iter(sorted(files.glob("*-bookworm-and-later.sources")))).read_text()
-        here = f"http://127.0.0.1:{PORT}/"
-        self.session.write("/etc/apt/sources.list.d/repository.sources", sources.replace(work.url, here))
+        # The published file, with the address that this network has for the repository.
+        here = re.sub(r"^URIs: .*$", f"URIs: http://127.0.0.1:{PORT}/", sources, flags=re.MULTILINE)
+        self.session.write("/etc/apt/sources.list.d/repository.sources", here)
         self.session.write("/etc/apt/preferences.d/repository.pref",
                            next(iter(sorted(files.glob("*.pref")))).read_text())
         self.session.run(["sh", "-c", recipe.device_script(

@@ -64,7 +64,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
                TinySource("gamma", "debhelper, libnothing-dev"))
     with signing_home(place / "keyring.gpg") as home, signing_home(place / "stranger.gpg", "x") as stranger:
         make_suite(directory, "sid", home, architectures=(BUILD, HOST), packages=packages, sources=sources)
-        skewed = [one for one in toolchain(BUILD, HOST) if (one.name, one.architecture) != ("libtiny1", BUILD)]
+        skewed = [one for one in toolchain(BUILD, HOST)
+                  if (one.name, one.architecture) != ("libtiny1", BUILD)]
         make_suite(directory, "forky", home, architectures=(BUILD, HOST),
                    packages=(*skewed, TinyPackage("libtiny1", BUILD, "1.0-2", SAME)))
         yield Tiny(directory, home, stranger)

@@ -47,8 +47,8 @@ def test_there_is_a_default_chain() -> None:
 
 def test_all_faults_at_once_each_with_its_key() -> None:
     said = faults({
-        "chain": {"name": 7, "release": "bookwurm", "profiles": "nocheck", "tool-suites": ["bullseye", "warty"],
-                  "sumary": "typing"},
+        "chain": {"name": 7, "release": "bookwurm", "profiles": "nocheck", "sumary": "typing",
+                  "tool-suites": ["bullseye", "warty"]},
         "source": [{"name": "Zlib", "suite": "woody"}, {"version": "1.0"}, {"name": "a!", "version": "one"}],
         "wheel": [{**PIN, "python": "2.8", "sha256": "beef", "build-requires": ["wheel"]}],
         "surce": [],
@@ -97,7 +97,8 @@ def test_targets_are_written_as_apt_get_source_does(text: str, member: SourceMem
     assert parse_target(text) == member
 
 
-@pytest.mark.parametrize("text", ["", "expat=", "expat/", "expat/nowhere", "Expat", "a=b", "../x", "expat=1=2"])
+@pytest.mark.parametrize("text", [
+    "", "expat=", "expat/", "expat/nowhere", "Expat", "a=b", "../x", "expat=1=2"])
 def test_what_names_no_source_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="does not name a source") as caught:
         parse_target(text)

@@ -29,8 +29,9 @@ def test_the_files_are_the_documented_ones() -> None:
 
 
 def test_precedence(tmp_path: Path) -> None:
-    system = write(tmp_path, "system.toml", 'store = "/system"\nkeys = "/system-keys"\nmaintainer = "S <s@s>"\n'
-                   '[repository]\norigin = "system"\nlabel = "system"\n')
+    system = write(tmp_path, "system.toml", (
+        'store = "/system"\nkeys = "/system-keys"\nmaintainer = "S <s@s>"\n'
+        '[repository]\norigin = "system"\nlabel = "system"\n'))
     project = write(tmp_path, "project.toml", 'store = "/project"\n[repository]\norigin = "project"\n')
     both = (system, project)
     assert load(HOME, (system,)).store == Path("/system")
@@ -99,5 +100,5 @@ def test_directories(environment: dict[str, str], store: str, keys: str) -> None
 def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "debxcross.toml", 'store = "here"\n')
-    assert load(HOME).store == tmp_path / "here"
+    assert load(HOME, (config.PROJECT_FILE,)).store == tmp_path / "here"
     assert load(HOME, (), store=Path("x")).store == tmp_path / "x"

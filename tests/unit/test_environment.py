@@ -9,19 +9,21 @@ import pytest
 
 from debxcross.core import recipe
 from debxcross.core.artifact import StoredFile
-from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe, resolution_key,
-                                        source_key)
+from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
+                                        resolution_key, source_key)
 from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage
 
 DIFF = "--- a/debian/rules\n+++ b/debian/rules\n@@ -1 +1 @@\n-a\n+b\n"
-BASE = (InstalledPackage("gcc-12", "amd64", "12.2.0-14", "aa"), InstalledPackage("libc6", "armel", "2.36-9", "bb"))
+BASE = (InstalledPackage("gcc-12", "amd64", "12.2.0-14", "aa"),
+        InstalledPackage("libc6", "armel", "2.36-9", "bb"))
 ADDED = (PackageFile("http://mirror.example/zlib1g-dev_1_armel.deb", "zlib1g-dev_1_armel.deb", 10, "cc"),
          PackageFile("http://mirror.example/debhelper_13_all.deb", "debhelper_13_all.deb", 20, "dd"))
 SOURCE = SourcePackage("openssl", "1.1.1w-0+deb11u4", "bullseye-security", (
     StoredFile("openssl.dsc", "11", 1), StoredFile("openssl.orig.tar.gz", "22", 2)), "debhelper", "", ())
 INPUTS: dict[str, Any] = {
-    "source": SOURCE, "patches": (RulesPatch("openssl", "one", "words", DIFF),), "version": "1.1.1w-0+deb11u4",
+    "source": SOURCE, "version": "1.1.1w-0+deb11u4",
+    "patches": (RulesPatch("openssl", "one", "words", DIFF),),
     "profiles": ("cross", "nocheck"), "build": "amd64", "host": "armel",
     "environment": Environment(BASE, ADDED),
 }

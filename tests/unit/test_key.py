@@ -39,5 +39,6 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 
 def test_debs_of_an_artifact() -> None:
-    files = (StoredFile("a_1_armel.deb", "00", 1), StoredFile("a_1_armel.buildinfo", "11", 1))
-    assert Artifact("k", "a", files).debs == files[:1]
+    files = tuple(StoredFile(name, "00", 1) for name in (
+        "a_1_armel.deb", "b_1_all.deb", "a_1_amd64.deb", "a_1_armel.buildinfo"))
+    assert Artifact("k", "a", files).debs("armel") == files[:2]

@@ -34,9 +34,9 @@ DIFF = """\
 --- a/debian/rules
 +++ b/debian/rules
 @@ -813,3 +813,2 @@
- 
+ clean:
 -\ttest -f _bsddb.so
- 
+ install:
 """
 HEADER = """\
 Description: Build without _bsddb
@@ -114,7 +114,8 @@ def test_description_that_starts_on_its_second_line() -> None:
 
 def test_mail_from_git_is_a_patch() -> None:
     text = ("From 0123456789 Mon Sep 17 00:00:00 2001\nFrom: A. Person <person@example.org>\n"
-            "Subject: [PATCH] Words\n\n---\n debian/rules | 1 -\n\ndiff --git a/debian/rules b/debian/rules\n")
+            "Subject: [PATCH] Words\n\n---\n debian/rules | 1 -\n\n"
+            "diff --git a/debian/rules b/debian/rules\n")
     assert parse("x", "y", text + DIFF).description == "[PATCH] Words"
 
 
@@ -151,7 +152,8 @@ def test_the_range(version: str, host: str, has: tuple[str, ...], applies: bool,
 
 
 @pytest.mark.parametrize(("relation", "holding"), [
-    ("<<", ["1.0~rc1"]), ("<=", ["1.0~rc1", "1.0"]), ("=", ["1.0"]), (">=", ["1.0", "1.0-1"]), (">>", ["1.0-1"]),
+    ("<<", ["1.0~rc1"]), ("<=", ["1.0~rc1", "1.0"]), ("=", ["1.0"]),
+    (">=", ["1.0", "1.0-1"]), (">>", ["1.0-1"]),
 ])
 def test_relations_compare_as_dpkg_does(relation: str, holding: list[str], table: DpkgArchTable) -> None:
     rule = replace(PATCH, versions=((relation, "1.0"),), architectures=(), condition=None)
@@ -179,7 +181,8 @@ def test_what_is_not_understood_is_shown_as_it_is() -> None:
 
 
 def test_an_archive_version_gets_a_suffix_and_the_date_below() -> None:
-    old, new = Changelog(CHANGELOG), Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), SUFFIX))
+    old = Changelog(CHANGELOG)
+    new = Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), SUFFIX))
     assert str(new.version) == f"2.7.18-8+deb11u1{SUFFIX}" and len(list(new)) == 3
     assert Version(str(old.version)) < Version(str(new.version)) < Version("2.7.18-8+deb11u2")
     assert (new.date, new.author, new.distributions) == (old.date, old.author, "bullseye-security")

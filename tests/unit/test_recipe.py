@@ -26,8 +26,9 @@ def test_cross_build() -> None:
 
 
 def test_native_builds_name_no_host_architecture() -> None:
-    texts = [*recipe.build_argv("amd64", "amd64", ("nodoc",), 1), *recipe.build_dep_argv("amd64", "amd64", ()),
-             recipe.apt_options("amd64", "amd64"), *recipe.root_packages(architecture("amd64"), "amd64", "12")]
+    amd64 = architecture("amd64")
+    texts = [*recipe.build_argv("amd64", "amd64", ("nodoc",), 1), recipe.apt_options("amd64", "amd64"),
+             *recipe.build_dep_argv("amd64", "amd64", ()), *recipe.root_packages(amd64, "amd64", "12")]
     assert not any("host-arch" in text or "CONFIG_SITE" in text or "cross" in text or "Barbarian" in text
                    for text in texts)
     assert recipe.build_options(("nodoc",), 1) == "parallel=1"
@@ -65,7 +66,8 @@ def test_wheels() -> None:
     lines = script.splitlines()
     assert lines[0] == "set -eu" and lines[-1].startswith("python2.7 setup.py bdist_wheel")
     exported = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
-    assert exported["CC"] == "arm-linux-gnueabi-gcc" and exported["LDSHARED"] == "arm-linux-gnueabi-gcc -shared"
+    assert exported["CC"] == "arm-linux-gnueabi-gcc"
+    assert exported["LDSHARED"] == "arm-linux-gnueabi-gcc -shared"
     assert exported["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
     assert exported["PYTHONPATH"].startswith("/usr/lib/python2.7/plat-arm-linux-gnueabi:")
     extract = next(line for line in lines if line.startswith("tar "))

@@ -18,7 +18,8 @@ Package: zlib
 Binary: zlib1g, zlib1g-dev, zlib1g-udeb, lib64z1, lib64z1-dev, minizip
 Version: 1:1.2.13.dfsg-1
 Architecture: any
-Build-Depends: debhelper (>= 13), gcc-multilib [amd64 i386 powerpc ppc64 s390 sparc s390x mipsn32 x32] <!nobiarch>,
+Build-Depends: debhelper (>= 13),
+ gcc-multilib [amd64 i386 powerpc ppc64 s390 sparc s390x mipsn32 x32] <!nobiarch>,
  dpkg-dev (>= 1.16.1), autoconf
 Package-List:
  lib64z1 deb libs optional arch=sparc,s390,i386,powerpc,mips,mipsel,x32 profile=!nobiarch
@@ -34,11 +35,13 @@ Checksums-Sha256:
 """
 PYTHON = """\
 Package: python2.7
-Binary: python2.7, libpython2.7-stdlib, libpython2.7, python2.7-examples, python2.7-dev, idle-python2.7, python2.7-doc
+Binary: python2.7, libpython2.7-stdlib, libpython2.7, python2.7-examples, python2.7-dev
 Version: 2.7.18-8+deb11u1
-Build-Depends: debhelper (>= 9), dpkg-dev (>= 1.17.11), quilt, autoconf, autotools-dev, lsb-release, sharutils,
+Build-Depends: debhelper (>= 9), dpkg-dev (>= 1.17.11), quilt, autoconf, autotools-dev, lsb-release,
+ sharutils,
  libreadline-dev, libtinfo-dev, libncursesw5-dev (>= 5.3), tk-dev, blt-dev (>= 2.4z), libssl-dev, zlib1g-dev,
- libbz2-dev, libexpat1-dev, libbluetooth-dev [linux-any] <!pkg.python2.7.nobluetooth>, locales [!armel !avr32],
+ libbz2-dev, libexpat1-dev, libbluetooth-dev [linux-any] <!pkg.python2.7.nobluetooth>,
+ locales [!armel !avr32],
  libsqlite3-dev, libffi-dev (>= 3.0.5) [!or1k !avr32], libgpm2 [linux-any], mime-support, netbase, net-tools,
  bzip2, time, libdb-dev (<< 1:6.0) | libdb5.3-dev, libgdbm-dev, help2man, xvfb <!nocheck>, xauth <!nocheck>,
  python2.7:any <cross>, gcc:native

@@ -12,7 +12,8 @@ from debxcross.errors import EmulatorError, TrialError
 GOOD = TrialResult("ssl", True, 0, "OpenSSL 1.1.1w  11 Sep 2023")
 ABSENT = TrialResult("import _bsddb (libpython2.7-stdlib)", False, 0,
                      "Traceback (most recent call last):\n  …\nImportError: No module named _bsddb")
-CRASHED = TrialResult("ctypes", False, 11, "qemu: uncaught target signal 11 (Segmentation fault) - core dumped", 3)
+CRASHED = TrialResult("ctypes", False, 11,
+                      "qemu: uncaught target signal 11 (Segmentation fault) - core dumped", 3)
 UNHANDLED = TrialResult("ssl", False, 6, "qemu: unhandled CPU exception 0x2 - aborting", 3)
 INTERNAL = TrialResult("zlib", False, 6,
                        "**\nERROR:../tcg/tcg.c:1917:tcg_fatal: assertion failed: (code reached)", 3)

@@ -29,7 +29,8 @@ def test_sources_list() -> None:
         "deb [trusted=yes] file:/x/local ./",
         "deb [arch=amd64,armel signed-by=/k/archive.gpg] mirror+file:/x/mirrors.main bookworm main",
         "deb-src [signed-by=/k/archive.gpg] mirror+file:/x/mirrors.main bookworm main",
-        "deb [arch=amd64 signed-by=/k/archive.gpg,/k/more.gpg] http://security.example bookworm-security main",
+        "deb [arch=amd64 signed-by=/k/archive.gpg,/k/more.gpg] http://security.example "
+        "bookworm-security main",
         "deb-src [signed-by=/k/archive.gpg,/k/more.gpg] http://security.example bookworm-security main",
         "deb [arch=amd64 signed-by=/k/archive.gpg] mirror+file:/x/mirrors.main bullseye main",
         "deb-src [signed-by=/k/archive.gpg] mirror+file:/x/mirrors.main bullseye main",
@@ -44,8 +45,8 @@ def test_before_the_probe_all_architectures_are_asked_for() -> None:
 
 
 def test_preferences() -> None:
-    stanzas = [dict(one) for one in Deb822.iter_paragraphs(WORLD.preferences().splitlines(), use_apt_pkg=False)]
-    assert stanzas == [
+    lines = WORLD.preferences().splitlines()
+    assert [dict(one) for one in Deb822.iter_paragraphs(lines, use_apt_pkg=False)] == [
         {"Package": "*", "Pin": 'origin ""', "Pin-Priority": str(LOCAL_PRIORITY)},
         {"Package": "*", "Pin": "release n=bullseye", "Pin-Priority": str(TOOL_PRIORITY)},
     ]

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The house checks itself: who imports whom, how big things are, what must not be written down.
+
+The rules are docs/architecture.md's.  A rule that is broken on purpose is broken in a table
+of this file, pair by pair, with the reason; an exception nobody needs any more fails too.
+"""
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+import re
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from debxcross import errors
+from debxcross.errors import DebxcrossError
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "debxcross"
+#: Programs that run on devices, under Python 2.7 too: data, not part of the package's layers.
+DEVICE_PROGRAMS = PACKAGE / "trials"
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py")) if DEVICE_PROGRAMS not in path.parents
+}
+TREES = {module: ast.parse(path.read_text(), str(path)) for module, path in FILES.items()}
+
+#: Layer → what its modules may import of this package (a module or a whole layer).
+MAY_IMPORT = {
+    "errors": (),
+    "config": ("errors",),
+    "core": ("core", "errors"),
+    "doors": ("core", "errors", "doors.process"),
+    "run": ("core", "errors", "run"),
+    "steps": ("core", "doors", "errors", "run.events", "steps", "config"),
+    "app": ("config", "core", "doors", "errors", "run", "steps"),
+    "cli": ("app", "errors", "cli", "run.events", "run.plain", "run.terminal", "run.jsonlines", "run.status",
+            "core.doctor"),
+    "chains": (),
+    "__init__": (),
+}
+#: (importer, imported): why the rule does not hold there.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+#: Libraries that only compute, which is all that core may use.
+PURE = frozenset((
+    "__future__", "base64", "binascii", "collections", "configparser", "csv", "dataclasses", "datetime",
+    "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
+    "packaging", "re", "shlex", "string", "textwrap", "typing", "urllib.parse",
+))
+#: Of these modules, core may import only the names that compute.
+PURE_NAMES = {"pathlib": {"PurePosixPath"}}
+
+#: Library → the modules that may import it (a layer ends in a dot).
+OWNERS = {
+    "sh": ("doors.process",), "subprocess": ("doors.process",),
+    "multiprocessing": (), "pty": (), "asyncio": (),
+    "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child",), "apt_inst": ("doors.apt_child",),
+    "aptsources": ("doors.apt_child",), "jinja2": ("doors.template",), "elftools": ("doors.elf",),
+    "click": ("cli.",), "rich": ("run.terminal", "cli.report"), "requests": (), "unittest": (), "pytest": (),
+}
+#: Calls that start or become another process.
+STARTERS = re.compile(r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawn\w*)\Z")
+#: Calls that core must not make: they read the world or the clock.
+IMPURE = re.compile(r"(open|input|print|\w+\.load_arch_table|(datetime|date)\.(now|today|utcnow)|"
+                    r"\w+\.(read_text|read_bytes|write_text|write_bytes))\Z")
+
+MOST_LINES_OF_A_MODULE = 450
+MOST_LINES_OF_A_FUNCTION = 60
+#: (module, function) that is longer: why.
+LONG_FUNCTIONS = {
+    ("doors.process", "run"): "one try block that owns every file and the child; to be split (86 lines)",
+}
+
+#: Documents that may be cited; a host of an archive or an index comes from the configuration.
+DOCUMENTS = {"wiki.debian.org", "www.debian.org", "bugs.debian.org", "peps.python.org", "no-color.org"}
+LOOPBACK = {"127.0.0.1", "localhost"}
+
+#: Classes that end with the same status as another one, on purpose.
+SHARED_STATUS: dict[frozenset[str], str] = {}
+
+
+def layer(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(module: str) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) for every import anywhere in a module; name is "" for a whole module."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import in line {node.lineno}"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner, "") if inner in FILES else (node.module or "", alias.name)
+
+
+def own_imports(module: str) -> Iterator[str]:
+    """Yield the modules of this package that a module imports, without the package's name."""
+    for imported, _ in imports(module):
+        if imported.startswith("debxcross."):
+            yield imported.removeprefix("debxcross.")
+
+
+def calls(module: str) -> Iterator[str]:
+    """Yield the dotted names of everything a module calls."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+            yield ast.unparse(node.func)
+
+
+def violations(module: str) -> set[tuple[str, str]]:
+    allowed = MAY_IMPORT[layer(module)]
+    return {
+        (module.removeprefix("debxcross."), imported) for imported in own_imports(module)
+        if not any(imported == one or imported.startswith(f"{one}.") for one in allowed)}
+
+
+def long_functions(module: str) -> set[tuple[str, str]]:
+    return {
+        (module.removeprefix("debxcross."), node.name) for node in ast.walk(TREES[module])
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (node.end_lineno or 0) - node.lineno >= MOST_LINES_OF_A_FUNCTION}
+
+
+def test_the_whole_package_is_read() -> None:
+    assert {"debxcross.core.key", "debxcross.doors.process", "debxcross.cli", "debxcross.app"} <= set(FILES)
+    assert {layer(module) for module in FILES} <= set(MAY_IMPORT), "a new layer needs its rule"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_data_flows_downwards(module: str) -> None:
+    assert violations(module) - set(EXCEPTIONS) == set()
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    present = {pair for module in FILES for pair in violations(module)}
+    assert set(EXCEPTIONS) - present == set() and all(EXCEPTIONS.values())
+    long = {pair for module in FILES for pair in long_functions(module)}
+    assert set(LONG_FUNCTIONS) - long == set() and all(LONG_FUNCTIONS.values())
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if layer(module) == "core"])
+def test_core_is_pure(module: str) -> None:
+    foreign = [
+        f"{imported} {name}".strip() for imported, name in imports(module)
+        if imported.split(".")[0] != "debxcross"
+        and imported not in PURE and imported.split(".")[0] not in PURE
+        and name not in PURE_NAMES.get(imported, ())]
+    assert foreign == []
+    assert [call for call in calls(module) if IMPURE.match(call)] == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_each_library_has_one_importer(module: str) -> None:
+    short = module.removeprefix("debxcross.")
+    for imported, _ in imports(module):
+        owners = OWNERS.get(imported.split(".")[0])
+        if owners is not None:
+            assert any(short == one or one.endswith(".") and f"{short}.".startswith(one)
+                       for one in owners), f"{imported} belongs to {owners or 'nobody'}"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_only_the_process_door_starts_processes(module: str) -> None:
+    if module != "debxcross.doors.process":
+        assert [call for call in calls(module) if STARTERS.match(call)] == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_only_the_command_line_prints(module: str) -> None:
+    # doors/apt_child.py is a program of its own whose standard output is its answer.
+    if layer(module) != "cli":
+        assert "print" not in set(calls(module))
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_sizes(module: str) -> None:
+    lines = len(FILES[module].read_text().splitlines())
+    assert lines <= MOST_LINES_OF_A_MODULE
+    assert long_functions(module) - set(LONG_FUNCTIONS) == set()
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_every_module_says_what_it_is(module: str) -> None:
+    assert ast.get_docstring(TREES[module]), "a module has a docstring"
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has a docstring"
+
+
+SCRIPTS = sorted({*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sh"), *(ROOT / "tests").rglob("*.py")})
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_tells_its_licence(path: Path) -> None:
+    first = [line for line in path.read_text().splitlines()[:2] if not line.startswith("#!")]
+    assert first[0] == "# SPDX-License-Identifier: GPL-3.0-or-later"
+
+
+SHIPPED = sorted(
+    path for directory in (PACKAGE, ROOT / "control-templates", ROOT / "repo")
+    for path in directory.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_host_and_no_path_of_a_machine_is_written_down(path: Path) -> None:
+    text = path.read_text()
+    hosts = set(re.findall(r"\b(?:https?|ftp)://([A-Za-z0-9][A-Za-z0-9.-]*)", text))
+    assert hosts - DOCUMENTS - LOOPBACK == set()
+    assert re.findall(r"(?<![\w.}-])/(?:home|work|Users)/\S*", text) == []
+
+
+CLASSES = [value for value in vars(errors).values()
+           if isinstance(value, type) and issubclass(value, DebxcrossError)]
+
+
+def test_every_error_has_its_own_exit_status() -> None:
+    for one in CLASSES:
+        assert "exit_status" in vars(one) and "failure_class" in vars(one), one.__name__
+        # 2 is what click uses for faults of usage; 126 and up belong to the shell, 130 is Ctrl-C.
+        assert 0 < one.exit_status < 126 or one.exit_status == 130, one.__name__
+    shared = {
+        frozenset(one.__name__ for one in CLASSES if one.exit_status == status)
+        for status, count in Counter(one.exit_status for one in CLASSES).items() if count > 1}
+    assert shared == set(SHARED_STATUS)
+
+
+def test_every_error_is_described() -> None:
+    assert [one.__name__ for one in CLASSES if not one.__doc__] == []
+    document = ROOT / "docs" / "errors.md"
+    if not document.exists():
+        pytest.skip("docs/errors.md is not written yet")
+    text = document.read_text()
+    absent = [one.__name__ for one in CLASSES
+              if not re.search(rf"^\W*{one.exit_status}\b.*$", text, re.MULTILINE)]
+    assert absent == []
+
+
+@pytest.mark.parametrize("one", CLASSES, ids=lambda one: one.__name__)
+def test_errors_cross_process_borders(one: type[DebxcrossError]) -> None:
+    again = pickle.loads(pickle.dumps(one("brief", "details", "resolution")))
+    assert type(again) is one and str(again) == "brief"
+    assert (again.brief, again.details, again.resolution) == ("brief", "details", "resolution")
+
+
+@pytest.mark.parametrize("attempt", [
+    lambda: subprocess.run(["true"], check=False), lambda: os.system("true"),
+    lambda: os.fork() or os._exit(0),
+    lambda: os.posix_spawn("/bin/true", ["true"], {}), lambda: socket.socket(),
+    lambda: socket.create_connection(("127.0.0.1", 9)),
+], ids=["subprocess", "system", "fork", "posix_spawn", "socket", "connection"])
+def test_unit_tests_cannot_reach_the_outside_world(attempt: Callable[[], object]) -> None:
+    with pytest.raises(pytest.fail.Exception, match="must not reach the outside world"):
+        attempt()
