@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from debxcross.app import Application, Request
+from debxcross.app.build import Application, Request
 from debxcross.cli import report
 from debxcross.errors import DebxcrossError
 

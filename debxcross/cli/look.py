@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from debxcross import app
+from debxcross.app import look as app
 from debxcross.cli import report
 
 _path = click.Path(path_type=Path)

@@ -190,8 +190,10 @@ class Run:
         context = self.context
         web_root = self.settings.output / "repo"
         live = web_root / "dists" / self.prepared.chain.release / "InRelease"
-        files = tuple(sorted({file for artifact in self._artifacts.values() for file in artifact.debs(context.host.name)},
-                             key=lambda file: file.name))
+        host = context.host.name
+        files = tuple(sorted(
+            {file for artifact in self._artifacts.values() for file in artifact.debs(host)},
+            key=lambda file: file.name))
         settings = self._settings()
         question = digest({"files": files, "settings": settings, "live": _sha256(live)})
         if (known := context.store.memo("publication", question)) is not None:

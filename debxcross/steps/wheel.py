@@ -193,8 +193,8 @@ class _Build:
             world.sources_list(context.apt.mirror_files, recipe.LOCAL), world.preferences(),
             recipe.apt_options(context.build.name, context.host.name))
         self.session.run(["sh", "-c", script], binds=self.binds, log=self.log).check(
-                BuildError, f"{self.member.name}: the build root's apt could not be set up",
-                f"Read {self.log}.")
+            BuildError, f"{self.member.name}: the build root's apt could not be set up",
+            f"Read {self.log}.")
         packages = _packages(context, self.work)
         answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-qq"), binds=self.binds)
         raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")

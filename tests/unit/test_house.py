@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "doors": ("core", "errors", "doors.process"),
     "run": ("core", "errors", "run"),
     "steps": ("core", "doors", "errors", "run.events", "steps", "config"),
-    "app": ("config", "core", "doors", "errors", "run", "steps"),
+    "app": ("app", "config", "core", "doors", "errors", "run", "steps"),
     "cli": ("app", "errors", "cli", "run.events", "run.plain", "run.terminal", "run.jsonlines", "run.status",
             "core.doctor"),
     "chains": (),

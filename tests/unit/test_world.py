@@ -67,6 +67,8 @@ def test_devices_see_neither_tools_nor_other_architectures() -> None:
     assert names(device) == ["bookworm"] and device.architectures == ("armel",)
     assert device.sources_list({"main": "/m"}) == (
         "deb [arch=armel signed-by=/k/archive.gpg] mirror+file:/m bookworm main\n")
+    carrying = WORLD.with_carried({use.suite: BOTH for use in WORLD.suites})
+    assert names(carrying.for_device()) == ["bookworm", "bookworm-security"]
 
 
 def test_native_builds_have_one_architecture() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The composition root: wires doors to steps, one function per use case."""
+"""Builds: from a request to a plan, and from the plan to a published repository."""
 from __future__ import annotations
 
 import json
@@ -15,7 +15,6 @@ from typing import Any
 from debxcross import config
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain, SourceMember, chain_error, parse, parse_target
-from debxcross.core.doctor import Check, examine
 from debxcross.core.key import digest
 from debxcross.core.plan import Plan
 from debxcross.core.release import release as known_release
@@ -23,7 +22,6 @@ from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, make_transfer, read_page
-from debxcross.doors.host import gather
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_patches
 from debxcross.doors.store import Store
@@ -34,17 +32,15 @@ from debxcross.errors import (
 from debxcross.run.events import Event, Events, Listener
 from debxcross.run.plain import data_of
 from debxcross.run.schedule import Node, run_graph
-from debxcross.run.status import fold, read_events
 from debxcross.steps import prepare as preparing
 from debxcross.steps import probe
 from debxcross.steps.chain import Run, RunSettings
 from debxcross.steps.context import Context
-from debxcross.steps.keep import is_kept, kept
 from debxcross.steps.source import SourceWork, open_root
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches")
-_CHAINS = Path(__file__).with_name("chains")
+_CHAINS = Path(__file__).resolve().parents[1] / "chains"
 #: More members than this at a time only fight for the disk.
 _MOST_AT_ONCE = 4
 
@@ -328,89 +324,17 @@ def _write(path: Path, text: str) -> None:
     temporary.rename(path)
 
 
-def status(directory: Path) -> Any:
-    """Return the RunStatus of the last run whose results are below ``directory``.
-
-    Raises UsageError when there was none.
-    """
-    log = directory / "logs" / "events.jsonl"
-    if not log.is_file():
-        raise UsageError(
-            f"no run is known below {directory}",
-            resolution="Name the architecture or --output of a run, such as: debxcross status armel")
-    return fold(read_events(log.read_text(errors="replace")), time.time(), _alive)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def log_path(directory: Path, member: str) -> Path:
-    """Return a member's log file of the last run.  Raises UsageError naming those there are."""
-    path = directory / "logs" / f"{member}.log"
-    if "/" in member or not path.is_file():
-        logs = sorted(one.stem for one in (directory / "logs").glob("*.log"))
-        raise UsageError(f"there is no log of {member!r} below {directory}",
-                         resolution=f"Logs there: {', '.join(logs) or 'none'}.")
-    return path
-
-
-def default_output(name: str) -> Path:
-    """Return where the results for an architecture go.  Raises UsageError for an unknown one."""
-    return Path("out") / architecture(name).name
-
-
-def known_runs(directory: Path) -> tuple[Path, ...]:
-    """Return the output directories below ``directory``, the one with the newest run first."""
-    logs = sorted(directory.glob("*/logs/events.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return tuple(path.parent.parent for path in logs)
-
-
-def doctor(names: Sequence[str], store: Path | None, output: Path | None) -> tuple[Check, ...]:
-    """Examine this machine for these host architectures."""
-    architectures = [architecture(name) for name in names]
-    configuration = config.load(store=store)
-    return examine(gather(configuration.store, output or Path("out"), architectures), architectures)
-
-
-def shell(directory: Path, member: str, store: Path | None, command: Sequence[str],
-          listeners: Sequence[Listener]) -> None:
-    """Become a shell (or ``command``) in a member's build root; does not return.
-
-    The root of a failed build is entered as it was left; that of a finished member is made
-    anew, with source unpacked and build dependencies installed.  Raises UsageError for a
-    member the run does not have, or one that cannot be entered.
-    """
-    log = directory / "logs" / "events.jsonl"
-    run = status(directory)
-    request = Request(**_from_json(read_events(log.read_text(errors="replace"))[0].data["request"]))
-    application = Application(replace(request, store=store or request.store), listeners)
-    if member not in application.chain.members:
-        raise UsageError(f"the last run has no member {member!r}",
-                         resolution=f"Its members: {', '.join(application.chain.members)}.")
-    if not is_kept(application.store, member, run.architecture):
-        application.open_root(member)
-    place, base, inside, isolation = kept(application.store, member, run.architecture)
-    session = Chroots(isolation).session(base, place)
-    process.become(session.command_line(command or ("/bin/bash",), directory=inside))
-
-
 def _to_json(request: Request) -> dict[str, Any]:
     values = {name: getattr(request, name) for name in _KEPT}
     return {name: [str(one) for one in value] if isinstance(value, tuple)
             else str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def _from_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def remembered_request(values: Mapping[str, Any]) -> Request:
+    """Return the request that the run-started event remembers."""
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     read["patches"] = tuple(Path(path) for path in read["patches"])
     for name in ("output", "store"):
         read[name] = Path(read[name]) if read[name] else None
-    return read
+    return Request(**read)
