@@ -39,7 +39,8 @@ from debxcross.steps.context import Context
 from debxcross.steps.source import SourceWork, open_root
 
 #: What of a request the run's events remember, for ``shell``.
-_KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches")
+_KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
+         "without")
 _CHAINS = Path(__file__).resolve().parents[1] / "chains"
 #: More members than this at a time only fight for the disk.
 _MOST_AT_ONCE = 4
@@ -62,6 +63,7 @@ class Request:
     trial: bool = True
     patches: tuple[Path, ...] = ()
     refresh: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -120,7 +122,8 @@ class Application:
     def __init__(self, request: Request, listeners: Sequence[Listener] = ()) -> None:
         self.request = request
         self.host = architecture(request.architecture)
-        self.chain = requested_chain(request)
+        chain = requested_chain(request)
+        self.chain = replace(chain, without_suites=(*chain.without_suites, *request.without))
         unknown = sorted(set(request.rebuild) - set(self.chain.members))
         if unknown:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
@@ -186,8 +189,8 @@ class Application:
         patches = read_patches(directories, [member.name for member in self.chain.sources])
         return preparing.prepare(context, self.chain, patches, self.configuration.maintainer)
 
-    def plan(self) -> Plan:
-        """Return the plan of this request."""
+    def plan(self) -> tuple[Plan, tuple[DebxcrossError, ...]]:
+        """Return the plan of this request, and what cannot work."""
         context = self.context()
         self._clean(context)
         return preparing.make_plan(context, self.prepared(context), self.request.rebuild)

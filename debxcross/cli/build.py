@@ -36,6 +36,8 @@ _patches = click.option("--patches", type=_path, multiple=True, metavar="DIR",
                         help="More rules patches: DIR/SOURCE/NAME.patch.  Repeatable.")
 _refresh = click.option("--refresh", is_flag=True,
                         help="Fetch the package indexes even when they are recent.")
+_without = click.option("--without", multiple=True, metavar="SUITE",
+                        help="Leave out this suite of the release, such as bookworm-security.  Repeatable.")
 _running = _options(
     click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
                  help="Processors to use.  [default: all]"),
@@ -56,10 +58,11 @@ _running = _options(
 @click.option("--no-trial", is_flag=True, help="Do not install and run the results on an emulated device.")
 @_patches
 @_refresh
+@_without
 def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...], no_trial: bool,
-    patches: tuple[Path, ...], refresh: bool,
+    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build a chain for ARCH, publish it as a signed apt repository, and try it.
 
@@ -68,7 +71,8 @@ def build_dep_chain(
     """
     _run(Request(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
-        rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh), dry_run, json_lines)
+        rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
+        without=without), dry_run, json_lines)
 
 
 @click.command("build")
@@ -80,15 +84,17 @@ def build_dep_chain(
 @_running
 @_patches
 @_refresh
+@_without
 def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
-    rebuild: tuple[str, ...], patches: tuple[Path, ...], refresh: bool,
+    rebuild: tuple[str, ...], patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build any Debian sources for --arch and publish them as a signed apt repository."""
     _run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
-        keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh),
+        keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
+        without=without),
         dry_run, json_lines)
 
 
@@ -100,22 +106,24 @@ def build(
 @_places
 @_patches
 @_refresh
+@_without
 def plan(
     arch: str, chain: str, form: str, output: Path | None, store: Path | None, patches: tuple[Path, ...],
-    refresh: bool,
+    refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Show what would be built for ARCH, in which order, why, and what cannot work.
 
     Asks the archives, downloads the sources, builds nothing.
     """
-    _plan(Request(arch, chain, output=output, store=store, patches=patches, refresh=refresh), form)
+    _plan(Request(arch, chain, output=output, store=store, patches=patches, refresh=refresh,
+                  without=without), form)
 
 
 def _plan(request: Request, form: str) -> None:
-    found = Application(request).plan()
+    found, problems = Application(request).plan()
     click.echo({"text": found.to_text, "json": found.to_json, "dot": found.to_dot}[form]())
-    if found.problems:
-        raise click.exceptions.Exit(13)
+    if problems:
+        raise click.exceptions.Exit(problems[0].exit_status)
 
 
 def _run(request: Request, dry_run: bool, json_lines: bool) -> None:

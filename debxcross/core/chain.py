@@ -85,6 +85,7 @@ class Chain:
     wheels: tuple[WheelMember, ...] = ()
     build_tools: tuple[PinnedFile, ...] = ()
     tool_suites: tuple[str, ...] = ()
+    without_suites: tuple[str, ...] = ()
     profiles: tuple[str, ...] = DEFAULT_PROFILES
     path_excludes: tuple[str, ...] = DEFAULT_PATH_EXCLUDES
     trial: Trial = Trial()
@@ -167,15 +168,17 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     head = faults.one(document, "chain")
     if not head:
         faults.add("chain", "missing: a [chain] table with at least 'name' and 'release'")
-    faults.known(head, ("name", "release", "summary", "profiles", "path-excludes", "tool-suites"), "chain.")
+    faults.known(head, ("name", "release", "summary", "profiles", "path-excludes", "tool-suites",
+                        "without-suites"), "chain.")
     release_name = faults.text(head, "release", "chain.", needed=bool(head))
     if release_name and release_name not in releases.RELEASES:
         known = ", ".join(releases.RELEASES)
         faults.add("chain.release", f"unknown release {release_name!r}; known: {known}")
     tool_suites = faults.texts(head, "tool-suites", "chain.")
-    for suite in tool_suites:
+    without_suites = faults.texts(head, "without-suites", "chain.")
+    for suite in (*tool_suites, *without_suites):
         if not releases.is_suite(suite):
-            faults.add("chain.tool-suites", f"unknown suite {suite!r}")
+            faults.add("chain.tool-suites or chain.without-suites", f"unknown suite {suite!r}")
     sources = tuple(_source(faults, *one) for one in faults.tables(document, "source"))
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
@@ -193,6 +196,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         wheels=wheels,
         build_tools=tools,
         tool_suites=tool_suites,
+        without_suites=without_suites,
         profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES),
         path_excludes=faults.texts(head, "path-excludes", "chain.", DEFAULT_PATH_EXCLUDES),
         trial=Trial(faults.texts(trial, "packages", "trial."), faults.text(trial, "python", "trial.")),

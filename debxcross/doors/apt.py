@@ -64,15 +64,22 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
         error, cure = VerificationError, (
             "Nothing of it is used. Check the mirror and the keyring "
             "(mirrors.* and mirrors.keyrings in debxcross.toml).")
+    elif re.search(r"has unexpected size|Mirror sync in progress", said):
+        error, cure = FetchError, (
+            "The mirror is between two states, or its cache is stale. Try again later, configure another "
+            "mirror (mirrors.main, mirrors.security in debxcross.toml), or leave that suite out with "
+            "--without SUITE.")
     elif re.search(r"No space left|enough free space", said):
         error, cure = DiskFullError, "Free some space, then run the same command again."
-    elif re.search(r"404|Failed to fetch|Could not resolve|Connection|Unable to (connect|fetch)|timed out|"
+    elif re.search(r"404|Failed to fetch|have a Release file|has a Release file|Could not resolve|Connection|Unable to (connect|fetch)|timed out|"
                    r"Temporary failure", said):
         error, cure = FetchError, (
             "Check the network and the mirrors; add a fallback mirror, such as an archive of old "
             "releases, to mirrors.main or mirrors.security in debxcross.toml.")
     else:
-        error, cure = UnsatisfiableError, "The lines above are apt's own words."
+        error, cure = UnsatisfiableError, (
+            "These are apt's own words. Add the source of what is missing to the chain, or take it from "
+            "another suite.")
     raise error(brief, details, cure)
 
 
@@ -149,11 +156,18 @@ class AptRoot:
     def update(self, maximum_age: float) -> bool:
         """Fetch and verify the indexes unless they are younger than ``maximum_age`` seconds.
 
-        Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words.
+        Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words,
+        HostError for a keyring that is not there.
         """
         stamp = self.directory / "updated"
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < maximum_age:
             return False
+        keyrings = {keyring for use in self.world.suites for keyring in use.archive.keyrings}
+        if absent := sorted(keyring for keyring in keyrings if not Path(keyring).is_file()):
+            raise HostError(
+                f"the keyring {absent[0]} does not exist", "apt cannot verify the archive without it.",
+                "Install the Debian package debian-archive-keyring, or name your mirror's keyring in "
+                "mirrors.keyrings in debxcross.toml.")
         done = self.run(["apt-get", "update", "-q", "--error-on=any"])
         raise_for_apt(done, "the package indexes could not be fetched")
         stamp.touch()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ class Chroots:
         argv = [
             "mmdebstrap", f"--mode={mode}", f"--variant={variant}", "--format=tar",
             f"--architectures={','.join(architectures)}", f"--aptopt={apt_options}",
+            # The user _apt may not be let through to our keyrings and lists of mirrors.
+            '--aptopt=APT::Sandbox::User "root"',
             *(f"--dpkgopt={option}" for option in dpkg_options),
             *((f"--include={','.join(packages)}",) if packages else ()),
             *(f"--customize-hook=chroot \"$1\" sh -c '{command}'" for command in commands),
@@ -125,8 +128,12 @@ class Chroots:
 
     def remove(self, path: Path) -> None:
         """Delete a directory whatever users its files belong to."""
-        process.run(self._as_root(["rm", "-rf", "--one-file-system", str(path)])).check(
-            HostError, f"cannot delete {path}")
+        argv = ["rm", "-rf", "--one-file-system", str(path)]
+        # Without a subuid range there are no files of other users either.
+        if self._needs_user_namespace and process.run(argv).exit_status == 0:
+            return
+        process.run(self._as_root(argv)).check(
+            HostError, f"cannot delete {path}", "Its files may belong to others: delete it as root.")
 
     def move(self, source: Path, target: Path) -> None:
         """Rename a directory over another."""
@@ -153,7 +160,8 @@ class Chroots:
         prefix = () if self.isolation == "none" else _unshare(network, self._needs_user_namespace)
         return (
             *prefix, "sh", str(_INSIDE), self._method, str(session.base), str(session.upper),
-            str(session.overlay_work), str(session.root), str(binds), serve, user, directory, *command,
+            str(session.overlay_work), str(session.root), str(binds), sys.executable, serve, user, directory,
+            *command,
         )
 
 
@@ -186,7 +194,7 @@ class Session:
     ) -> tuple[str, ...]:
         """Return the argv that runs a command inside; it can be pasted into a shell."""
         table = self.directory / "binds"
-        table.write_text("".join(f"{outside} {inside}\n" for outside, inside in (binds or {}).items()))
+        table.write_text("".join(f"{outside}\t{inside}\n" for outside, inside in (binds or {}).items()))
         return self.chroots.argv(
             self, command, binds=table, user=user, directory=directory, network=network, serve=serve)
 
@@ -207,7 +215,7 @@ class Session:
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file into the root as (mapped) root."""
-        self.run(["sh", "-c", 'umask 022; mkdir -p "$(dirname "$1")"; cat > "$1"; chmod "$2" "$1"', "sh",
+        self.run(["sh", "-c", 'umask 022; mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', "sh",
                   path, f"{mode:o}"], stdin=text).check(HostError, f"cannot write {path} in the build root")
 
     def take_out(self, path: str, target: Path) -> Path:

@@ -3,21 +3,27 @@
 # Enters a root: runs inside fresh namespaces (or, with "copy", in none), sets up what a build
 # sees of the machine, and becomes the command.
 #
-#   chroot_inside.sh METHOD LOWER UPPER WORK ROOT BINDS SERVE USER DIRECTORY COMMAND...
+#   chroot_inside.sh METHOD LOWER UPPER WORK ROOT BINDS PYTHON SERVE USER DIRECTORY COMMAND...
 #
 # METHOD is overlay (mount LOWER under UPPER at ROOT), overlay-userxattr (the same without
-# privileges), or copy (ROOT is a copy already; nothing can be mounted).  BINDS is a file with
-# lines "OUTSIDE INSIDE", mounted read-only.  SERVE is - or PORT:OUTSIDE, a directory that a web
-# server shows at 127.0.0.1:PORT while the command runs.
+# privileges), or copy (ROOT is a copy already).  UPPER, WORK and ROOT are in one directory.  BINDS
+# is a file with lines "OUTSIDE<tab>INSIDE", mounted read-only.  SERVE is - or PORT:OUTSIDE, a
+# directory that a web server shows at 127.0.0.1:PORT while the command runs; PYTHON runs it.
 set -eu
-method=$1 lower=$2 upper=$3 work=$4 root=$5 binds=$6 serve=$7 user=$8 directory=$9
-shift 9
+method=$1 lower=$2 upper=$3 work=$4 root=$5 binds=$6 python=$7
+shift 7
+serve=$1 user=$2 directory=$3
+shift 3
 
 devices='null zero full random urandom tty'
+tab=$(printf '\t')
 
 mount_everything() {
     mount --make-rprivate /
-    options="lowerdir=$lower,upperdir=$upper,workdir=$work"
+    # Names without a path: in one, overlayfs would take ":" and "," for its own.
+    cd "${work%/*}"
+    ln -sfn "$lower" lower
+    options="lowerdir=lower,upperdir=${upper##*/},workdir=${work##*/}"
     [ "$method" = overlay ] || options="$options,userxattr"
     mount -t overlay -o "$options" overlay "$root"
     mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
@@ -34,46 +40,71 @@ mount_everything() {
     ln -s /proc/self/fd/0 "$root/dev/stdin"
     ln -s /proc/self/fd/1 "$root/dev/stdout"
     ln -s /proc/self/fd/2 "$root/dev/stderr"
-    while read -r outside inside; do
-        if [ -d "$outside" ]; then mkdir -p "$root$inside"; else : > "$root$inside"; fi
+    while IFS="$tab" read -r outside inside; do
+        if [ -d "$outside" ]; then
+            mkdir -p "$root$inside"
+        else
+            mkdir -p "$root${inside%/*}"
+            : > "$root$inside"
+        fi
         mount --bind "$outside" "$root$inside"
-        mount -o remount,bind,ro "$root$inside" 2>/dev/null || :
+        mount -o remount,bind,ro "$root$inside"
     done < "$binds"
-    # The loopback interface of a private network starts down.
-    ip link set lo up 2>/dev/null || :
+    # The machine's name must not get into a result.
+    hostname debxcross
+    # The loopback interface of a private network starts down.  Without iproute2: SIOCGIFFLAGS,
+    # SIOCSIFFLAGS, IFF_UP (netdevice(7)).
+    ip link set lo up 2>/dev/null || "$python" -c 'import fcntl, socket, struct
+door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+flags, = struct.unpack("16xh14x", fcntl.ioctl(door, 0x8913, struct.pack("16sh14x", b"lo", 0)))
+if not flags & 1:
+    fcntl.ioctl(door, 0x8914, struct.pack("16sh14x", b"lo", flags | 1))'
 }
 
 copy_everything() {
-    mount -t proc proc "$root/proc" 2>/dev/null || :
     for device in $devices; do
         [ -e "$root/dev/$device" ] || cp -a "/dev/$device" "$root/dev/$device"
     done
-    while read -r outside inside; do
+    while IFS="$tab" read -r outside inside; do
         # An earlier command of this session may have brought it in.
         [ ! -e "$root$inside" ] || continue
-        mkdir -p "$root$inside"
-        cp -a --reflink=auto "$outside/." "$root$inside/"
+        mkdir -p "$root${inside%/*}"
+        cp -a --reflink=auto "$outside" "$root$inside"
     done < "$binds"
 }
 
-if [ "$method" = copy ]; then copy_everything; else mount_everything; fi
-
-if [ "$serve" != - ]; then
-    setpriv --pdeathsig KILL python3 -m http.server --bind 127.0.0.1 \
-        --directory "${serve#*:}" "${serve%%:*}" >/dev/null 2>&1 &
-    # It listens when it accepts a connection; five seconds are plenty.
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
-        python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' \
-            "${serve%%:*}" 2>/dev/null && break
-        sleep 0.2
+start_server() {
+    listens=$work.listens
+    rm -f "$listens"
+    setpriv --pdeathsig KILL "$python" -c 'import functools, http.server, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[2])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), handler)
+open(sys.argv[3], "w").close()
+server.serve_forever()' "${serve%%:*}" "${serve#*:}" "$listens" >/dev/null 2>"$work.server" &
+    server=$!
+    while [ ! -e "$listens" ]; do
+        if ! kill -0 "$server" 2>/dev/null; then
+            echo "no web server at port ${serve%%:*}: $(tail -n 1 "$work.server")" >&2
+            exit 1
+        fi
+        sleep 0.05
     done
-fi
+}
+
+if [ "$method" = copy ]; then copy_everything; else mount_everything; fi
+[ "$serve" = - ] || start_server
 
 umask 022
 cd "$root"
 home=/nonexistent
 [ "$user" != root ] || home=/root
-exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC \
+set -- chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC \
     HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/sh TERM=dumb DEBIAN_FRONTEND=noninteractive \
     /usr/bin/setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all -- \
     /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$directory" "$@"
+# A proc mounted in the machine's own namespace would outlive the command: only in one of its own.
+if [ "$method" = copy ] && unshare --mount --pid --fork true 2>/dev/null; then
+    set -- unshare --mount --pid --fork --kill-child sh -c \
+        'mount -t proc proc "$1/proc" 2>/dev/null || :; shift; exec "$@"' sh "$root" "$@"
+fi
+exec "$@"

@@ -49,14 +49,15 @@ def file_digest(path: Path) -> tuple[str, int]:
 
 def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
     """Turn what the file system said into an error with its next move."""
+    said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise DiskFullError(
-            f"no space left on the device below {directory}", str(error),
+            f"no space left on the device below {directory}", said,
             "Free some space or name another place with --store; then run the same command again: "
             "what is finished is kept.",
         ) from error
     raise StoreError(
-        f"cannot use {directory}", str(error),
+        f"cannot use {directory}", said,
         "Check the directory's owner and permissions, or name another place with --store.",
     ) from error
 

@@ -21,7 +21,7 @@ from debxcross.doors.index import Index
 from debxcross.errors import HostError, UnsatisfiableError
 from debxcross.steps import root, source, wheel
 from debxcross.steps.context import Context
-from debxcross.steps.prepare import Prepared, base_recipe_root, local_debs, make_plan
+from debxcross.steps.prepare import Prepared, base_recipe_root, local_debs, make_plan, raise_for
 from debxcross.steps.publish import publish
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.source import SourceWork
@@ -75,15 +75,8 @@ class Run:
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
-        plan = make_plan(self.context, self.prepared, self.settings.rebuild)
-        problems = self.prepared.problems
-        if problems:
-            first = problems[0]
-            raise type(first)(first.brief, first.details, first.resolution)
-        if plan.problems:
-            raise UnsatisfiableError(
-                "the plan cannot work" if len(plan.problems) > 1 else plan.problems[0].splitlines()[0],
-                "\n".join(plan.problems), "'debxcross plan' shows the whole plan.")
+        plan, problems = make_plan(self.context, self.prepared, self.settings.rebuild)
+        raise_for(problems)
         if any(member.state != "cached" for member in plan.members):
             self.context.chroots.check()
 

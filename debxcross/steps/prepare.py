@@ -196,8 +196,10 @@ def known_results(
     return results
 
 
-def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = ()) -> Plan:
-    """Return the plan: each member's state as far as it can be known without building."""
+def make_plan(
+    context: Context, prepared: Prepared, rebuild: Sequence[str] = ()
+) -> tuple[Plan, tuple[DebxcrossError, ...]]:
+    """Return the plan, each member's state as far as it can be known, and what cannot work."""
     base = base_recipe_root(context, prepared)
     results: dict[str, tuple[StoredFile, ...]] = {}
     members = []
@@ -206,12 +208,25 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = ())
         members.append(member)
         if files is not None:
             results[name] = files
-    problems = [*prepared.problems, *_build_problems(context, prepared, members)]
-    return Plan(
+    problems = (*prepared.problems, *_build_problems(context, prepared, members))
+    plan = Plan(
         prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
         tuple(members), prepared.notes, prepared.warnings,
         tuple("\n    ".join(filter(None, (one.brief, *one.details.splitlines(), one.resolution)))
               for one in problems))
+    return plan, problems
+
+
+def raise_for(problems: Sequence[DebxcrossError]) -> None:
+    """Raise what cannot work: the one problem itself, or the first one's class with all of them."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise type(problems[0])(
+            f"{len(problems)} things cannot work, so nothing was built",
+            "\n".join("\n  ".join(filter(None, (one.brief, *one.details.splitlines(), one.resolution)))
+                      for one in problems),
+            "'debxcross plan' shows the whole plan.")
 
 
 def _planned(

@@ -75,7 +75,7 @@ def make_world(
     architectures = tuple(dict.fromkeys((build, host)))
     uses: dict[str, SuiteUse] = {}
     for suite in release(chain.release).suites:
-        if mirrors[archive_role(suite)].uris:
+        if mirrors[archive_role(suite)].uris and suite not in chain.without_suites:
             uses[suite] = SuiteUse(suite, mirrors[archive_role(suite)], architectures, source=True)
     for suite in chain.tool_suites:
         uses.setdefault(suite, SuiteUse(

@@ -16,7 +16,7 @@ from debxcross.core.world import Archive, SuiteUse, World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
 from debxcross.errors import (
-    DebxcrossError, DiskFullError, FetchError, UnsatisfiableError, VerificationError,
+    DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,
 )
 from tests.integration.archive import (
     SigningHome, TinyPackage, TinySource, make_suite, sign, signing_home, toolchain,
@@ -37,8 +37,9 @@ class Tiny:
         shutil.copytree(self.directory, place)
         return Tiny(place, self.home, self.stranger)
 
-    def world(self, uris: tuple[str, ...] = (), suite: str = "sid") -> World:
-        archive = Archive("main", uris or (f"file:{self.directory}",), (str(self.home.keyring),))
+    def world(self, uris: tuple[str, ...] = (), suite: str = "sid", keyring: str = "") -> World:
+        archive = Archive(
+            "main", uris or (f"file:{self.directory}",), (keyring or str(self.home.keyring),))
         return World(BUILD, HOST, (SuiteUse(suite, archive, (BUILD, HOST), source=True),))
 
     def root(self, place: Path, **more: Any) -> AptRoot:
@@ -150,6 +151,9 @@ W: Failed to fetch http://127.0.0.1:9/dists/sid/InRelease  Could not connect to 
 - connect (111: Connection refused)
 E: Some index files failed to download. They have been ignored, or old ones used instead.
 """, "Connection refused"),
+    "release": (FetchError, "", """\
+E: The repository 'http://a sid Release' does not have a Release file.
+""", "Release file"),
     "name": (FetchError, "", """\
 E: Failed to fetch http://no.example/pool/x.dsc  Temporary failure resolving 'no.example'
 """, "Temporary failure"),
@@ -160,6 +164,12 @@ E: IO Error saving source cache
     "space": (DiskFullError, "", """\
 E: You don't have enough free space in /var/cache/apt/archives/.
 """, "free space"),
+    "size": (FetchError, "", """\
+E: Failed to fetch http://a/dists/sid/main/binary-armel/Packages.xz  File has unexpected size (2 != 3). \
+Mirror sync in progress? [IP: 127.0.0.1 1]
+   Hashes of expected file:
+    - Filesize:3 [weak]
+""", "Filesize:3"),
     "unmet": (UnsatisfiableError, """\
 Reading package lists...
 Some packages could not be installed. This may mean that you have
@@ -287,6 +297,14 @@ def test_a_strangers_signature_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     assert "mirrors.keyrings" in raised.value.resolution
     assert root.carried() == {}
     assert not (root.directory / "updated").exists()
+
+
+def test_a_keyring_that_is_not_there_is_named(tiny: Tiny, tmp_path: Path) -> None:
+    root = tiny.root(tmp_path / "apt")
+    root = AptRoot(root.directory, tiny.world(keyring="/no/such.gpg"), ())
+    with pytest.raises(HostError, match="the keyring /no/such.gpg does not exist") as raised:
+        root.update(0)
+    assert "debian-archive-keyring" in raised.value.resolution
 
 
 def test_a_changed_release_is_refused(tiny: Tiny, tmp_path: Path) -> None:

@@ -90,7 +90,10 @@ def test_standard_input_does_not_depend_on_the_locale() -> None:
     code = ("from debxcross.doors import process\n"
             "print(ascii(process.run(['cat'], stdin='gr\\u00fcn').stdout))")
     started = child(code, LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-    assert started.communicate(timeout=15)[0] == "'gr\\xfcn'\n"
+    try:
+        assert started.communicate(timeout=10)[0] == "'gr\\xfcn'\n"
+    finally:
+        started.kill()
 
 
 def test_output_that_is_no_text_is_no_trouble() -> None:
