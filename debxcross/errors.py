@@ -147,6 +147,13 @@ class PublishError(DebxcrossError):
     failure_class = "publish"
 
 
+class PackageError(DebxcrossError):
+    """A .deb is damaged, or has what must not be unpacked; nothing of it is used."""
+
+    exit_status = 26
+    failure_class = "package"
+
+
 class StoreError(DebxcrossError):
     """The store is damaged, of a newer layout, or on an unsuitable file system."""
 

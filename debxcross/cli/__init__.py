@@ -75,9 +75,8 @@ def _group() -> None:
 def main() -> None:
     """Run the command line; exit with the status of the error's class (docs/errors.md)."""
     try:
-        _group(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Outside its standalone mode click returns the status of an Exit.
+        sys.exit(_group(standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -15,8 +15,8 @@ _NOISE = re.compile(r"(checking for|-Werror|warning:|^\s*\^|ignored\)?$|error_|_
 
 
 def lines_that_matter(log: str, most: int = 12) -> tuple[str, ...]:
-    """Return the first lines that look like the cause, then the last lines of the log."""
-    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    """Return the first lines of the last step that look like the cause, then its last lines."""
+    lines = [line.rstrip() for line in log.split("\n==> ")[-1].splitlines() if line.strip()]
     tail = lines[-6:]
     found = [
         line for line in lines[:-6]

@@ -51,6 +51,12 @@ class WheelMember:
     ``python`` is "2.7" or "3.N".  ``build_requires`` names pinned build tools of the chain,
     which run on the build machine; ``host_needs`` names Debian packages of the host
     architecture, headers and libraries.  ``smoke`` is Python code for the trial.
+
+    For Python 3: ``build_packages`` are Debian packages of the build machine, ``environment``
+    and ``settings`` ("name=value") go to the build.  ``requires`` are the requirements it was
+    resolved with, for the Python ``resolved_for`` ("3.11.2"); what the built wheel says must be
+    the same.  ``also_requires`` come from extras of what it requires.  ``epoch`` is that of
+    Debian's package of the same name.
     """
 
     name: str
@@ -60,6 +66,13 @@ class WheelMember:
     host_needs: tuple[str, ...] = ()
     package: str = ""
     smoke: str = ""
+    build_packages: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    also_requires: tuple[str, ...] = ()
+    resolved_for: str = ""
+    epoch: int = 0
 
     @property
     def pure(self) -> bool:
@@ -68,16 +81,40 @@ class WheelMember:
 
 
 @dataclass(frozen=True)
+class DebianPackage:
+    """A project that is taken from the release's own packages."""
+
+    name: str
+    package: str
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
 class Trial:
-    """What the emulated device installs and runs."""
+    """What the emulated device installs and runs.
+
+    ``before`` are packages it has from Debian already when it meets the repository; they
+    are upgraded.  Then ``packages`` are installed, all for ``python`` is imported, and
+    every one of ``commands`` (shell) must end with status 0.
+    """
 
     packages: tuple[str, ...] = ()
     python: str = ""
+    before: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to try."""
+        return bool(self.packages or self.before)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Members and what they share.  Built in and for ``release``."""
+    """Members and what they share.  Built in and for ``release``.
+
+    The sources that ``security`` names are built only where the host architecture is behind.
+    """
 
     name: str
     release: str
@@ -90,6 +127,8 @@ class Chain:
     path_excludes: tuple[str, ...] = DEFAULT_PATH_EXCLUDES
     trial: Trial = Trial()
     summary: str = ""
+    security: tuple[str, ...] = ()
+    debian: tuple[DebianPackage, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -143,6 +182,13 @@ class _Faults:
             return default
         return tuple(value)
 
+    def number(self, table: Mapping[str, Any], key: str, where: str) -> int:
+        value = table.get(key, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            self.add(f"{where}{key}", f"must be a whole number, 0 or more, not {value!r}")
+            return 0
+        return value
+
     def tables(self, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
@@ -164,7 +210,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     Raises ConfigurationError with every fault at once, each with its key.
     """
     faults = _Faults()
-    faults.known(document, ("chain", "source", "wheel", "build-tool", "trial"), "")
+    faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security"), "")
     head = faults.one(document, "chain")
     if not head:
         faults.add("chain", "missing: a [chain] table with at least 'name' and 'release'")
@@ -179,7 +225,8 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     for suite in (*tool_suites, *without_suites):
         if not releases.is_suite(suite):
             faults.add("chain.tool-suites or chain.without-suites", f"unknown suite {suite!r}")
-    sources = tuple(_source(faults, *one) for one in faults.tables(document, "source"))
+    security = _security(faults, faults.one(document, "security"))
+    sources = (*(_source(faults, *one) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
     names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
@@ -187,8 +234,6 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         faults.add(name, "named more than once")
     if not names:
         faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")
-    trial = faults.one(document, "trial")
-    faults.known(trial, ("packages", "python"), "trial.")
     chain = Chain(
         name=faults.text(head, "name", "chain.", needed=bool(head)),
         release=release_name,
@@ -199,8 +244,10 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         without_suites=without_suites,
         profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES),
         path_excludes=faults.texts(head, "path-excludes", "chain.", DEFAULT_PATH_EXCLUDES),
-        trial=Trial(faults.texts(trial, "packages", "trial."), faults.text(trial, "python", "trial.")),
+        trial=_trial(faults, faults.one(document, "trial")),
         summary=faults.text(head, "summary", "chain."),
+        security=tuple(member.name for member in security),
+        debian=tuple(_debian(faults, *one) for one in faults.tables(document, "debian")),
     )
     if faults.said:
         raise chain_error(origin, faults.said)
@@ -214,6 +261,19 @@ def chain_error(origin: str, faults: list[str]) -> ConfigurationError:
         f"the chain {origin} has {count}", "\n".join(faults),
         "Mend the keys named above; docs/chains.md describes each of them.",
     )
+
+
+def _security(faults: _Faults, table: Mapping[str, Any]) -> tuple[SourceMember, ...]:
+    faults.known(table, ("sources",), "security.")
+    names = faults.texts(table, "sources", "security.")
+    return tuple(_source(faults, "security.sources: ", {"name": name}) for name in names)
+
+
+def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
+    faults.known(table, ("packages", "python", "before", "commands"), "trial.")
+    return Trial(
+        faults.texts(table, "packages", "trial."), faults.text(table, "python", "trial."),
+        faults.texts(table, "before", "trial."), faults.texts(table, "commands", "trial."))
 
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
@@ -240,21 +300,32 @@ def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str,
     )
 
 
+def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
+    faults.known(table, ("name", "package", "epoch"), where)
+    return DebianPackage(
+        faults.text(table, "name", where, needed=True), faults.text(table, "package", where, needed=True),
+        faults.number(table, "epoch", where))
+
+
 def _wheel(
     faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
 ) -> WheelMember:
-    pin = _pin(faults, where, table, ("python", "build-requires", "host-needs", "package", "smoke"))
+    lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
+             "also-requires")
+    pin = _pin(faults, where, table, ("python", "package", "smoke", "resolved-for", "epoch", *lists))
     wheel = WheelMember(
         pin.name,
         faults.text(table, "python", where, needed=True, pattern=re.compile(r"(2\.7|3\.\d+)\Z")),
         pin,
-        faults.texts(table, "build-requires", where),
-        faults.texts(table, "host-needs", where),
-        faults.text(table, "package", where),
-        faults.text(table, "smoke", where),
+        package=faults.text(table, "package", where),
+        smoke=faults.text(table, "smoke", where),
+        resolved_for=faults.text(table, "resolved-for", where, pattern=re.compile(r"\d+\.\d+\.\d+\Z")),
+        epoch=faults.number(table, "epoch", where),
+        **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
     )
+    known = {text for tool in tools for text in (tool.name, f"{tool.name}=={tool.version}")}
     for name in wheel.build_requires:
-        if name not in {tool.name for tool in tools}:
+        if name not in known:
             faults.add(f"{where}build-requires", f"{name!r} is not among the [[build-tool]] tables")
     return wheel
 

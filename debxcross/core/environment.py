@@ -2,23 +2,15 @@
 """The exact package set of a build root, and the keys that are made of it."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
 
 from debxcross.core import recipe
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage
-
-
-@dataclass(frozen=True)
-class PackageFile:
-    """A .deb that apt wants: where it is, its name (NAME_VERSION_ARCH.deb, escaped) and digest."""
-
-    uri: str
-    file: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +26,22 @@ class InstalledPackage:
     def words(self) -> str:
         """``name:arch=version``, as a person reads it."""
         return f"{self.name}:{self.architecture}={self.version}"
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A .deb that apt wants: where it is, its name (NAME_VERSION_ARCH.deb, escaped) and digest."""
+
+    uri: str
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def package(self) -> InstalledPackage:
+        """The package that the file's name speaks of; apt writes ":" and "_" in it as %3a and %5f."""
+        name, version, architecture = self.file.removesuffix(".deb").split("_")
+        return InstalledPackage(name, architecture, unquote(version), self.sha256)
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,15 @@ class Environment:
 
 @dataclass(frozen=True)
 class RootRecipe:
-    """What a base root is made of; its key is the digest of this."""
+    """What a base root is made of; its key is the digest of this.
+
+    ``packages`` are all that will be in it, sorted: where they were found does not count.
+    """
 
     release: str
     build_architecture: str
     host_architecture: str
-    sources_list: str
-    releases: tuple[tuple[str, str], ...]
-    packages: tuple[str, ...]
+    packages: tuple[InstalledPackage, ...]
     dpkg_options: tuple[str, ...]
     commands: tuple[str, ...]
     variant: str = "buildd"
@@ -87,18 +96,18 @@ def resolution_key(
     })
 
 
-def source_key(
+def source_inputs(
     source: SourcePackage, patches: Iterable[RulesPatch], version: str, profiles: tuple[str, ...],
     build: str, host: str, environment: Environment,
-) -> str:
-    """Return a source step's identity: everything that can change the bytes, nothing else.
+) -> Mapping[str, Any]:
+    """Return everything that can change the bytes of a source step, and nothing else.
 
     The number of jobs, directories, the clock and the worker are not in it.
     """
-    return digest({
+    return {
         "kind": "build-source", "schema": recipe.SCHEMA, "source": source.name, "version": version,
         "files": sorted((file.name, file.sha256) for file in source.files),
         "patches": [patch.sha256 for patch in patches], "profiles": profiles,
         "options": recipe.build_options(profiles, 0), "build": build, "host": host,
         "environment": environment.identity,
-    })
+    }

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from debxcross.core.key import plain
+from debxcross.core.security import Comparison, table
 
 STATES = ("cached", "waiting", "ready", "building", "built", "failed", "blocked", "excluded")
 
@@ -32,7 +33,10 @@ class PlannedMember:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do.  ``problems`` are what cannot work; with any, nothing is built."""
+    """What a run would do.  ``problems`` are what cannot work; with any, nothing is built.
+
+    ``security`` is how far the sources of a chain's [security] table are behind.
+    """
 
     chain: str
     release: str
@@ -42,6 +46,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    security: tuple[Comparison, ...] = ()
 
     def to_json(self) -> str:
         """Return the plan as indented JSON."""
@@ -73,6 +78,10 @@ class Plan:
             for name, applies, reason in member.patches:
                 word = "applied" if applies else "not applied"
                 lines.append(f"     {'':<{names}}  patch {name} {word}: {reason}")
+        if self.security:
+            lines += ["", "Security updates:"]
+            lines += [f"  {line}" for line in table(
+                self.security, self.build_architecture, self.host_architecture)]
         for title, texts in (("Notes", self.notes), ("Warnings", self.warnings),
                              ("Cannot work", self.problems)):
             if texts:

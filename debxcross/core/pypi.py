@@ -45,7 +45,9 @@ class IndexFile:
     """A file that an index offers.
 
     ``sha256`` is 64 hex digits, or "" when the index gives no such digest; ``size`` is in
-    bytes, or None when the index does not say; ``requires_python`` is "" for no demand.
+    bytes, or None when the index does not say; ``requires_python`` is "" for no demand;
+    ``metadata`` says that METADATA is offered beside it, at the same address with
+    ".metadata" behind (PEP 658, PEP 714).
     """
 
     name: str
@@ -54,6 +56,7 @@ class IndexFile:
     requires_python: str = ""
     yanked: bool = False
     size: int | None = None
+    metadata: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def _json_files(page: Page) -> Iterator[IndexFile]:
                 # The value is true, false or the reason, which may be any string (PEP 691).
                 file.get("yanked", False) is not False,
                 file.get("size"),
+                bool(file.get("core-metadata", file.get("dist-info-metadata", False))),
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(page, f"{type(error).__name__}: {error}") from error
@@ -185,6 +189,7 @@ def _html_files(page: Page) -> Iterator[IndexFile]:
             _digest({algorithm: value}),
             anchor.get("data-requires-python", ""),
             "data-yanked" in anchor,
+            metadata=bool({"data-core-metadata", "data-dist-info-metadata"} & set(anchor)),
         )
 
 

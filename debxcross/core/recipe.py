@@ -42,6 +42,38 @@ def root_commands() -> tuple[str, ...]:
     )
 
 
+def bootstrap_argv(architecture: str, names: Sequence[str], *, required: bool) -> tuple[str, ...]:
+    """Return the question to an apt on an empty machine: which packages make a root?
+
+    ``required`` adds the packages of that priority, which Debian's buildds have too.
+    """
+    wanted = "?or(?essential,?priority(required))" if required else "?essential"
+    return ("apt-get", "install", "--print-uris", "-qq", "-y", "-o", "Acquire::ForceHash=SHA256",
+            f"?and(?architecture({architecture}),{wanted})", *names)
+
+
+def repository_hooks(repository: str) -> tuple[str, ...]:
+    """Return mmdebstrap's arguments for a root made of one local repository and nothing else.
+
+    ``repository`` is its path, quoted for a shell.  apt copies the packages from inside the root,
+    where also the root user of another namespace may read.  Afterwards nothing of it, nor of
+    the machine (mmdebstrap copies these two files), is left.
+    """
+    return (
+        "--setup-hook=mkdir \"$1/repository\"",
+        f"--setup-hook=sync-in {repository} /repository",
+        "--setup-hook=echo \"deb [trusted=yes] copy://$1/repository ./\" > \"$1/etc/apt/sources.list\"",
+        "--customize-hook=rm -rf \"$1/repository\" \"$1/etc/resolv.conf\" \"$1/etc/hostname\"",
+        "--customize-hook=: > \"$1/etc/apt/sources.list\"",
+    )
+
+
+def release_text(codename: str, architectures: Sequence[str], sha256: str, size: int) -> str:
+    """Return the Release file of a local repository; mmdebstrap looks for the code name."""
+    return (f"Codename: {codename}\nArchitectures: {' '.join(architectures)}\n"
+            f"SHA256:\n {sha256} {size} Packages\n")
+
+
 def dpkg_options(path_excludes: Sequence[str]) -> tuple[str, ...]:
     """Return dpkg options of a build root; it is thrown away, so dpkg need not sync."""
     return ("force-unsafe-io", *(f"path-exclude={pattern}" for pattern in path_excludes))
@@ -99,8 +131,9 @@ def apt_options(build: str, host: str) -> str:
     )
 
 
-#: --forward: a patch that is applied already is skipped with status 1, so it is told.
-PATCH_ARGV = ("patch", "--strip=1", "--batch", "--fuzz=2", "--reject-file=-", "--no-backup-if-mismatch",
+#: As strict as dpkg-source: with fuzz, three lines of context can all be wrong.  --forward: a
+#: patch that is applied already is skipped with status 1, so it is told.
+PATCH_ARGV = ("patch", "--strip=1", "--batch", "--fuzz=0", "--reject-file=-", "--no-backup-if-mismatch",
               "--forward")
 #: For apt with everything it needs bound at ARCHIVES, read-only.
 OFFLINE = ("--no-download", "-qq", "-o", f"Dir::Cache::archives={ARCHIVES}",
@@ -219,3 +252,65 @@ def wheel_script(sdist: str, directory: str, python: str, host: Architecture) ->
         f"{exports}"
         f"python{python} setup.py bdist_wheel --dist-dir {WHEELS}\n"
     )
+
+
+#: Where the program is that calls a back end's hooks, and what it answers.
+HOOKS, ANSWER = "/build/pep517.py", "/build/answer.json"
+
+#: Blanks what Debian's own build of the interpreter was compiled with: the flags of this
+#: build come from the environment.  It must be a real file, for PyO3 resolves links.
+_SETTINGS_PROGRAM = """\
+import pprint, sys
+values = {}
+with open(sys.argv[1]) as file:
+    exec(file.read(), values)
+found = values["build_time_vars"]
+for name in found:
+    if "CFLAGS" in name or "LDFLAGS" in name or name in ("OPT", "CONFIG_ARGS", "CPPFLAGS"):
+        found[name] = ""
+with open(sys.argv[2], "w") as file:
+    file.write("build_time_vars = " + pprint.pformat(found) + chr(10))
+"""
+
+
+def cross_script(python: str, module: str, directory: str) -> str:
+    """Return the script that puts the settings of the host's interpreter into a directory of their own."""
+    return "".join((
+        "set -eu\n",
+        f"mkdir -p {directory}\n",
+        _here_document("/build/settings.py", _SETTINGS_PROGRAM),
+        f"for name in {module} $(echo {module} | sed s/__linux_/__/); do\n",
+        f"  file=/usr/lib/python{python}/$name.py\n",
+        f'  [ -e "$file" ] && exec python{python} /build/settings.py "$file" {directory}/{module}.py\n',
+        "done\n",
+        f"echo 'the settings of the interpreter for the host are missing: {module}' >&2\nexit 1\n",
+    ))
+
+
+def hook_script(
+    hook: str, directory: str, python: str, host: str, environment: Mapping[str, str],
+    own: Sequence[str],
+) -> str:
+    """Return the script that calls one PEP 517 hook in a source tree, the request on its input.
+
+    The compiler's flags are Debian's for the host architecture; without -g, as what is
+    shipped is stripped, which the linker does at once.  ``own`` are the project's variables.
+    """
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
+    more = "".join(f"export {shlex.quote(one)}\n" for one in own)
+    return (
+        "set -eu\n"
+        f"cd {shlex.quote(directory)}\n"
+        "export DEB_CFLAGS_STRIP=-g DEB_CXXFLAGS_STRIP=-g DEB_LDFLAGS_APPEND=-Wl,-s\n"
+        f'flags=$(dpkg-architecture --host-arch={host} --command "dpkg-buildflags --export=sh" 2>/dev/null)\n'
+        'eval "$flags"\n'
+        f"{exports}{more}"
+        f"exec python{python} {HOOKS} {hook} {ANSWER}\n"
+    )
+
+
+def unpack_sdist_script(sdist: str, python: str) -> str:
+    """Return the script that unpacks an sdist in the build directory."""
+    if sdist.endswith(".zip"):
+        return f"cd {BUILD_DIRECTORY} && python{python} -m zipfile -e {shlex.quote(sdist)} .\n"
+    return f"cd {BUILD_DIRECTORY} && tar --extract --no-same-owner --file {shlex.quote(sdist)}\n"

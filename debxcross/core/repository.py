@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an apt repository says: pool paths, index entries, Release, and who may replace what.
+"""What an apt repository lists: pool paths, index entries, and who may replace what.
 
 Sources: Debian Policy 5.6.1, 5.6.7 and 5.6.12 for names and versions, dak and
 https://wiki.debian.org/DebianRepository/Format for paths and fields, dpkg's
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 from debxcross.errors import ConfigurationError, PublishError
 
@@ -24,6 +22,8 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Policy 5.6.1 and 5.6.7
 _VERSION = re.compile(r"(?:[0-9]+:)?[0-9][A-Za-z0-9.+~]*(?:-[A-Za-z0-9.+~]+)*")  # Policy 5.6.12
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SOURCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \((?P<version>[^()\s]+)\))?")
+_COMPANION = re.compile(r"(?P<source>[a-z0-9][a-z0-9+.-]+)_[0-9][A-Za-z0-9.+~-]*_[a-z0-9][a-z0-9-]*"
+                        r"\.(?:buildinfo|log)")
 _SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:/[^\x00-\x20\x7f]*")
@@ -46,12 +46,6 @@ _SPELLING = {name.lower(): name for name in _FIRST_FIELDS}
 #: What only the archive may say about a package; a package's own words on it are dropped.
 _ARCHIVE_FIELDS = frozenset(
     {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles"})
-
-#: Goes into the keyring package's version: raise it when its templates or files change.
-KEYRING_RECIPE = 1
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True)
@@ -127,6 +121,11 @@ class IndexEntry:
         """What may exist only once: package, version and architecture."""
         return self.package, self.version, self.architecture
 
+    @property
+    def component(self) -> str:
+        """The component that lists it."""
+        return self.path.split("/", 2)[1]
+
 
 @dataclass(frozen=True)
 class IndexFile:
@@ -150,28 +149,34 @@ class IndexFile:
         return f"{directory}/by-hash/SHA256/{self.sha256}"
 
 
-@dataclass(frozen=True)
-class PublishedRelease:
-    """What a Release file says; ``date`` in seconds since the epoch, ``files`` path → sha256."""
-
-    origin: str
-    label: str
-    codename: str
-    components: str
-    date: int
-    architectures: tuple[str, ...]
-    files: Mapping[str, str]
-
-
 def pool_path(component: str, source: str, package: str, version: str, architecture: str) -> str:
     """Return where a deb lives below the web root.
 
     dak's rule: a directory by the source's first letter, or its first four letters when it
     starts with "lib"; the epoch is no part of a file name.
     """
-    prefix = source[:4] if source.startswith("lib") else source[0]
     plain_version = version.partition(":")[2] or version
-    return f"pool/{component}/{prefix}/{source}/{package}_{plain_version}_{architecture}.deb"
+    return f"{pool_directory(component, source)}/{package}_{plain_version}_{architecture}.deb"
+
+
+def pool_directory(component: str, source: str) -> str:
+    """Return the directory of everything that belongs to a source, below the web root."""
+    prefix = source[:4] if source.startswith("lib") else source[0]
+    return f"pool/{component}/{prefix}/{source}"
+
+
+def companion_path(component: str, name: str) -> str:
+    """Return where a build's .buildinfo or log lives; PublishError for a name that tells no build.
+
+    Its name is SOURCE_VERSION_ARCHITECTURE.buildinfo or .log, as dpkg-genbuildinfo and sbuild
+    write it, with the version's epoch left out.
+    """
+    match = _COMPANION.fullmatch(name)
+    if not match:
+        raise PublishError(
+            f"{name!r} does not tell whose build it belongs to", "",
+            "Name it SOURCE_VERSION_ARCHITECTURE.buildinfo or SOURCE_VERSION_ARCHITECTURE.log.")
+    return f"{pool_directory(component, match['source'])}/{name}"
 
 
 def parse_stanzas(text: str) -> tuple[Fields, ...]:
@@ -258,13 +263,14 @@ def _order(entry: IndexEntry) -> tuple[str, str, str]:
     return entry.identity
 
 
-def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry],
-          architectures: Sequence[str]) -> tuple[IndexEntry, ...]:
+def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry], architectures: Sequence[str], *,
+          replace: bool = True) -> tuple[IndexEntry, ...]:
     """Return what is published next: the given packages, and what they do not replace.
 
-    A source that is given replaces all its older packages for ``architectures`` (and
-    Architecture: all); those for other architectures, and all other sources, stay.  Several
-    versions of a package may be given.
+    With ``replace`` a source that is given replaces all its older packages for
+    ``architectures`` (and Architecture: all); without, versions stand side by side.  Those
+    for other architectures, and all other sources, stay.  Several versions of a package may
+    be given.
 
     Raises PublishError when two of the given have one identity but other bytes, or one is
     for an architecture that is not among ``architectures``.
@@ -276,116 +282,15 @@ def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry],
             raise PublishError(
                 f"{entry.package} is for {entry.architecture}, which is not published here",
                 f"The repository is for {', '.join(architectures)}.",
-                "Publish it into a repository for its architecture.")
+                "Publish it into a repository for its architecture, or add that one with --arch.")
         other = result.setdefault(entry.identity, entry)
         if other.sha256 != entry.sha256:
             raise PublishError(
                 f"two files claim to be {entry.package} {entry.version} for {entry.architecture}",
                 f"{other.path}: sha256 {other.sha256}\n{entry.path}: sha256 {entry.sha256}",
                 "Give one of them another version.")
-    replaced = {entry.source for entry in given}
+    replaced = {entry.source for entry in given} if replace else set()
     for entry in old:
         if entry.source not in replaced or entry.architecture not in covered:
             result.setdefault(entry.identity, entry)
     return tuple(sorted(result.values(), key=_order))
-
-
-def next_date(now: float, last: int | None) -> int:
-    """Return the Date of the next publication, in seconds since the epoch.
-
-    apt silently ignores a Release that is older than the one it has, and HTTP compares
-    times to the second, so the Date grows by at least one second.
-    """
-    return int(now) if last is None else max(int(now), last + 1)
-
-
-def format_date(date: int) -> str:
-    """Return the Date field's form of seconds since the epoch, in UTC, in any locale."""
-    moment = datetime.fromtimestamp(date, timezone.utc)
-    return (f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} "
-            f"{moment.year:04} {moment:%H:%M:%S} UTC")
-
-
-def index_path(component: str, architecture: str, compression: str) -> str:
-    """Return the named index below dists/CODENAME."""
-    return f"{component}/binary-{architecture}/Packages{compression}"
-
-
-def release_text(settings: RepositorySettings, architectures: Sequence[str],
-                 files: Sequence[IndexFile], date: int) -> str:
-    """Return the text of Release.
-
-    MD5Sum is for the oldest clients; apt asks by-hash only for the strongest digest listed.
-    Valid-Until is left out: devices are switched off for months.
-    """
-    lines = [
-        f"Origin: {settings.origin}",
-        f"Label: {settings.label}",
-        f"Suite: {settings.suite}",
-        f"Codename: {settings.codename}",
-        f"Date: {format_date(date)}",
-        "Acquire-By-Hash: yes",
-        "No-Support-for-Architecture-all: Packages",
-        f"Architectures: {' '.join(sorted(architectures))}",
-        f"Components: {settings.component}",
-        *([f"Description: {settings.description}"] if settings.description else []),
-    ]
-    ordered = sorted(files, key=lambda file: file.path)
-    lines += ["MD5Sum:", *(f" {file.md5sum} {file.size:16} {file.path}" for file in ordered)]
-    lines += ["SHA256:", *(f" {file.sha256} {file.size:16} {file.path}" for file in ordered)]
-    return "\n".join(lines) + "\n"
-
-
-def parse_release(text: str) -> PublishedRelease:
-    """Read a Release that release_text() wrote; PublishError when it is something else."""
-    try:
-        (fields,) = parse_stanzas(text)
-        found = dict(fields)
-        listed = (line.split() for line in found["SHA256"].strip().splitlines())
-        return PublishedRelease(
-            found["Origin"], found["Label"], found["Codename"], found["Components"],
-            int(parsedate_to_datetime(found["Date"]).timestamp()),
-            tuple(found["Architectures"].split()), {path: sha256 for sha256, _, path in listed})
-    except (KeyError, ValueError, TypeError) as error:
-        raise PublishError(
-            "the published Release cannot be read", f"{type(error).__name__}: {error}",
-            "It was not written by debxcross: publish into an empty web root.") from error
-
-
-def check_same_repository(settings: RepositorySettings, published: PublishedRelease) -> None:
-    """Raise PublishError when the settings would change what clients have confirmed.
-
-    apt stops at a changed Origin or Label until somebody confirms it on every device.
-    """
-    for field, new, old in (("Origin", settings.origin, published.origin),
-                            ("Label", settings.label, published.label),
-                            ("Codename", settings.codename, published.codename),
-                            ("Components", settings.component, published.components)):
-        if new != old:
-            raise PublishError(
-                f"{field} would change from {old!r} to {new!r}",
-                "Every device would refuse the repository until somebody confirms the change there.",
-                f"Set it back to {old!r}, or publish into another web root.")
-
-
-def device_values(settings: RepositorySettings, fingerprint: str, armored_key: str) -> dict[str, str]:
-    """Return what the device files' templates need.
-
-    ``embedded_key`` is the armored key as the further lines of a deb822 field.
-    """
-    embedded = "\n".join(f" {line}" if line.strip() else " ." for line in armored_key.strip().splitlines())
-    return {
-        "name": settings.name, "origin": settings.origin, "label": settings.label,
-        "codename": settings.codename, "component": settings.component,
-        "url": settings.url.rstrip("/"), "keyring_package": settings.keyring_package,
-        "fingerprint": fingerprint, "embedded_key": embedded,
-    }
-
-
-def keyring_version(created: int, expires: int, fingerprint: str) -> str:
-    """Return the keyring package's version, which grows with a newer key and with a longer life.
-
-    Times are in seconds since the epoch; ``expires`` 0 means never.
-    """
-    made = datetime.fromtimestamp(created, timezone.utc)
-    return f"{made:%Y%m%d}.{expires or 9999999999}.{KEYRING_RECIPE}+{fingerprint[:8].lower()}"

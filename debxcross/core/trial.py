@@ -36,7 +36,7 @@ def parse_report(output: str) -> tuple[TrialResult, ...]:
 
 
 def is_emulators(result: TrialResult) -> bool:
-    """Tell whether a failure is the emulator's own: it says so, or it came and went by itself."""
+    """Tell whether a failure is the emulator's own: QEMU itself says so."""
     return not result.ok and bool(_EMULATOR.search(result.text))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import PurePosixPath
@@ -57,7 +57,9 @@ class WrapSettings:
     ``python`` is "2.7" or "3.N".  ``names`` maps normalised PyPI names to Debian packages
     where the default (python-NAME, python3-NAME) is wrong; "" is for what comes with
     Python.  ``source_date_epoch`` is in seconds; ``provenance`` are lines for a file of
-    that name; ``device_environment`` has all MARKER_VARIABLES.
+    that name; ``device_environment`` has all MARKER_VARIABLES.  ``epochs`` are those that
+    Debian's versions of packages have, so that ours compare with them.  ``also_requires``
+    are requirements that extras of the wheel's own requirements add.
     """
 
     host_architecture: str
@@ -71,6 +73,8 @@ class WrapSettings:
     section: str = "python"
     priority: str = "optional"
     distribution: str = "unstable"
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    also_requires: tuple[str, ...] = ()
 
     @property
     def major(self) -> str:
@@ -169,6 +173,17 @@ def package_name(project: str, settings: WrapSettings) -> str:
     return settings.names.get(name, prefix + name)
 
 
+def _with_epoch(text: str, epoch: int) -> str:
+    """Return a Debian version with an epoch, unless it has one of its own."""
+    return text if not epoch or ":" in text else f"{epoch}:{text}"
+
+
+def deb_version(version: str, package: str, settings: WrapSettings) -> str:
+    """Return the version of the deb of a wheel, with epoch and revision."""
+    text = _with_epoch(debian_version(version), settings.epochs.get(package, 0))
+    return f"{text}-{settings.revision}"
+
+
 def deb_tree(wheel: Wheel, settings: WrapSettings, shared_library_depends: str = "") -> DebTree:
     """Decide everything about the deb of a wheel.
 
@@ -190,7 +205,7 @@ def deb_tree(wheel: Wheel, settings: WrapSettings, shared_library_depends: str =
                *re.split(r"\s*,\s*", shared_library_depends.strip())]
     return DebTree(
         package=package,
-        version=f"{debian_version(wheel.version)}-{settings.revision}",
+        version=deb_version(wheel.version, package, settings),
         architecture="all" if wheel.pure else settings.host_architecture,
         files=files,
         depends=tuple(dict.fromkeys(relation for relation in depends if relation)),
@@ -252,7 +267,7 @@ def _files(wheel: Wheel, settings: WrapSettings, package: str) -> tuple[DebFile,
     documents = f"usr/share/doc/{package}"
     found = [
         *_placed(wheel, settings),
-        *(DebFile(f"usr/bin/{entry.name}", 0o755, _program(entry, settings.interpreter))
+        *(DebFile(f"usr/bin/{entry.name}", 0o755, program_text(entry, settings.interpreter))
           for entry in (*wheel.console_scripts, *wheel.gui_scripts)),
         DebFile(f"{documents}/changelog.Debian.gz", 0o644, Template("changelog.j2", compressed=True)),
         DebFile(f"{documents}/copyright", 0o644, Template("copyright.j2")),
@@ -306,7 +321,7 @@ def _place(path: str, wheel: Wheel, settings: WrapSettings) -> str:
     return "/".join((places[parts[1]], *parts[2:]))
 
 
-def _program(entry: EntryPoint, interpreter: str) -> bytes:
+def program_text(entry: EntryPoint, interpreter: str) -> bytes:
     """Return the program in /usr/bin that calls an entry point."""
     return (f"#!{interpreter}\n"
             "import sys\n\n"
@@ -346,7 +361,7 @@ def _bound_to_one_python(file: WheelFile) -> bool:
 def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
     """Yield the relations of the requirements that hold on the device; extras are none."""
     environment = {**settings.device_environment, "extra": ""}
-    for text in wheel.requires_dist:
+    for text in (*wheel.requires_dist, *settings.also_requires):
         try:
             requirement = Requirement(text)
             if requirement.marker and not requirement.marker.evaluate(environment):
@@ -356,7 +371,10 @@ def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
                             str(error), "Patch the metadata in the sdist.") from error
         package = package_name(requirement.name, settings)
         if package:
-            yield from relations(package, requirement.specifier)
+            epoch = settings.epochs.get(package, 0)
+            for relation in relations(package, requirement.specifier):
+                yield re.sub(r"(\([<>=]+ )([^)]+)", lambda found: found[1] + _with_epoch(found[2], epoch),
+                             relation)
 
 
 def folded(lines: Sequence[str]) -> tuple[str, ...]:

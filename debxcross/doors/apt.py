@@ -71,8 +71,8 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
             "--without SUITE.")
     elif re.search(r"No space left|enough free space", said):
         error, cure = DiskFullError, "Free some space, then run the same command again."
-    elif re.search(r"404|Failed to fetch|have a Release file|has a Release file|Could not resolve|Connection|Unable to (connect|fetch)|timed out|"
-                   r"Temporary failure", said):
+    elif re.search(r"\b404\b|Failed to fetch|(have|has) a Release file|Could not resolve|Connection|"
+                   r"Unable to (connect|fetch)|timed out|Temporary failure", said):
         error, cure = FetchError, (
             "Check the network and the mirrors; add a fallback mirror, such as an archive of old "
             "releases, to mirrors.main or mirrors.security in debxcross.toml.")

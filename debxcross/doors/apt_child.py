@@ -10,8 +10,10 @@ with "ask" (a function below) and that function's arguments.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import apt_pkg
@@ -79,6 +81,31 @@ class _Archive:
     def record(self, version: Any) -> apt_pkg.TagSection:
         self.records.lookup(version.file_list[0])
         return apt_pkg.TagSection(self.records.record)
+
+    def of_source(self, name: str, build: str, host: str) -> Iterator[tuple[Any, str]]:
+        """Yield every version of every package of a source, with the source's version."""
+        records = apt_pkg.SourceRecords()
+        binaries = set()
+        while records.lookup(name):
+            if records.package == name:
+                binaries.update(records.binaries)
+        for binary in sorted(binaries):
+            for architecture in dict.fromkeys((build, host)):
+                package = self.package(binary, architecture)
+                for version in package.version_list if package is not None else ():
+                    if version.downloadable:
+                        self.records.lookup(version.file_list[0])
+                        if (self.records.source_pkg or binary) == name:
+                            yield version, self.records.source_ver or version.ver_str
+
+    def offer(self, version: Any, lists: Any) -> dict[str, Any]:
+        """Return a version's stanza and what is needed to fetch its .deb."""
+        file, _ = version.file_list[0]
+        record = self.record(version)
+        uri = lists.find_index(file).archive_uri(record["Filename"])
+        return {"stanza": str(record).rstrip("\n") + "\n", "architecture": version.arch,
+                "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
+                "sha256": record["SHA256"]}
 
     def closure(self, names: list[str], architecture: str) -> dict[str, str]:
         """Follow Depends and Pre-Depends (first alternative that exists); name → version of arch."""
@@ -242,7 +269,51 @@ def _relation(dependency: Any) -> str:
     return f"{name} ({dependency.comp_type} {dependency.target_ver})" if dependency.target_ver else str(name)
 
 
-_ASK: dict[str, Any] = {"machine": machine, "facts": facts, "digests": digests, "installable": installable}
+def closure(names: list[str], architecture: str) -> dict[str, str]:
+    """Return the versions of these packages, of every essential one and of all they depend on."""
+    archive = _Archive()
+    essential = [package.name for package in archive.cache.packages
+                 if package.essential and package.architecture == architecture and package.has_versions]
+    return archive.closure([*names, *essential], architecture)
+
+
+def compared(names: list[str], build: str, host: str) -> list[dict[str, Any]]:
+    """Return what the two architectures have of each source, in any suite.
+
+    "versions" maps them to the newest source version with packages of theirs, and "beside"
+    are the packages of the build architecture and for all at its version.  Where a source
+    makes nothing else ("all"), its Architecture: all packages count, index by index.
+    """
+    archive = _Archive()
+    lists = apt_pkg.SourceList()
+    lists.read_main_list()
+    answers = []
+    for name in names:
+        binaries = list(archive.of_source(name, build, host))
+        only_all = not any(version.arch == build for version, _ in binaries)
+        versions = {
+            architecture: max(
+                (source for version, source in binaries
+                 if (architecture in _indexes(version) if only_all else version.arch == architecture)),
+                key=functools.cmp_to_key(apt_pkg.version_compare), default="")
+            for architecture in (build, host)
+        }
+        answers.append({
+            "versions": versions, "all": only_all,
+            "source": _source({"name": name, "version": versions[build], "suite": ""}),
+            "beside": [archive.offer(version, lists) for version, source in binaries
+                       if source == versions[build] != versions[host] and version.arch in (build, "all")],
+        })
+    return answers
+
+
+def _indexes(version: Any) -> set[str]:
+    """Return the architectures whose indexes name a version."""
+    return {file.architecture for file, _ in version.file_list}
+
+
+_ASK: dict[str, Any] = {"machine": machine, "facts": facts, "digests": digests, "installable": installable,
+                        "closure": closure, "compared": compared}
 
 
 def main() -> None:

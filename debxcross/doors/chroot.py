@@ -80,11 +80,14 @@ class Chroots:
         self, target: Path, release: str, sources_list: Path, architectures: Sequence[str],
         packages: Sequence[str], *, apt_options: Path, dpkg_options: Sequence[str],
         commands: Sequence[str], log: Path, variant: str = "buildd",
+        hooks: Sequence[str] = (), epoch: int | None = None,
     ) -> None:
         """Make a root at ``target`` (which must not exist) with mmdebstrap and unpack it.
 
-        ``commands`` are shell commands run in the new root before it is packed.  Raises
-        HostError with the log's tail; the target is then gone.
+        ``commands`` are shell commands run in the new root before it is packed; ``hooks`` are
+        more of mmdebstrap's own arguments, such as "--setup-hook=…".  With ``epoch``, no file is
+        younger than that (SOURCE_DATE_EPOCH).  Raises HostError with the log's tail; the target
+        is then gone.
         """
         tar = target.with_suffix(".tar")
         mode = "unshare" if self._needs_user_namespace else "root"
@@ -96,10 +99,13 @@ class Chroots:
             *(f"--dpkgopt={option}" for option in dpkg_options),
             *((f"--include={','.join(packages)}",) if packages else ()),
             *(f"--customize-hook=chroot \"$1\" sh -c '{command}'" for command in commands),
+            *hooks,
             *(("--skip=check/canmount",) if self.isolation == "none" else ()),
             release, str(tar), str(sources_list),
         ]
         environment = {"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}
+        if epoch is not None:
+            environment["SOURCE_DATE_EPOCH"] = str(epoch)
         try:
             done = process.run(argv, log=log, environment=environment)
             if done.exit_status:

@@ -82,6 +82,15 @@ def read_facts(path: Path) -> DebFacts:
     )
 
 
+def packed_at(path: Path) -> int:
+    """Return when a .deb was packed, in seconds since 1970: the time of its first member (ar(5))."""
+    with path.open("rb") as file:
+        header = file.read(36)
+    if not header.startswith(b"!<arch>\n") or not header[24:36].strip().isdigit():
+        raise _unreadable(path, "it is no ar archive")
+    return int(header[24:36])
+
+
 def members(path: Path) -> Iterator[Member]:
     """Yield what a .deb would put on disk, in the archive's order; GateError when it is damaged."""
     with _archive(path, "data") as archive:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to source packages as files: reads debian/control without unpacking the rest."""
+"""The door to source packages as files: reads one file of debian/ without unpacking the rest."""
 from __future__ import annotations
 
 import gzip
@@ -12,9 +12,6 @@ from pathlib import Path
 
 from debxcross.errors import GateError
 
-#: The file itself, not one of a test's data: dpkg-source unpacks one leading directory at most.
-_CONTROL = re.compile(r"(\./)?([^/]+/)?debian/control\Z")
-
 
 def read_control(files: Mapping[str, Path]) -> str:
     """Return the text of debian/control; ``files`` maps the names in the .dsc to paths.
@@ -22,42 +19,58 @@ def read_control(files: Mapping[str, Path]) -> str:
     Formats 1.0 (it stands in the .diff.gz, or in a native tarball) and 3.0 (in the
     .debian.tar.*, or native); see dpkg-source(1).  Raises GateError when it is nowhere.
     """
+    return _read(files, "control")
+
+
+def read_changelog(files: Mapping[str, Path]) -> str:
+    """Return the text of debian/changelog, found and told as read_control() does."""
+    return _read(files, "changelog")
+
+
+def _read(files: Mapping[str, Path], wanted: str) -> str:
     tarballs = sorted(name for name in files if re.search(r"\.tar\.(gz|xz|bz2|lzma)\Z", name))
     for name in (*sorted(name for name in files if name.endswith(".diff.gz")),
                  *sorted(tarballs, key=lambda one: ".debian.tar." not in one)):
         try:
-            control = _in_diff(files[name]) if name.endswith(".diff.gz") else _in_tarball(files[name])
+            text = (_in_diff if name.endswith(".diff.gz") else _in_tarball)(files[name], wanted)
         except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
             raise GateError(f"{name} cannot be read", str(error),
                             "Fetch the source again; if its digest is right, it cannot be built.") from error
-        if control:
-            return control
-    raise GateError(f"no debian/control in {', '.join(sorted(files))}",
+        if text:
+            return text
+    raise GateError(f"no debian/{wanted} in {', '.join(sorted(files))}",
                     resolution="This is not a Debian source package that can be built.")
 
 
-def _in_diff(path: Path) -> str:
+def _pattern(wanted: str) -> re.Pattern[str]:
+    """The file itself, not one of a test's data: dpkg-source unpacks one leading directory at most."""
+    return re.compile(rf"(\./)?([^/]+/)?debian/{wanted}\Z")
+
+
+def _in_diff(path: Path, wanted: str) -> str:
     with gzip.open(path, "rt", encoding="utf-8", errors="replace") as diff:
-        return control_in_diff(diff.read())
+        return file_in_diff(diff.read(), wanted)
 
 
-def _in_tarball(path: Path) -> str:
+def _in_tarball(path: Path, wanted: str) -> str:
+    pattern = _pattern(wanted)
     with tarfile.open(path) as archive:
         for member in archive:
-            if _CONTROL.match(member.name) and member.isfile():
+            if pattern.match(member.name) and member.isfile():
                 file = archive.extractfile(member)
                 assert file is not None, "a regular file can be read"
                 return file.read().decode("utf-8", "replace")
     return ""
 
 
-def control_in_diff(diff: str) -> str:
-    """Return debian/control from a diff that adds it, "" when it does not."""
+def file_in_diff(diff: str, wanted: str) -> str:
+    """Return a file of debian/ from a diff that adds it, "" when it does not."""
+    pattern = _pattern(wanted)
     lines: list[str] = []
     inside = False
     for line in diff.splitlines():
         if line.startswith("+++ "):
-            inside = bool(_CONTROL.match(line.split("\t")[0].split(" ")[1]))
+            inside = bool(pattern.match(line.split("\t")[0].split(" ")[1]))
         elif line.startswith("--- "):
             inside = False
         elif inside and line.startswith("+"):

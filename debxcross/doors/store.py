@@ -5,15 +5,17 @@
       layout                    the number of this layout; a newer one is refused
       objects/ab/abcd…          files by sha256, read-only, never changed
       artifacts/ab/KEY.json     what the step with this key left: names and digests
-      memo/KIND/ab/KEY.json     answers worth keeping (facts, resolved environments)
+      memo/KIND/ab/KEY.json     answers worth keeping (facts, resolved environments, histories)
       roots/KEY/                unpacked base roots; roots/KEY.json beside it is the commit
       apt/ID/                   isolated apt directories with verified indexes
       kept/NAME/                overlays of failed builds, for ``shell``
       work/ID/                  throw-away directories, each held by a lock while in use
       locks/                    files to flock; a lock ends with its process
+      signed, signer.gpg        what ``store sign`` vouches for, and the key to check it with
 
 Everything becomes visible by one rename, after its bytes are on the disk: a file is
-complete or not there.  Objects are committed before the artifact that names them.
+complete or not there.  Objects are committed before the artifact that names them, and go
+after it.  Whoever has the store open shares ``locks/use``; who deletes holds it alone.
 """
 from __future__ import annotations
 
@@ -23,17 +25,21 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, BinaryIO, NoReturn
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
-from debxcross.errors import DiskFullError, StoreError
+from debxcross.errors import BusyError, DiskFullError, StoreError
 
 LAYOUT = 1
 _BLOCK = 1 << 20
+#: How long a run waits for somebody who deletes, in seconds.
+_PATIENCE = 60.0
 
 
 def file_digest(path: Path) -> tuple[str, int]:
@@ -62,19 +68,102 @@ def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
     ) from error
 
 
+def check_file_system(directory: Path) -> None:
+    """Raise StoreError, naming everything at once, when a store cannot live in this directory."""
+    place = directory / f".check-{secrets.token_hex(4)}"
+    faults = []
+    try:
+        place.mkdir()
+        for what, attempt in _NEEDS:
+            try:
+                if not attempt(place):
+                    faults.append(what)
+            except OSError as error:
+                faults.append(f"{what} ({error.strerror})")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    if faults:
+        raise StoreError(
+            f"the file system of {directory} lacks what a store needs", "\n".join(faults),
+            "Name a directory on a local file system such as ext4, xfs, btrfs or tmpfs with --store; "
+            "results (--output) may be anywhere.")
+
+
+def _locks(place: Path) -> bool:
+    with (place / "lock").open("w") as one, (place / "lock").open("w") as other:
+        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _renames(place: Path) -> bool:
+    (place / "old").write_text("old")
+    (place / "new").write_text("new")
+    (place / "new").rename(place / "old")
+    return (place / "old").read_text() == "new"
+
+
+def _links(place: Path) -> bool:
+    (place / "link").symlink_to("nowhere")
+    return (place / "link").is_symlink()
+
+
+def _modes(place: Path) -> bool:
+    file = place / "modes"
+    file.touch()
+    file.chmod(0o750)
+    return file.stat().st_mode & 0o777 == 0o750
+
+
+def _names(place: Path) -> bool:
+    (place / "Name::x").touch()
+    return not (place / "name::x").exists()
+
+
+def _owners(place: Path) -> bool:
+    if os.geteuid():
+        return True
+    (place / "owned").touch()
+    try:
+        os.chown(place / "owned", 1000, 1000)
+    except OSError as error:
+        # A namespace that maps nobody else: not the file system's fault.
+        return error.errno == errno.EINVAL
+    return True
+
+
+#: What roots and entries need of a file system, and how to find out.
+_NEEDS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
+    ("locks that exclude (flock)", _locks),
+    ("renaming over a file", _renames),
+    ("symbolic links", _links),
+    ("permissions of files", _modes),
+    ("names with capital letters and colons", _names),
+    ("files of other users", _owners),
+    ("programs that can be run (it is mounted noexec)",
+     lambda place: not os.statvfs(place).f_flag & os.ST_NOEXEC),
+)
+
+
 class Store:
     """One store directory.  Safe for any number of processes at a time."""
 
     def __init__(self, directory: Path) -> None:
         """Open the store, making it when it is not there.
 
-        Raises StoreError for a store of a newer layout or a directory that cannot be used,
-        DiskFullError when there is no space.
+        Raises StoreError for a store of a newer layout, a directory that cannot be used or a
+        file system that lacks something, DiskFullError when there is no space, BusyError when
+        somebody deletes from it all the time.
         """
         self.directory = directory
         try:
             layout = directory / "layout"
             if not layout.exists():
+                directory.mkdir(parents=True, exist_ok=True)
+                check_file_system(directory)
                 self._write(layout, f"{LAYOUT}\n".encode())
             found = layout.read_text(errors="replace").strip()
             if found != str(LAYOUT):
@@ -85,6 +174,10 @@ class Store:
                 (directory / name).mkdir(exist_ok=True)
         except OSError as error:
             raise_for_os_error(error, directory)
+        #: Shared as long as this store is open.
+        self._use = self._lock_file(directory / "locks" / "use")
+        os.fchmod(self._use.fileno(), 0o644)
+        self._share()
 
     # Objects
 
@@ -115,6 +208,29 @@ class Store:
         if not self.has(stored):
             self._write(self.path(stored.sha256), content)
         return stored
+
+    def put_stream(self, stream: BinaryIO, sha256: str) -> bool:
+        """Take an object in from an open file; False, and nothing taken, when its bytes are others."""
+        path = self.path(sha256)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        digest = hashlib.sha256()
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with temporary.open("wb") as out:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+                    out.write(block)
+                out.flush()
+                os.fsync(out.fileno())
+            if digest.hexdigest() != sha256:
+                return False
+            temporary.chmod(0o444)
+            temporary.rename(path)
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
 
     def lay_out(self, files: tuple[StoredFile, ...], directory: Path) -> None:
         """Put files, under their names, into a directory: hard links where possible."""
@@ -156,6 +272,86 @@ class Store:
     def remember(self, kind: str, key: str, value: Any) -> None:
         """Keep an answer (JSON values or frozen dataclasses)."""
         self._write(self._entry(f"memo/{kind}", key), canonical(value))
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file of the store itself by its name, and return its path."""
+        self._write(self.directory / name, content)
+        return self.directory / name
+
+    # Looking and deleting
+
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """Yield the digest and size of every object, sorted; unfinished downloads are none."""
+        for path in sorted((self.directory / "objects").glob("??/*")):
+            if not path.name.startswith("."):
+                yield path.name, path.stat().st_size
+
+    def entries(self, kind: str) -> Iterator[tuple[str, Any | None]]:
+        """Yield key and value (None: damaged) of every entry of "artifacts" or "memo/KIND", sorted."""
+        for path in sorted((self.directory / kind).glob("??/*.json")):
+            yield path.stem, self._read(path)
+
+    def memo_kinds(self) -> tuple[str, ...]:
+        """Return the kinds of answers there are."""
+        return tuple(sorted(path.name for path in (self.directory / "memo").iterdir()))
+
+    def root_keys(self) -> tuple[str, ...]:
+        """Return the keys of all base roots, also of those that lack their entry or directory."""
+        names = {path.name for path in (self.directory / "roots").iterdir() if path.suffix != ".tmp"}
+        return tuple(sorted({name.removesuffix(".json") for name in names}))
+
+    def leftovers(self) -> tuple[Path, ...]:
+        """Return the unfinished files of writers and downloads that did not come back."""
+        found = [path for kind in ("objects", "artifacts", "memo") for path in
+                 (self.directory / kind).rglob(".*") if path.is_file()]
+        return tuple(sorted((*found, *(self.directory / "roots").glob("*.tmp"))))
+
+    def drop_object(self, sha256: str) -> None:
+        """Delete an object."""
+        self._drop(self.path(sha256))
+
+    def drop_entry(self, kind: str, key: str) -> None:
+        """Delete an entry of "artifacts" or "memo/KIND"."""
+        self._drop(self._entry(kind, key))
+
+    def _drop(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the store alone, so that nothing is deleted from under a run.
+
+        Raises BusyError when somebody else has it open.
+        """
+        try:
+            fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"the store {self.directory} is in use",
+                "A run, or another command that has the store open, could lose what it works with.",
+                "Wait until the run has ended ('debxcross status' shows it), then run this again.") from None
+        try:
+            yield
+        finally:
+            self._share()
+
+    def _share(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._use, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise BusyError(
+                        f"the store {self.directory} is being cleaned", "",
+                        "Wait until 'debxcross store gc' has ended, then run this again.") from None
+                time.sleep(0.1)
+            except OSError as error:
+                raise_for_os_error(error, self.directory)
 
     def _entry(self, kind: str, key: str) -> Path:
         return self.directory / kind / key[:2] / f"{key}.json"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from debxcross.core.wheel import (Wheel, WheelFile, check_path, check_record, dist_info_directory,
                                   license_files, parse_wheel)
+from debxcross.core.wrap import fix_shebang, program_text
 from debxcross.errors import GateError
 
 #: Returns the bytes of the member with this path; KeyError when there is none.
@@ -90,3 +91,36 @@ def unpack(path: Path, directory: Path) -> None:
             target = directory / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(read(file.path))
+
+
+def read_metadata(path: Path) -> tuple[str, ...]:
+    """Return Requires-Dist of a wheel; GateError for a wheel that open_wheel refuses."""
+    with open_wheel(path) as (wheel, _):
+        return wheel.requires_dist
+
+
+def install_tools(path: Path, directory: Path, interpreter: str) -> None:
+    """Unpack a wheel as an installer would: modules into a directory, programs into its bin/.
+
+    GateError for a wheel that open_wheel refuses.
+    """
+    with open_wheel(path) as (wheel, read):
+        for file in wheel.files:
+            parts = file.path.split("/")
+            program = False
+            if parts[0] == wheel.data:
+                if parts[1] not in ("purelib", "platlib", "scripts"):
+                    continue  # manual pages and headers are not needed to build
+                program = parts[1] == "scripts"
+                parts = ["bin", *parts[2:]] if program else parts[2:]
+            content = read(file.path)
+            target = directory.joinpath(*parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(fix_shebang(content, interpreter) if program else content)
+            if program or file.executable:
+                target.chmod(0o755)
+        for entry in (*wheel.console_scripts, *wheel.gui_scripts):
+            target = directory / "bin" / entry.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(program_text(entry, interpreter))
+            target.chmod(0o755)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core import order
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import Chain
 from debxcross.core.key import digest
@@ -19,7 +20,7 @@ from debxcross.core.repository import RepositorySettings
 from debxcross.doors import deb
 from debxcross.doors.index import Index
 from debxcross.errors import HostError, UnsatisfiableError
-from debxcross.steps import root, source, wheel
+from debxcross.steps import root, security, source, wheel
 from debxcross.steps.context import Context
 from debxcross.steps.prepare import Prepared, base_recipe_root, local_debs, make_plan, raise_for
 from debxcross.steps.publish import publish
@@ -61,7 +62,7 @@ class Run:
     @staticmethod
     def rows(chain: Chain, trial: bool) -> tuple[str, ...]:
         """Return the names of all steps of a chain's run, as reports show them."""
-        tries = trial and bool(chain.trial.packages)
+        tries = trial and chain.trial.wanted
         return (BUILD_ROOT, *((DEVICE_ROOT,) if tries else ()), *chain.members, REPOSITORY,
                 *((TRIAL,) if tries else ()))
 
@@ -72,20 +73,27 @@ class Run:
         for warning in self.prepared.warnings:
             self.context.events.tell("warning", text=warning)
         self._check()
+        reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
+        for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
+            if name not in self.needs():
+                self.context.events.tell("state", name, state="excluded",
+                                         reason=reasons.get(name, "nothing is to be built"))
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
         plan, problems = make_plan(self.context, self.prepared, self.settings.rebuild)
         raise_for(problems)
-        if any(member.state != "cached" for member in plan.members):
+        if any(member.state not in ("cached", "excluded") for member in plan.members):
             self.context.chroots.check()
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
         prepared = self.prepared
         tries = TRIAL in self.rows(prepared.chain, self.settings.trial)
+        if not prepared.order and not prepared.updates.published():
+            return {}
         return {
-            BUILD_ROOT: (),
+            **({BUILD_ROOT: ()} if prepared.order else {}),
             # The device's root can be made while the members build.
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
@@ -134,6 +142,7 @@ class Run:
         results = {other: artifact.files for other, artifact in self._artifacts.items()}
         local = local_debs(self.prepared, name, results)
         assert self._base is not None and local is not None, "the schedule runs needs first"
+        security.fetch_beside(context, self.prepared.updates, name, order.behind(name, self.prepared.needs))
         again = name in self.settings.rebuild
         if isinstance(work, SourceWork):
             from debxcross.steps.probe import fetch_source
@@ -185,13 +194,15 @@ class Run:
         live = web_root / "dists" / self.prepared.chain.release / "InRelease"
         host = context.host.name
         files = tuple(sorted(
-            {file for artifact in self._artifacts.values() for file in artifact.debs(host)},
+            {*(file for artifact in self._artifacts.values() for file in artifact.debs(host)),
+             *security.stored(self.prepared.updates.published())},
             key=lambda file: file.name))
         settings = self._settings()
         question = digest({"files": files, "settings": settings, "live": _sha256(live)})
         if (known := context.store.memo("publication", question)) is not None:
             self._summary.update(known)
             return "cached", None
+        context.fetch_packages(REPOSITORY, self.prepared.updates.published())
         context.busy(REPOSITORY, f"checking that {len(files)} packages are installable")
         with context.store.work(context.chroots.remove) as directory:
             context.store.lay_out(files, directory / "debs")
@@ -221,7 +232,7 @@ class Run:
             f"cp {name}-bookworm-and-later.sources /etc/apt/sources.list.d/{name}.sources",
             f"cp {name}.pref /etc/apt/preferences.d/{name}.pref",
             "apt-get update",
-            f"apt-get install {' '.join(packages[:6])}",
+            "apt-get upgrade" if self.prepared.chain.security else f"apt-get install {' '.join(packages[:6])}",
         ]
 
     def _installable(self, files: tuple[StoredFile, ...], directory: Path) -> None:
@@ -248,13 +259,13 @@ class Run:
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
         work = TrialWork(self.settings.output / "repo", chain.release,
-                         self._summary["published"], chain.trial.packages, chain.trial.python, smoke)
+                         self._summary["published"], chain.trial, smoke)
         key = trial_key(work, self._device)
         if (known := context.store.memo("trial", key)) is not None:
             self._summary["trial"] = known
             return "cached", None
         results = try_on_device(context, work, self._device, TRIAL)
-        self._summary["trial"] = {"packages": list(work.packages), "passed": len(results)}
+        self._summary["trial"] = {"packages": list(work.trial.packages), "passed": len(results)}
         context.store.remember("trial", key, self._summary["trial"])
         return "built", None
 

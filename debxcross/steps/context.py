@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from debian.debian_support import DpkgArchTable
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.artifact import StoredFile
+from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.environment import PackageFile
 from debxcross.core.world import World
 from debxcross.doors.apt import AptRoot
@@ -18,6 +19,7 @@ from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import Transfer, fetch
 from debxcross.doors.store import Store
 from debxcross.run.events import Events
+from debxcross.steps.substitute import Substitute
 
 _DOWNLOADS_AT_ONCE = 4
 
@@ -41,6 +43,7 @@ class Context:
     host: Architecture
     logs: Path
     jobs: int
+    substitutes: tuple[Substitute, ...] = ()
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""
@@ -52,6 +55,21 @@ class Context:
     def busy(self, member: str, text: str) -> None:
         """Say what a member is doing now."""
         self.events.tell("activity", member, text)
+
+    def artifact(self, member: str, key: str) -> Artifact | None:
+        """Return the artifact of a member's step from the store, else from a substitute."""
+        found = self.store.artifact(key)
+        for substitute in self.substitutes:
+            found = found or substitute.artifact(member, key)
+        return found
+
+    def memo(self, member: str, kind: str, key: str) -> Any | None:
+        """Return an answer remembered in the store, else in a substitute's."""
+        value = self.store.memo(kind, key)
+        for substitute in self.substitutes:
+            if value is None and (value := substitute.memo(member, kind, key)) is not None:
+                self.store.remember(kind, key, value)
+        return value
 
     def urls(self, uri: str) -> tuple[str, ...]:
         """Return the places to try for a URI that apt printed, mirror lists resolved."""

@@ -18,7 +18,7 @@ from debxcross.core.source import expected_binaries, host_needs
 from debxcross.doors.apt import raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, FetchError, SkewError, UnsatisfiableError, UnsupportedError
-from debxcross.steps import probe, source, wheel
+from debxcross.steps import probe, security, source, wheel
 from debxcross.steps.context import Context
 from debxcross.steps.root import BaseRoot, build_recipe, known_root
 from debxcross.steps.source import SourceWork
@@ -42,6 +42,7 @@ class Prepared:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     problems: tuple[DebxcrossError, ...]
+    updates: security.Updates = security.Updates()
 
 
 def prepare(
@@ -53,6 +54,9 @@ def prepare(
     of the indexes.
     """
     host = context.host.name
+    updates = security.find(context, chain)
+    chain = security.narrowed(chain, updates)
+    patches = [rule for rule in patches if rule.source in chain.members]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
     profiles = {member.name: member.profiles or chain.profiles for member in chain.sources}
     expected = {
@@ -83,7 +87,8 @@ def prepare(
     ]
     return Prepared(
         chain, facts, work, decided, needs, order.stable_order(needs), expected,
-        tuple(_notes(context)), tuple(_outdated(patches, facts, context)), tuple(problems))
+        (*_notes(context), *security.held_back(context)), tuple(_outdated(patches, facts, context)),
+        tuple(problems), updates)
 
 
 def _decide(context: Context, facts: probe.Probe, patches: Sequence[RulesPatch], name: str) -> _Patches:
@@ -174,12 +179,15 @@ def local_debs(
     behind = order.behind(name, prepared.needs)
     if any(one not in results for one in behind):
         return None
-    return tuple(file for one in behind for file in results[one]
+    made = tuple(file for one in behind for file in results[one]
                  if file.name.endswith(".deb") and "-dbgsym_" not in file.name)
+    return (*made, *security.stored(prepared.updates.beside(behind)))
 
 
 def base_recipe_root(context: Context, prepared: Prepared) -> BaseRoot | None:
-    """Return the base root for builds when the store has it."""
+    """Return the base root for builds when the store has it; None too when none can be made."""
+    if prepared.problems:
+        return None
     return known_root(context, build_recipe(
         context, prepared.chain.release, prepared.facts.compiler, prepared.chain.path_excludes))
 
@@ -211,9 +219,10 @@ def make_plan(
     problems = (*prepared.problems, *_build_problems(context, prepared, members))
     plan = Plan(
         prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
-        tuple(members), prepared.notes, prepared.warnings,
+        (*members, *prepared.updates.excluded()), prepared.notes, prepared.warnings,
         tuple("\n    ".join(filter(None, (one.brief, *one.details.splitlines(), one.resolution)))
-              for one in problems))
+              for one in problems),
+        security.dated(context, prepared.updates))
     return plan, problems
 
 
@@ -239,7 +248,7 @@ def _planned(
     if base is not None and local is not None:
         key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)
                else wheel.known_key(context, work, base, local))
-    artifact = context.store.artifact(key) if key else None
+    artifact = context.artifact(name, key) if key else None
     missing = [one for one in prepared.needs[name] if one not in results]
     if again:
         state, reason, artifact = "ready", "to be rebuilt, as asked", None
@@ -279,16 +288,19 @@ def _build_problems(
     if problems:
         return problems
     predicted = "\n".join(_predicted(context, prepared, work) for work in sources)
-    question = digest({"predicted": predicted, "state": context.apt.state(context.world),
+    updates = prepared.updates
+    for_device = "\n".join(filter(None, (predicted, updates.stanzas("all"))))
+    for_root = "\n".join(filter(None, (predicted, updates.stanzas("all", context.build.name))))
+    question = digest({"predicted": for_root, "state": context.apt.state(context.world),
                        "work": [(work.source.dsc.sha256, work.profiles) for work in sources]})
     if context.store.memo("sound", question):
         return []
     with context.store.work(context.chroots.remove) as directory:
-        view = context.apt.view(directory / "device", context.world.for_device(), local=predicted)
+        view = context.apt.view(directory / "device", context.world.for_device(), local=for_device)
         offered = [line.split(": ")[1] for line in predicted.splitlines() if line.startswith("Package: ")]
         said = view.ask({"ask": "installable", "names": offered, "architecture": context.host.name})
         problems += [_not_installable(context, name, why) for name, why in said.items()]
-        view = context.apt.view(directory / "build", context.world.for_build_root(), local=predicted)
+        view = context.apt.view(directory / "build", context.world.for_build_root(), local=for_root)
         cached = {member.name for member in members if member.state == "cached"}
         for work in sources:
             # Patches may change the build dependencies; the build root will tell.

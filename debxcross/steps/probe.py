@@ -103,7 +103,7 @@ def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
     sources = {}
     for member, said in zip(chain.sources, answer["sources"]):
         if said["found"] is None:
-            raise _no_source(member, said, chain)
+            raise no_source(member, said, chain)
         source = from_fields(said["found"]["fields"], said["found"]["suite"])
         sources[member.name] = source
     return Probe(sources, answer["packages"], answer["compiler"])
@@ -131,7 +131,8 @@ def remembered(context: Context, kind: str, request: Mapping[str, Any], world: W
     return answer
 
 
-def _no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain) -> UnsupportedError:
+def no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain) -> UnsupportedError:
+    """Return the error for a source that is not there; ``said`` is what apt_child answered."""
     wanted = f"{member.name}{'=' + member.version if member.version else ''}"
     where = member.suite or f"any suite of {chain.release}"
     if said["others"]:

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes base roots: one per release, architectures and settings, kept in the store and reused."""
+"""Makes base roots: a root is a function of a list of packages, kept in the store and reused.
+
+apt decides, on an empty machine, what a root consists of.  Those packages come into the store,
+verified by digest, and mmdebstrap installs them from there and from nowhere else.
+"""
 from __future__ import annotations
 
+import hashlib
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from debian.deb822 import Deb822
 
 from debxcross.core import recipe
-from debxcross.core.environment import InstalledPackage, RootRecipe
-from debxcross.core.key import canonical
+from debxcross.core.artifact import StoredFile
+from debxcross.core.environment import InstalledPackage, PackageFile, RootRecipe
+from debxcross.core.key import canonical, digest
+from debxcross.core.predict import stanza_text
 from debxcross.core.world import TOOL_PRIORITY, World
-from debxcross.doors.apt import AptRoot
-from debxcross.errors import FetchError, StoreError
+from debxcross.doors import deb
+from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.errors import StoreError
 from debxcross.steps.context import Context
 
 
@@ -26,24 +36,30 @@ class BaseRoot:
     packages: tuple[InstalledPackage, ...]
 
 
-def build_recipe(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootRecipe:
-    """Return the recipe of the base root for builds."""
+@dataclass(frozen=True)
+class RootPlan:
+    """The recipe of a root and the .debs it is made of."""
+
+    recipe: RootRecipe
+    files: tuple[PackageFile, ...]
+
+
+def build_recipe(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
+    """Return the recipe of the base root for builds.  Raises UnsatisfiableError in apt's words."""
     world = _without_tools(context.world.for_build_root())
-    return RootRecipe(
-        release, context.build.name, context.host.name, world.sources_list(context.apt.mirror_files),
-        _releases(context.apt, world),
-        recipe.root_packages(context.host, context.build.name, compiler),
-        recipe.dpkg_options(path_excludes), recipe.root_commands(),
-    )
+    names = recipe.root_packages(context.host, context.build.name, compiler)
+    files = _packages(context, world, ("apt", "build-essential", *names))
+    return RootPlan(RootRecipe(
+        release, context.build.name, context.host.name, _sorted(files),
+        recipe.dpkg_options(path_excludes), recipe.root_commands()), files)
 
 
-def device_recipe(context: Context, release: str) -> RootRecipe:
+def device_recipe(context: Context, release: str) -> RootPlan:
     """Return the recipe of the emulated device: the smallest root with apt."""
-    world = context.world.for_device()
-    return RootRecipe(
-        release, context.host.name, context.host.name, world.sources_list(context.apt.mirror_files),
-        _releases(context.apt, world), (), ("force-unsafe-io",), (), variant="apt",
-    )
+    files = _packages(context, context.world.for_device(), ("apt",), required=False)
+    return RootPlan(RootRecipe(
+        release, context.host.name, context.host.name, _sorted(files), ("force-unsafe-io",), (),
+        variant="apt"), files)
 
 
 def _without_tools(world: World) -> World:
@@ -51,83 +67,115 @@ def _without_tools(world: World) -> World:
         use for use in world.suites if use.priority != TOOL_PRIORITY))
 
 
-def _releases(apt: AptRoot, world: World) -> tuple[tuple[str, str], ...]:
-    digests = apt.release_digests()
-    return tuple(sorted((use.suite, digests.get(use.suite, "")) for use in world.suites))
+def _packages(
+    context: Context, world: World, names: tuple[str, ...], *, required: bool = True
+) -> tuple[PackageFile, ...]:
+    """Return what apt installs on an empty machine: essential (and required) packages and ``names``."""
+    asked = recipe.bootstrap_argv(world.build_architecture, names, required=required)
+    question = digest({"asked": asked, "state": context.apt.state(world)})
+    known = context.store.memo("root-packages", question)
+    if known is not None:
+        return tuple(PackageFile(**one) for one in known)
+    with context.store.work(context.chroots.remove) as directory:
+        answer = context.apt.view(directory / "apt", world).run(asked)
+    raise_for_apt(answer, "the packages of a base root cannot be installed together")
+    files = parse_print_uris(answer.stdout)
+    context.store.remember("root-packages", question, files)
+    return files
 
 
-def known_root(context: Context, wanted: RootRecipe) -> BaseRoot | None:
+def _sorted(files: Sequence[PackageFile]) -> tuple[InstalledPackage, ...]:
+    packages = (file.package for file in files)
+    return tuple(sorted(packages, key=lambda one: (one.name, one.architecture, one.version)))
+
+
+def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
     """Return the base root when the store has it, without starting anything."""
-    directory = context.store.directory / "roots" / wanted.key
+    key = wanted.recipe.key
+    directory = context.store.directory / "roots" / key
     try:
         value = json.loads(directory.with_suffix(".json").read_bytes())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     if not directory.is_dir():
         return None
-    return BaseRoot(wanted.key, directory, tuple(InstalledPackage(**one) for one in value))
+    return BaseRoot(key, directory, tuple(InstalledPackage(**one) for one in value))
 
 
-def ensure_root(context: Context, wanted: RootRecipe, step: str) -> tuple[BaseRoot, bool]:
+def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot, bool]:
     """Return the base root, making it when it is not there, and whether it was made now.
 
-    Raises what mmdebstrap's failure amounts to; nothing half-made stays.
+    Raises FetchError, VerificationError or what mmdebstrap's failure amounts to; nothing
+    half-made stays.
     """
     if found := known_root(context, wanted):
         return found, False
-    with context.store.lock(f"root-{wanted.key}",
+    with context.store.lock(f"root-{wanted.recipe.key}",
                             lambda: context.busy(step, "another run makes it; waiting")):
         if found := known_root(context, wanted):
             return found, False
         return _make(context, wanted, step), True
 
 
-def _make(context: Context, wanted: RootRecipe, step: str) -> BaseRoot:
-    store = context.store
+def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
+    store, root = context.store, wanted.recipe
     log = context.log(step)
-    target = store.directory / "roots" / wanted.key
+    target = store.directory / "roots" / root.key
     if target.exists():
         context.chroots.remove(target)  # left by a run that was killed
-    architectures = tuple(dict.fromkeys((wanted.build_architecture, wanted.host_architecture)))
-    context.busy(step, f"mmdebstrap {wanted.release} for {' and '.join(architectures)}")
+    files = context.fetch_packages(step, wanted.files)
+    architectures = tuple(dict.fromkeys((root.build_architecture, root.host_architecture)))
+    context.busy(step, f"mmdebstrap {root.release} for {' and '.join(architectures)}")
     with store.work(context.chroots.remove) as work:
+        repository = work / "repository"
+        epoch = _offer(context, files, repository, root)
         sources, options = work / "sources.list", work / "apt.conf"
-        sources.write_text(wanted.sources_list)
-        acquire = [f'{name} "{value}";' for name, value in context.apt.acquire]
-        options.write_text("\n".join((
-            recipe.apt_options(wanted.build_architecture, wanted.host_architecture), *acquire, "")))
+        sources.write_text("")
+        options.write_text(recipe.apt_options(root.build_architecture, root.host_architecture))
         made = work / "made"
         context.chroots.make_root(
-            made, wanted.release, sources, architectures, wanted.packages, apt_options=options,
-            dpkg_options=wanted.dpkg_options, commands=wanted.commands, log=log, variant=wanted.variant)
-        packages = _installed(context, made, architectures, work)
+            made, root.release, sources, architectures,
+            [f"{one.name}:{root.build_architecture if one.architecture == 'all' else one.architecture}"
+             for one in root.packages],
+            apt_options=options, dpkg_options=root.dpkg_options, commands=root.commands, log=log,
+            variant=root.variant, hooks=recipe.repository_hooks(shlex.quote(str(repository))), epoch=epoch)
+        _check(made, root)
         made.rename(target)
     entry = target.with_suffix(".json")
     temporary = entry.with_suffix(".tmp")
-    temporary.write_bytes(canonical(packages))
+    temporary.write_bytes(canonical(root.packages))
     temporary.rename(entry)
-    return BaseRoot(wanted.key, target, packages)
+    return BaseRoot(root.key, target, root.packages)
 
 
-def _installed(
-    context: Context, root: Path, architectures: tuple[str, ...], work: Path
-) -> tuple[InstalledPackage, ...]:
-    """Read what is installed and find each package's digest in the signed indexes."""
-    with (root / "var/lib/dpkg/status").open() as file:
-        found = sorted(
-            (stanza["Package"], stanza["Architecture"], stanza["Version"])
-            for stanza in Deb822.iter_paragraphs(file)
-            if stanza.get("Status") == "install ok installed")
-    if not found:
-        raise StoreError("the new base root has no packages", resolution="Read its log.")
-    world = World(architectures[0], architectures[-1], context.world.suites)
-    view = context.apt.view(work / "apt", world)
-    digests = view.ask({"ask": "digests", "packages": [
-        [name, architectures[0] if architecture == "all" else architecture, version]
-        for name, architecture, version in found]})
-    unknown = [f"{name} {version}" for (name, _, version), sha256 in zip(found, digests) if not sha256]
-    if unknown:
-        raise FetchError(
-            "the archive changed while the base root was made", ", ".join(unknown[:8]),
-            "Run the same command with --refresh.")
-    return tuple(InstalledPackage(*one, sha256) for one, sha256 in zip(found, digests))
+def _offer(context: Context, files: tuple[StoredFile, ...], directory: Path, root: RootRecipe) -> int:
+    """Make a repository of exactly these packages; return when the youngest of them was packed.
+
+    It needs no signature: every package has been compared with the digest of a signed index.
+    """
+    context.store.lay_out(files, directory)
+    stanzas = []
+    epoch = 0
+    for file in files:
+        path = directory / file.name
+        stanzas.append(stanza_text(deb.read_facts(path).control, f"./{file.name}", file.size, file.sha256))
+        epoch = max(epoch, deb.packed_at(path))
+    index = "\n".join(stanzas).encode()
+    (directory / "Packages").write_bytes(index)
+    architectures = sorted({root.build_architecture, root.host_architecture})
+    (directory / "Release").write_text(recipe.release_text(
+        root.release, architectures, hashlib.sha256(index).hexdigest(), len(index)))
+    return epoch
+
+
+def _check(made: Path, root: RootRecipe) -> None:
+    """Raise StoreError unless exactly the recipe's packages are installed."""
+    with (made / "var/lib/dpkg/status").open() as file:
+        found = {
+            f"{stanza['Package']}:{stanza['Architecture']}={stanza['Version']}"
+            for stanza in Deb822.iter_paragraphs(file) if stanza.get("Status") == "install ok installed"}
+    wrong = sorted(found ^ {one.words for one in root.packages})
+    if wrong:
+        raise StoreError(
+            "the new base root is not what was asked for", f"{len(wrong)} packages differ: {wrong[:8]}",
+            "Read its log; a package may be missing from the list or be installed by another's script.")

@@ -2,14 +2,16 @@
 """Builds one source package: resolve, look up, fetch, build offline, gate, commit."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from debxcross.core import gate, patch, recipe
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.buildlog import describe_failure
-from debxcross.core.environment import Environment, PackageFile, resolution_key, source_key
+from debxcross.core.environment import Environment, PackageFile, resolution_key, source_inputs
+from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage, expected_binaries
 from debxcross.doors import process
@@ -59,18 +61,27 @@ def _question(context: Context, work: SourceWork) -> object:
 
 def known_key(context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]) -> str | None:
     """Return the step's key when nothing needs to run to know it, else None."""
+    inputs = known_inputs(context, work, base, local)
+    return digest(inputs) if inputs else None
+
+
+def known_inputs(
+    context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]
+) -> Mapping[str, Any] | None:
+    """Return what the step's key is the digest of, when nothing needs to run to know it."""
     question = resolution_key(base.packages, world_state(context), _question(context, work),
                               [file.sha256 for file in local])
-    added = context.store.memo("environment", question)
+    added = context.memo(work.source.name, "environment", question)
     if added is None:
         return None
     environment = Environment(base.packages, tuple(PackageFile(**one) for one in added))
-    return _key(context, work, environment)
+    return inputs_of(context, work, environment)
 
 
-def _key(context: Context, work: SourceWork, environment: Environment) -> str:
-    return source_key(work.source, work.patches, work.version, work.profiles,
-                      context.build.name, context.host.name, environment)
+def inputs_of(context: Context, work: SourceWork, environment: Environment) -> Mapping[str, Any]:
+    """Return what the step's key is the digest of, in this environment."""
+    return source_inputs(work.source, work.patches, work.version, work.profiles,
+                         context.build.name, context.host.name, environment)
 
 
 def build_source(
@@ -83,11 +94,11 @@ def build_source(
     """
     name = work.source.name
     key = known_key(context, work, base, local)
-    if key and not again and (artifact := context.store.artifact(key)):
+    if key and not again and (artifact := context.artifact(name, key)):
         return "cached", artifact
     with context.store.lock(f"{name}-{context.host.name}",
                             lambda: context.busy(name, "another run builds it")):
-        if key and not again and (artifact := context.store.artifact(key)):
+        if key and not again and (artifact := context.artifact(name, key)):
             return "cached", artifact
         with context.store.work(context.chroots.remove) as directory:
             build = _Build(context, work, base, local, directory)
@@ -117,8 +128,8 @@ class _Build:
         """Prepare, look up by the key that is now known, build if needed."""
         try:
             environment = self._prepare()
-            key = _key(self.context, self.work, environment)
-            if not again and (artifact := self.context.store.artifact(key)):
+            key = digest(inputs_of(self.context, self.work, environment))
+            if not again and (artifact := self.context.artifact(self.name, key)):
                 return "cached", artifact
             self._install(environment)
             self._build()
@@ -263,7 +274,7 @@ class _Build:
             "kind": "source", "source": work.source.name, "version": work.version,
             "suite": work.source.suite, "dsc": work.source.dsc.sha256,
             "patches": [one.name for one in work.patches], "checks": len(verdicts),
-            "environment": list(environment.identity),
+            "inputs": inputs_of(context, work, environment),
         })
         context.store.commit(artifact)
         forget(context, self.name)

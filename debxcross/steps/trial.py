@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debxcross.core import recipe
+from debxcross.core.chain import Trial
 from debxcross.core.key import digest
+from debxcross.core.security import upgraded, versions
 from debxcross.core.trial import TrialResult, judge, parse_report
+from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.chroot import Session
 from debxcross.errors import TrialError
@@ -32,16 +35,15 @@ class TrialWork:
     repository: Path
     codename: str
     published: str
-    packages: tuple[str, ...]
-    python: str
+    trial: Trial
     smoke: Mapping[str, str]
 
 
 def trial_key(work: TrialWork, device: BaseRoot) -> str:
     """Return the identity of a trial: passed once, it need not be repeated."""
     return digest({
-        "kind": "trial", "published": work.published, "device": device.key, "packages": work.packages,
-        "python": work.python, "smoke": work.smoke, "program": _PROGRAM.read_text(),
+        "kind": "trial", "published": work.published, "device": device.key, "trial": work.trial,
+        "smoke": work.smoke, "program": _PROGRAM.read_text(),
     })
 
 
@@ -62,20 +64,28 @@ class _Device:
         self.binds = {context.apt.lists: recipe.LISTS}
 
     def carry_out(self, directory: Path) -> tuple[TrialResult, ...]:
-        """Set up, update, install, exercise."""
-        work = self.work
-        self._say("fetching what the device takes from Debian")
-        self._fetch(directory)
+        """Set up, update, upgrade, install, exercise."""
+        trial = self.work.trial
+        self._show_debian()
+        if trial.before:
+            self._install(directory / "before", trial.before, "")
+        before = self._status()
         self._say("setting the device up with the published files")
         self._set_up()
         # The index files of Debian are there already, and its archive is out of reach.
         self._apt("update", "-o", "Dir::Etc::sourcelist=/etc/apt/sources.list.d/repository.sources",
                   "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")
-        self._say(f"apt-get install {' '.join(work.packages)}")
-        self._apt("install", "-y", "--no-install-recommends", *work.packages)
-        if not work.python:
-            return (TrialResult("install", True, 0, " ".join(work.packages)),)
-        return self._exercise()
+        results = []
+        if trial.before:
+            self._say("apt-get upgrade")
+            self._apt("upgrade", "-y")
+            results.append(upgraded(before, self._status(), self._index()))
+        if trial.packages:
+            self._install(directory / "apt", trial.packages, self._index())
+            results.append(TrialResult("install", True, 0, " ".join(trial.packages)))
+        results += [self._command(command) for command in trial.commands]
+        judge(results, "")
+        return (*results, *(self._exercise() if trial.python else ()))
 
     def _say(self, text: str) -> None:
         self.context.busy(self.step, text)
@@ -92,21 +102,48 @@ class _Device:
                 f"'apt-get {arguments[0]}' failed on the emulated device", "\n".join(told[-12:]),
                 f"The whole log is {self.log}. --no-trial leaves the trial out.")
 
-    def _fetch(self, directory: Path) -> None:
-        """Let apt outside decide, on the device's own package status, what Debian must lend."""
-        context, work = self.context, self.work
-        index = (work.repository / "dists" / work.codename / "main" / f"binary-{context.host.name}"
-                 / "Packages").read_text()
-        status = (self.session.base / "var/lib/dpkg/status").read_text()
-        view = context.apt.view(directory / "apt", context.world.for_device(), status=status, local=index)
+    def _status(self) -> str:
+        """Return dpkg's database on the device as it is now."""
+        path = "var/lib/dpkg/status"
+        changed = self.session.upper / path
+        return (changed if changed.exists() else self.session.base / path).read_text()
+
+    def _index(self) -> str:
+        """Return what the repository offers to the device."""
+        return (self.work.repository / "dists" / self.work.codename / "main"
+                / f"binary-{self.context.host.name}" / "Packages").read_text()
+
+    def _install(self, directory: Path, packages: Sequence[str], local: str) -> None:
+        """Install, after apt outside decided on the device's own status what Debian must lend."""
+        context = self.context
+        self._say("fetching what the device takes from Debian")
+        view = context.apt.view(directory, context.world.for_device(), status=self._status(), local=local)
         answer = view.run(["apt-get", "install", "--print-uris", "-qq", "-y", "--no-install-recommends",
-                           "-o", "Acquire::ForceHash=SHA256", *work.packages])
-        raise_for_apt(answer, f"{' '.join(work.packages)} cannot be installed on the device's release")
+                           "-o", "Acquire::ForceHash=SHA256", *packages])
+        raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device's release")
         files = context.fetch_packages(self.step, parse_print_uris(answer.stdout))
         context.store.lay_out(files, self.session.upper / "var/cache/apt/archives")
+        self._say(f"apt-get install {' '.join(packages)}")
+        self._apt("install", "-y", "--no-install-recommends", *packages)
+
+    def _command(self, command: str) -> TrialResult:
+        self._say(command)
+        done = self.session.run(["sh", "-c", command])
+        said = done.stdout + done.stderr
+        with self.log.open("a") as log:
+            log.write(said)
+        # A shell tells with 128 + N that signal N ended its command.
+        return TrialResult(command, done.exit_status == 0, max(0, done.exit_status - 128),
+                           "\n".join(said.strip().splitlines()[-4:]))
+
+    def _show_debian(self) -> None:
+        self.session.run(["sh", "-c", recipe.device_script(
+            self.context.world.for_device().sources_list(self.context.apt.mirror_files))],
+            binds=self.binds, log=self.log).check(
+                TrialError, "the emulated device could not be set up", f"Read {self.log}.")
 
     def _set_up(self) -> None:
-        context, work = self.context, self.work
+        work = self.work
         files = work.repository / "device" / work.codename
         sources = next(iter(sorted(files.glob("*-bookworm-and-later.sources")))).read_text()
         # The published file, with the address that this network has for the repository.
@@ -114,19 +151,21 @@ class _Device:
         self.session.write("/etc/apt/sources.list.d/repository.sources", here)
         self.session.write("/etc/apt/preferences.d/repository.pref",
                            next(iter(sorted(files.glob("*.pref")))).read_text())
-        self.session.run(["sh", "-c", recipe.device_script(
-            context.world.for_device().sources_list(context.apt.mirror_files))],
-            binds=self.binds, log=self.log).check(
-                TrialError, "the emulated device could not be set up", f"Read {self.log}.")
 
     def _exercise(self) -> tuple[TrialResult, ...]:
-        self._say(f"importing and exercising everything with Python {self.work.python}")
+        self._say(f"importing and exercising everything with Python {self.work.trial.python}")
         self.session.write("/root/trial.py", _PROGRAM.read_text())
         self.session.write("/root/smoke.json", json.dumps(dict(self.work.smoke)))
         done = self.session.run(
-            [f"python{self.work.python}", "/root/trial.py", "/root/smoke.json", *self._installed()])
+            [f"python{self.work.trial.python}", "/root/trial.py", "/root/smoke.json", *self._installed()])
         with self.log.open("a") as log:
             log.write(done.stdout + done.stderr)
+        if done.exit_status:
+            # The trials run in processes of their own; only their parent can end badly here.
+            raise TrialError(
+                f"the trial program itself failed after {done.stdout.count(chr(10))} trials",
+                f"{done.stderr[-1500:]}\n{process.describe(done.argv[-6:], done.exit_status)}",
+                f"The whole log is {self.log}. If the emulator crashed, try another version of it.")
         results = parse_report(done.stdout)
         for note in judge(results, done.stdout + done.stderr):
             self.context.events.tell("note", self.step, note)
@@ -134,9 +173,4 @@ class _Device:
 
     def _installed(self) -> Sequence[str]:
         """Return the packages on the device that came from the repository."""
-        status = (self.session.upper / "var/lib/dpkg/status").read_text()
-        index = (self.work.repository / "dists" / self.work.codename / "main"
-                 / f"binary-{self.context.host.name}" / "Packages").read_text()
-        ours = {line.split(": ")[1] for line in index.splitlines() if line.startswith("Package: ")}
-        names = {line.split(": ")[1] for line in status.splitlines() if line.startswith("Package: ")}
-        return sorted(ours & names)
+        return sorted(set(versions(self._index())) & set(versions(self._status())))

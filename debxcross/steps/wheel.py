@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from debxcross.core import gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
@@ -66,13 +67,14 @@ def _packages(context: Context, work: WheelWork) -> tuple[str, ...]:
                                  work.member.host_needs)
 
 
-def _key(context: Context, work: WheelWork, environment: Environment) -> str:
-    return digest({
+def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
+    """Return what the step's key is the digest of, in this environment."""
+    return {
         "kind": "build-wheel", "schema": recipe.SCHEMA, "pin": work.member.pin,
         "python": work.member.python, "tools": work.tools, "names": work.names,
         "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
         "environment": environment.identity,
-    })
+    }
 
 
 def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
@@ -82,12 +84,20 @@ def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence
 
 def known_key(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str | None:
     """Return the step's key when nothing needs to run to know it, else None."""
+    inputs = known_inputs(context, work, base, local)
+    return digest(inputs) if inputs else None
+
+
+def known_inputs(
+    context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]
+) -> Mapping[str, Any] | None:
+    """Return what the step's key is the digest of, when nothing needs to run to know it."""
     if work.member.pure:
-        return _key(context, work, Environment(base.packages, ()))
-    added = context.store.memo("environment", _question(context, work, base, local))
+        return inputs_of(context, work, Environment(base.packages, ()))
+    added = context.memo(work.member.name, "environment", _question(context, work, base, local))
     if added is None:
         return None
-    return _key(context, work, Environment(base.packages, tuple(PackageFile(**one) for one in added)))
+    return inputs_of(context, work, Environment(base.packages, tuple(PackageFile(**one) for one in added)))
 
 
 def fetch_pin(context: Context, index: Index, member: str, pin: PinnedFile) -> StoredFile:
@@ -114,11 +124,11 @@ def build_wheel(
     """
     name = work.member.name
     key = known_key(context, work, base, local)
-    if key and not again and (artifact := context.store.artifact(key)):
+    if key and not again and (artifact := context.artifact(name, key)):
         return "cached", artifact
     with context.store.lock(f"wheel-{name}-{context.host.name}",
                             lambda: context.busy(name, "another run builds it")):
-        if key and not again and (artifact := context.store.artifact(key)):
+        if key and not again and (artifact := context.artifact(name, key)):
             return "cached", artifact
         pinned = fetch_pin(context, index, name, work.member.pin)
         tools = tuple(fetch_pin(context, index, name, tool) for tool in work.tools)
@@ -149,8 +159,8 @@ class _Build:
         if not self.member.pure:
             try:
                 environment = self._prepare(tools)
-                key = _key(self.context, self.work, environment)
-                if not again and (artifact := store.artifact(key)):
+                key = digest(inputs_of(self.context, self.work, environment))
+                if not again and (artifact := self.context.artifact(self.member.name, key)):
                     return "cached", artifact
                 self._install(environment)
                 wheel = self._build(pinned)
@@ -159,12 +169,12 @@ class _Build:
                 raise
         deb = self._wrap(wheel, pinned)
         self._judge(wheel, deb)
-        key = _key(self.context, self.work, environment)
+        inputs = inputs_of(self.context, self.work, environment)
         files = (store.put(deb), store.put(wheel), store.put(self.log))
-        artifact = Artifact(key, self.member.name, files, {
+        artifact = Artifact(digest(inputs), self.member.name, files, {
             "kind": "wheel", "source": self.member.name, "version": self.member.pin.version,
             "file": pinned.name, "sha256": pinned.sha256, "tools": [tool.name for tool in tools],
-            "environment": list(environment.identity),
+            "inputs": inputs,
         })
         store.commit(artifact)
         forget(self.context, self.member.name)

@@ -15,7 +15,7 @@ os.umask(int(os.environ["MASK"]))
 from debxcross.core import recipe
 from debxcross.core.artifact import StoredFile
 from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
-                                        resolution_key, source_key)
+                                        resolution_key, source_inputs)
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage
@@ -25,7 +25,8 @@ added = tuple(PackageFile("http://x.example/" + name, name, 1, "bb") for name in
 files = tuple(StoredFile(name, name, 1) for name in {"x.dsc", "x.orig.tar.gz", "x.debian.tar.xz"})
 source = SourcePackage("x", "1-1", "bookworm", files, "", "", ())
 patches = (RulesPatch("x", "p", "words", "--- a/x\\n+++ b/x\\n"),)
-print(source_key(source, patches, "1-1", ("cross", "nocheck"), "amd64", "armel", Environment(base, added)))
+environment = Environment(base, added)
+print(digest(source_inputs(source, patches, "1-1", ("cross", "nocheck"), "amd64", "armel", environment)))
 print(resolution_key(base, "state", {"host": "armel", "profiles": ("cross",)}, {"bb", "aa", "cc"}))
 print(RootRecipe("bookworm", "amd64", "armel", "deb x", (), ("fakeroot",), (), recipe.root_commands()).key)
 print(digest({"set": frozenset("abcdef"), "nested": {"z": {"y", "x"}, "a": (1, None, True)}}))

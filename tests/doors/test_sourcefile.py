@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.sourcefile import control_in_diff, read_control
+from debxcross.doors.sourcefile import file_in_diff, read_changelog, read_control
 from debxcross.errors import GateError
 from tests.integration.archive import TinySource, make_source
 from tests.tools import need
@@ -59,7 +59,8 @@ def test_format_1_with_a_diff(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(diff.encode()))
     orig = tarball(tmp_path / "orig", {"tiny-1.0/README": "x"}, "gz")
     assert read_control({"tiny_1.0-1.diff.gz": path, "tiny_1.0.orig.tar.gz": orig}) == CONTROL
-    assert control_in_diff(diff.replace(".orig/", "/")) == CONTROL
+    assert file_in_diff(diff.replace(".orig/", "/"), "control") == CONTROL
+    assert read_changelog({"tiny_1.0-1.diff.gz": path, "tiny_1.0.orig.tar.gz": orig}) == "x\n"
 
 
 def test_a_diff_that_leaves_control_to_the_tarball(tmp_path: Path) -> None:

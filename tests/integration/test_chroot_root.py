@@ -63,13 +63,13 @@ def test_a_root_is_made_and_unpacked(place: Path, tmp_path: Path) -> None:
         Chroots().remove(target)
 
 
-@pytest.mark.parametrize("package, word", [(f"broken:{HOST}", "held broken packages"), ("nothing", "nothing")])
-def test_a_failure_is_told_and_leaves_nothing(place: Path, tmp_path: Path, package: str, word: str) -> None:
+@pytest.mark.parametrize("package", [f"broken:{HOST}", "nothing"])
+def test_a_failure_is_told_and_leaves_nothing(place: Path, tmp_path: Path, package: str) -> None:
     log = tmp_path / "log"
     with pytest.raises(HostError, match="the base root could not be made") as raised:
         make(place, tmp_path / "made", log, ("tiny", package))
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
-    assert word in raised.value.details
+    assert "E: " in raised.value.details
     assert "ended with status" in raised.value.details
     assert str(log) in raised.value.resolution
 

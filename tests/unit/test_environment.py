@@ -10,7 +10,8 @@ import pytest
 from debxcross.core import recipe
 from debxcross.core.artifact import StoredFile
 from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
-                                        resolution_key, source_key)
+                                        resolution_key, source_inputs)
+from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage
 
@@ -27,6 +28,12 @@ INPUTS: dict[str, Any] = {
     "profiles": ("cross", "nocheck"), "build": "amd64", "host": "armel",
     "environment": Environment(BASE, ADDED),
 }
+
+
+def source_key(**inputs: Any) -> str:
+    return digest(source_inputs(**inputs))
+
+
 KEY = source_key(**INPUTS)
 ROOT = RootRecipe("bookworm", "amd64", "armel", "deb …\n", (("bookworm", "ee"),), ("fakeroot",),
                   ("force-unsafe-io",), ("mkdir /build",))

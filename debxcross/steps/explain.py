@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the history of every member's results, and explains a member by it."""
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from debxcross.core.artifact import Artifact
+from debxcross.core.environment import Environment
+from debxcross.core.explain import Change, Entry, Explanation, changes, package
+from debxcross.core.key import digest
+from debxcross.doors.store import Store
+from debxcross.steps import source, wheel
+from debxcross.steps.context import Context
+from debxcross.steps.prepare import Prepared, base_recipe_root, known_results, local_debs, make_plan
+from debxcross.steps.source import SourceWork
+
+#: So many entries of a member are kept.
+_LONGEST = 50
+
+
+def history_key(name: str, release: str, architecture: str) -> str:
+    """Return under which key the memo "history" of a member (or root, or index) is."""
+    return digest({"member": name, "release": release, "architecture": architecture})
+
+
+def history(store: Store, name: str, release: str, architecture: str) -> tuple[Entry, ...]:
+    """Return what happened to a member in this store, the newest last; a damaged history is empty."""
+    value = store.memo("history", history_key(name, release, architecture))
+    try:
+        return tuple(Entry(**{**one, "changes": tuple(Change(**change) for change in one["changes"])})
+                     for one in value["entries"]) if value else ()
+    except (KeyError, TypeError):
+        return ()
+
+
+def inputs_in(artifact: Artifact) -> Mapping[str, Any]:
+    """Return the inputs an artifact's provenance tells; {} when it does not."""
+    inputs: Mapping[str, Any] = artifact.provenance.get("inputs", {})
+    names = artifact.provenance.get("patches", ())
+    digests = inputs.get("patches", ())
+    if len(names) == len(digests) > 0:
+        return {**inputs, "patches": [f"{name} {sha256}" for name, sha256 in zip(names, digests)]}
+    return inputs
+
+
+def record(context: Context, release: str, state: str, artifact: Artifact, root: str) -> None:
+    """Write down that a member has this result now: when it is new, or another one than before.
+
+    ``state`` is one of core.explain.Entry's; ``root`` is the key of the base root.
+    """
+    store, host = context.store, context.host.name
+    entries = history(store, artifact.member, release, host)
+    if entries and entries[-1].key == artifact.key and state == "found":
+        return
+    result = digest(sorted(file.sha256 for file in artifact.debs(host)))
+    told: tuple[Change, ...] = ()
+    if entries and entries[-1].key != artifact.key and (before := store.artifact(entries[-1].key)):
+        old, new = inputs_in(before), inputs_in(artifact)
+        told = changes(old, new) if old and new else ()
+    _append(store, artifact.member, release, host,
+            Entry(artifact.key, int(time.time()), state, result, told, root))
+
+
+def record_use(context: Context, name: str, release: str, key: str) -> None:
+    """Write down that a base root or an index directory is in use, when it is another one than before."""
+    entries = history(context.store, name, release, context.host.name)
+    if not entries or entries[-1].key != key:
+        _append(context.store, name, release, context.host.name, Entry(key, int(time.time()), "found", key))
+
+
+def _append(store: Store, name: str, release: str, architecture: str, entry: Entry) -> None:
+    key = history_key(name, release, architecture)
+    with store.lock(f"history-{key[:16]}"):
+        entries = (*history(store, name, release, architecture), entry)[-_LONGEST:]
+        store.remember("history", key, {
+            "member": name, "release": release, "architecture": architecture, "entries": entries})
+
+
+def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
+    """Return why a member stands as it stands, without building anything."""
+    plan, _ = make_plan(context, prepared)
+    planned = next(one for one in plan.members if one.name == member)
+    release, host = prepared.chain.release, context.host.name
+    entries = history(context.store, member, release, host)
+    before = context.store.artifact(entries[-1].key) if entries else None
+    found: tuple[Change, ...] = ()
+    if before is not None and before.key != planned.key and (old := inputs_in(before)):
+        found = _changes_now(context, prepared, member, old)
+    return Explanation(member, planned.version, release, host, planned.state,
+                       _reason(planned.state, planned.reason, bool(planned.key), entries),
+                       planned.key, found, entries)
+
+
+def _reason(state: str, reason: str, known: bool, entries: tuple[Entry, ...]) -> str:
+    if state == "cached":
+        return f"{reason} since its result was made"
+    if not entries:
+        return f"{reason}: this store has had no result for this release and architecture"
+    if known:
+        return reason
+    return f"{reason}; what else changed, if anything, is known when its packages are resolved"
+
+
+def _changes_now(
+    context: Context, prepared: Prepared, member: str, old: Mapping[str, Any]
+) -> tuple[Change, ...]:
+    """Compare with a member's inputs of today: all of them when they are known, else what is known."""
+    work = prepared.work[member]
+    base = base_recipe_root(context, prepared)
+    local = local_debs(prepared, member, known_results(context, prepared, base)) if base else None
+    known: Mapping[str, Any] | None = None
+    bare = Environment((), ())
+    if isinstance(work, SourceWork):
+        if base is not None and local is not None:
+            known = source.known_inputs(context, work, base, local)
+        now = {**(known or source.inputs_of(context, work, bare)),
+               "patches": [f"{one.name} {one.sha256}" for one in work.patches]}
+    else:
+        if base is not None and local is not None:
+            known = wheel.known_inputs(context, work, base, local)
+        now = {**(known or wheel.inputs_of(context, work, bare))}
+    if known is None:
+        # Of the environment, only the results of other members are known.
+        now["environment"] = [f"{file.name} {file.sha256}" for file in local or ()]
+        labels = {package(word)[0] for word in now["environment"]}
+        old = {**old, "environment": [word for word in old["environment"] if package(word)[0] in labels]}
+        labels = {package(word)[0] for word in old["environment"]}
+        now["environment"] = [word for word in now["environment"] if package(word)[0] in labels]
+    return changes(old, now)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds, through the package index, which releases meet the requirements, and pins them.
+
+What was learned is kept in the store: pages as long as package indexes are, metadata of a
+file for ever, since a file is known by its digest.
+"""
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from email.parser import HeaderParser
+from typing import Any
+
+from packaging.tags import Tag
+from packaging.version import InvalidVersion, Version
+
+from debxcross.core import backend
+from debxcross.core.backend import SdistFacts
+from debxcross.core.chain import PinnedFile
+from debxcross.core.key import digest
+from debxcross.core.pypi import ACCEPT, IndexFile, normalise
+from debxcross.core.requirement import Names, Wanted
+from debxcross.core.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
+from debxcross.core.wrap import device_environment
+from debxcross.doors.index import Index
+from debxcross.doors.sdist import read_texts
+from debxcross.doors.wheelfile import read_metadata
+from debxcross.errors import GateError, UnsatisfiableError, UnsupportedError
+from debxcross.steps import probe
+from debxcross.steps.context import Context
+from debxcross.steps.wheel import fetch_pin
+
+#: The step's name in events while requirements are resolved.
+STEP = "resolution"
+_PAGES_AT_ONCE = 6
+#: Raised when what is remembered of sdists changes its form.
+_FACTS = 1
+#: A file that stands for one of Debian's own packages.
+DEBIAN = "debian:"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A Python on an architecture, and what the release has for it."""
+
+    python: str
+    full_version: str
+    environment: Mapping[str, str]
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the release offers: versions of Debian packages by name, for the host architecture."""
+
+    release: str
+    versions: Mapping[str, str]
+
+
+def ask_tools(context: Context, release: str, names: Names) -> Tools:
+    """Ask apt for the versions of the tools that builds need, and of every Python package."""
+    packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", *names.packages.values()}
+    request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
+               "packages": sorted(packages), "host_needs": []}
+    answer = probe.remembered(context, "tools", request, context.world)["packages"]
+    host, build = context.host.name, context.build.name
+    versions = {name: found.get(host) or found.get(build, "") for name, found in answer.items()}
+    return Tools(release, {name: version for name, version in versions.items() if version})
+
+
+def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Machine]:
+    """Return the build machine's and the device's Python.
+
+    Raises UnsupportedError when the release's Python is another one.
+    """
+    numbers = backend.numbers(tools.versions.get("python3", ""))
+    here = ".".join(map(str, numbers[:2]))
+    if python and python != here:
+        raise UnsupportedError(
+            f"{tools.release} has Python {here or 'none'} for {context.host.name}, not {python}",
+            "Extension modules are built for the interpreter that the release has packages of.",
+            f"Leave --python out, or choose another --release; Python 2.7 is "
+            f"'debxcross build-dep-chain {context.host.name}'.")
+    full = ".".join(map(str, numbers))
+    glibc = backend.numbers(tools.versions.get("libc6", ""))[:2]
+    platforms = manylinux(context.build.uname, (glibc[0], glibc[1]))
+    return (Machine(here, full, device_environment(context.build, full), tags(here, platforms)),
+            Machine(here, full, device_environment(context.host, full), tags(here, ())))
+
+
+class IndexFinder:
+    """Answers a resolution from the index and from the files in it."""
+
+    def __init__(self, context: Context, index: Index, machine: Machine, tools: Tools, *,
+                 sdists: bool = True, maximum_age: float = 3600,
+                 debian: Mapping[str, Release] | None = None) -> None:
+        self.context, self.index, self.machine, self.tools = context, index, machine, tools
+        self.sdists, self.maximum_age = sdists, maximum_age
+        self.debian = debian or {}
+        self._releases: dict[str, Sequence[Release]] = {}
+
+    def prefetch(self, names: Sequence[str]) -> None:
+        """Read the pages of several projects at once; a fault comes up when one is used."""
+        with ThreadPoolExecutor(_PAGES_AT_ONCE) as pool:
+            list(pool.map(self._try_files, sorted(set(names))))
+
+    def _try_files(self, name: str) -> None:
+        try:
+            self._files(name)
+        except Exception:  # noqa: B902 - told when the project is asked for
+            return
+
+    def releases(self, name: str) -> Sequence[Release]:
+        """Return what can be taken of a project; FetchError when no index knows it."""
+        if name not in self._releases:
+            found = order_releases(name, self._files(name), self.machine.tags, self.machine.full_version,
+                                   sdists=self.sdists)
+            ours = self.debian.get(name)
+            self._releases[name] = (ours, *found) if ours else found
+        return self._releases[name]
+
+    def _files(self, name: str) -> tuple[IndexFile, ...]:
+        context = self.context
+        key = digest([self.index.url, self.index.extra_urls, name])
+        known = context.store.memo("index-page", key)
+        if known is not None and time.time() - known["time"] <= self.maximum_age:
+            return tuple(IndexFile(**one) for one in known["files"])
+        context.busy(STEP, f"reading the index about {name}")
+        found: dict[str, IndexFile] = {}
+        for files in self.index.files(name):
+            for file in files:
+                found.setdefault(file.name, file)
+        files = tuple(found[one] for one in sorted(found))
+        context.store.remember("index-page", key, {
+            "time": int(time.time()), "files": [asdict(file) for file in files]})
+        return files
+
+    def pin(self, release: Release) -> PinnedFile:
+        """Return a release's file as a pin."""
+        file = release.file
+        return PinnedFile(release.name, str(release.version), file.name, file.sha256)
+
+    def requires(self, release: Release) -> Sequence[str]:
+        """Return Requires-Dist from where it costs least: beside the wheel, in it, in the sdist."""
+        if release.file.url.startswith(DEBIAN):
+            return ()  # apt sees to what Debian's own packages need
+        if not release.wheel:
+            return self._sdist_requires(release)
+        known = self.context.store.memo("requires", release.file.sha256)
+        if known is None:
+            known = self._wheel_requires(release)
+            self.context.store.remember("requires", release.file.sha256, known)
+        return tuple(known)
+
+    def _wheel_requires(self, release: Release) -> list[str]:
+        if release.file.metadata:
+            page = self.index.read(f"{release.file.url}.metadata", ACCEPT)
+            if page is not None:
+                metadata = HeaderParser().parsestr(page.body.decode("utf-8", "replace"))
+                return [" ".join(str(one).split()) for one in metadata.get_all("Requires-Dist", ())]
+        stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
+        with self.context.store.work(self.context.chroots.remove) as directory:
+            self.context.store.lay_out((stored,), directory)
+            return list(read_metadata(directory / stored.name))
+
+    def _sdist_requires(self, release: Release) -> Sequence[str]:
+        facts = self.facts(release)
+        if facts.dependencies is not None:
+            return facts.dependencies
+        # A wheel for whatever machine says it, too; what is built is compared with it.
+        version = release.version
+        for file in self._files(release.name):
+            if file.name.endswith(".whl") and file.sha256:
+                parts = file.name.split("-")
+                try:
+                    same = normalise(parts[0]) == release.name and Version(parts[1]) == version
+                except InvalidVersion:
+                    continue
+                if same:
+                    return self.requires(replace(release, file=file))
+        raise UnsupportedError(
+            f"nothing tells what {release.words} requires", f"Looked at: {release.file.name}.",
+            "Choose another release of it, or one that has a wheel.")
+
+    def facts(self, release: Release) -> SdistFacts:
+        """Return what an sdist says of itself.  Raises GateError for one that cannot be trusted."""
+        key = digest([_FACTS, release.file.sha256])
+        known = self.context.store.memo("sdist", key)
+        if known is None:
+            known = self._read_sdist(release)
+            self.context.store.remember("sdist", key, known)
+        texts: Mapping[str, str] = known["texts"]
+        return backend.read_facts(release.file.name, release.name, str(release.version),
+                                  known["pyproject"], texts)
+
+    def _read_sdist(self, release: Release) -> dict[str, Any]:
+        stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
+        with self.context.store.work(self.context.chroots.remove) as directory:
+            self.context.store.lay_out((stored,), directory)
+            _, texts = read_texts(directory / stored.name, _is_metadata)
+        _check_identity(release, texts.get("PKG-INFO", ""))
+        try:
+            pyproject = tomllib.loads(texts.pop("pyproject.toml", ""))
+        except tomllib.TOMLDecodeError as error:
+            raise GateError(f"{release.file.name}: pyproject.toml cannot be read", str(error),
+                            "Choose another release of the project.") from error
+        kept = {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}
+        return {"texts": texts, "pyproject": kept, "locked": "Cargo.lock" in texts}
+
+    def unfit(self, release: Release) -> str:
+        """Return why the release's tools cannot build this, "" when nothing is known against it."""
+        if release.wheel or release.file.url.startswith(DEBIAN):
+            return ""
+        try:
+            facts = self.facts(release)
+        except UnsupportedError as error:
+            return error.brief
+        return backend.unfit(facts, release.name, str(release.version), self.tools.release,
+                             self.tools.versions)
+
+
+def _is_metadata(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return (path in ("PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg")
+            or name == "Cargo.toml" or (path.count("/") <= 2 and name in ("requires.txt", "PKG-INFO")))
+
+
+def _check_identity(release: Release, text: str) -> None:
+    """Raise GateError when PKG-INFO is about something else than the file's name says."""
+    info = HeaderParser().parsestr(text)
+    name, version = str(info.get("Name", release.name)), str(info.get("Version", release.version))
+    try:
+        same = normalise(name) == release.name and Version(version) == release.version
+    except InvalidVersion:
+        same = False
+    if not same:
+        raise GateError(f"{release.file.name} says that it is {name} {version}", "From its PKG-INFO.",
+                        "Do not use it; choose another release of the project.")
+
+
+class BuildRequirements:
+    """Resolves what builds need on the build machine, each build for itself."""
+
+    def __init__(self, finder: IndexFinder) -> None:
+        self.finder = finder
+        self._known: dict[tuple[str, ...], tuple[PinnedFile, ...]] = {}
+
+    def pins(self, release: Release, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+        """Return the pinned wheels of everything a build needs.
+
+        Raises UnsatisfiableError, also when something has no wheel for the build machine.
+        """
+        if texts not in self._known:
+            self._known[texts] = self._resolve(release, texts)
+        return self._known[texts]
+
+    def _resolve(self, release: Release, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+        wanted = [Wanted(text, f"the build of {release.words}") for text in texts]
+        try:
+            found: Resolution = resolve(wanted, (), self.finder, self.finder.machine.environment)
+        except UnsatisfiableError as error:
+            raise UnsatisfiableError(
+                f"the build requirements of {release.words} cannot be met: {error.brief}", error.details,
+                "Choose another version of it, or name other build requirements with --projects.") from error
+        return tuple(self.finder.pin(choice.release) for choice in found.choices)
+
+
+def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[str, Release]:
+    """Return Debian's own packages as releases, except those of the projects ``wanted``."""
+    found = {}
+    for project, package in names.packages.items():
+        version = tools.versions.get(package, "")
+        upstream = version.partition(":")[2] or version
+        upstream = upstream.rpartition("-")[0] or upstream
+        try:
+            parsed = Version(backend_version(upstream))
+        except InvalidVersion:
+            continue
+        if version and project not in wanted:
+            file = IndexFile(package, f"{DEBIAN}{package}", "-")
+            found[project] = Release(project, parsed, file)
+    return found
+
+
+def backend_version(upstream: str) -> str:
+    """Return the version without what Debian adds to it: +dfsg, +ds, ~rc."""
+    for mark in ("+dfsg", "+ds", "~dfsg", "+repack"):
+        upstream = upstream.partition(mark)[0]
+    return upstream.replace("~", "")
