@@ -8,13 +8,15 @@ layout's number, so that an older program does not write into a newer repository
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 
 from debxcross.core.repository import RepositorySettings
 from debxcross.errors import PublishError
 
+#: The layout of the tree and of this file.
 FORMAT = 1
+Identity = tuple[str, str, str]
 #: So many publications are told on the web page.
 _CHANGES = 20
 #: So many names of one publication are told; more would be no news but an inventory.
@@ -32,7 +34,7 @@ class Change:
     more: int = 0
 
     @staticmethod
-    def of(date: int, codename: str, old: set[tuple[str, str, str]], new: set[tuple[str, str, str]]) -> Change:
+    def of(date: int, codename: str, old: Set[Identity], new: Set[Identity]) -> Change:
         """Compare the identities of two generations."""
         added, removed = sorted(new - old), sorted(old - new)
         return Change(date, codename, tuple(" ".join(one) for one in added[:_NAMES]),

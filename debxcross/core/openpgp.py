@@ -39,7 +39,8 @@ def armor(content: bytes, kind: str = "PUBLIC KEY BLOCK") -> str:
     text = base64.b64encode(content).decode()
     lines = [text[start:start + _LINE] for start in range(0, len(text), _LINE)]
     check = base64.b64encode(_crc24(content).to_bytes(3, "big")).decode()
-    return "\n".join((f"-----BEGIN PGP {kind}-----", "", *lines, f"={check}", f"-----END PGP {kind}-----", ""))
+    return "\n".join((f"-----BEGIN PGP {kind}-----", "", *lines, f"={check}",
+                      f"-----END PGP {kind}-----", ""))
 
 
 def _crc24(content: bytes) -> int:

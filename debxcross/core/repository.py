@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from debxcross.errors import ConfigurationError, PublishError
@@ -31,6 +31,9 @@ _FIELD_NAME = re.compile(r"[!-,./-9;-~][!-9;-~]*")
 
 #: The indexes' forms: the ending of the file's name.
 COMPRESSIONS = ("", ".gz", ".xz")
+
+#: The list of .buildinfo files and logs below a component; apt asks only for indexes it knows.
+BUILDS = "builds/SHA256SUMS"
 
 _FIRST_FIELDS = (
     "Package", "Package-Type", "Source", "Version", "Kernel-Version", "Built-For-Profiles",
@@ -126,6 +129,18 @@ class IndexEntry:
         """The component that lists it."""
         return self.path.split("/", 2)[1]
 
+    @property
+    def source_identity(self) -> tuple[str, str]:
+        """Source and source version; a rebuilt binary's version is another one."""
+        stanza = self.text.partition("\nSource: ")[2].partition("\n")[0]
+        return self.source, stanza.partition(" (")[2].rstrip(")") or self.version
+
+    @property
+    def build_prefix(self) -> str:
+        """How the names of its build's .buildinfo and log start."""
+        source, version = self.source_identity
+        return f"{source}_{version.partition(':')[2] or version}_"
+
 
 @dataclass(frozen=True)
 class IndexFile:
@@ -177,6 +192,22 @@ def companion_path(component: str, name: str) -> str:
             f"{name!r} does not tell whose build it belongs to", "",
             "Name it SOURCE_VERSION_ARCHITECTURE.buildinfo or SOURCE_VERSION_ARCHITECTURE.log.")
     return f"{pool_directory(component, match['source'])}/{name}"
+
+
+def builds_text(companions: Mapping[str, str]) -> str:
+    """Return the list of .buildinfo files and logs (path → sha256) in the form of sha256sum(1)."""
+    return "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(companions.items()))
+
+
+def parse_builds(text: str) -> dict[str, str]:
+    """Read builds_text()."""
+    return {path: sha256 for sha256, _, path in (line.partition("  ") for line in text.splitlines())}
+
+
+def kept_companions(companions: Mapping[str, str], entries: Iterable[IndexEntry]) -> dict[str, str]:
+    """Return the .buildinfo files and logs (path → sha256) of builds whose packages are listed."""
+    builds = {f"{entry.path.rpartition('/')[0]}/{entry.build_prefix}" for entry in entries}
+    return {path: sha256 for path, sha256 in companions.items() if f"{path.rpartition('_')[0]}_" in builds}
 
 
 def parse_stanzas(text: str) -> tuple[Fields, ...]:

@@ -9,54 +9,41 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from debxcross.core.archivekey import SigningKey, key_fault
+from debxcross.core.openpgp import public_keys
 from debxcross.doors import process
 from debxcross.errors import PublishError
 
-#: RFC 4880 section 9.1 and RFC 9580: RSA, EdDSA.  sqv of Debian 13 refuses DSA.
-_RSA, _EDDSA = 1, 22
-_SMALLEST_RSA = 3072
 #: RFC 4880 section 9.4: SHA256, SHA384, SHA512.
 _STRONG_DIGESTS = (8, 9, 10)
 #: A socket's address has 108 bytes (unix(7)); gpg-agent adds "/S.gpg-agent.browser".
 _LONGEST_TEMPORARY = 60
 _AGENT_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """A primary key of a home.
-
-    ``algorithm`` is RFC 4880's number, ``bits`` its length; ``created`` and ``expires`` are in
-    seconds since the epoch (``expires`` 0: never); ``validity`` is GnuPG's letter ("e" expired,
-    "r" revoked, "u" our own); ``secret`` says whether the home can sign with it.
-    """
-
-    fingerprint: str
-    algorithm: int
-    bits: int
-    created: int
-    expires: int
-    validity: str
-    user_id: str
-    secret: bool
+#: Files of a home that are ours: fingerprints that sign no more; an external signer's command.
+_RETIRED, _SIGNER = "retired", "signer"
+#: apt's own policy for Sequoia (Debian 13).
+_POLICY = Path("/usr/share/apt/default-sequoia.config")
 
 
 @dataclass(frozen=True)
 class Verification:
-    """A good signature: who made it, with which digest (RFC 4880's number), over which text.
+    """Good signatures: who made them, with which digest (RFC 4880's number), over which text.
 
-    ``text`` is what was signed, as gpgv read it; "" for a detached signature.
+    ``fingerprints`` are those of primary keys, sorted; ``digest_algorithm`` is the weakest of
+    the signatures'; ``text`` is what was signed, as gpgv read it; "" for a detached signature.
     """
 
-    fingerprint: str
+    fingerprints: tuple[str, ...]
     digest_algorithm: int
     text: str
 
@@ -73,12 +60,28 @@ def make_argv(home: Path, user_id: str) -> tuple[str, ...]:
                     "rsa4096", "sign", "5y")
 
 
-def sign_argv(home: Path, fingerprint: str, document: Path, output: Path,
+def sign_argv(home: Path, fingerprints: Sequence[str], document: Path, output: Path,
               *, detached: bool) -> tuple[str, ...]:
-    """Return the command that signs ``document``: armored beside it, or in one clear text."""
+    """Return the command that signs ``document``: armored beside it, or in one clear text.
+
+    Each key signs, or the newest signing subkey it has.
+    """
     form = ("--armor", "--detach-sign") if detached else ("--clearsign",)
-    return gpg_argv(home, "--digest-algo", "SHA512", "--local-user", f"{fingerprint}!",
-                    "--yes", "--output", str(output), *form, str(document))
+    users = [word for fingerprint in fingerprints for word in ("--local-user", fingerprint)]
+    return gpg_argv(home, "--digest-algo", "SHA512", *users, "--yes", "--output", str(output), *form,
+                    str(document))
+
+
+def signer_argv(command: Sequence[str], fingerprints: Sequence[str], document: Path, output: Path,
+                *, detached: bool) -> tuple[str, ...]:
+    """Return the call of an external signer: COMMAND clearsign|detach-sign KEYS DOCUMENT OUTPUT."""
+    form = "detach-sign" if detached else "clearsign"
+    return (*command, form, ",".join(fingerprints), str(document), str(output))
+
+
+def sqv_argv(keyring: Path, signature: Path, signed: Path) -> tuple[str, ...]:
+    """Return the command of Debian 13's verifier, in the form that all its versions know."""
+    return ("sqv", "--keyring", str(keyring), str(signature), str(signed))
 
 
 def verify_argv(keyring: Path, signed: Path, signature: Path | None, text: Path) -> tuple[str, ...]:
@@ -90,7 +93,7 @@ def verify_argv(keyring: Path, signed: Path, signature: Path | None, text: Path)
 
 
 def make_key(home: Path, user_id: str) -> SigningKey:
-    """Return the home's signing key; make home and key on first use.
+    """Return the home's first signing key; make home and key on first use.
 
     Runs at the same time make one key; a run that is killed leaves none.  Raises
     PublishError when the home is there and cannot sign.
@@ -105,13 +108,32 @@ def make_key(home: Path, user_id: str) -> SigningKey:
                     pass  # The agent of the killed run ends.
                 shutil.rmtree(left, ignore_errors=True)
             new = Path(tempfile.mkdtemp(prefix=f"{home.name}.new-", dir=home.parent))
-            with _session(new) as short:
-                process.run(make_argv(short, user_id)).check(
-                    PublishError, "gpg could not make a signing key",
-                    f"See what gpg says above; {home} was left as it was.")
-            _close_permissions(new)
+            add_key(new, user_id)
             os.replace(new, home)
-        return signing_key(home)
+        return signing_keys(keys(home), home)[0]
+
+
+def add_key(home: Path, user_id: str) -> None:
+    """Make one more key in a home; PublishError when gpg cannot."""
+    home = home.absolute()
+    with _session(home) as short:
+        process.run(make_argv(short, user_id)).check(
+            PublishError, "gpg could not make a signing key",
+            f"See what gpg says above; {home} was left as it was.")
+
+
+def import_key(home: Path, file: Path) -> None:
+    """Take a brought key (secret or public, armored or binary) into a home, made if need be.
+
+    Raises PublishError when the file holds none.  Whether it can sign is asked of keys().
+    """
+    home = home.absolute()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _session(home) as short:
+        process.run(gpg_argv(short, "--import-options", "import-clean", "--import",
+                             str(file.absolute()))).check(
+            PublishError, f"{file} holds no key that gpg can take",
+            "Export it without a passphrase: gpg --export-secret-keys FINGERPRINT > FILE")
 
 
 def keys(home: Path) -> tuple[SigningKey, ...]:
@@ -123,158 +145,191 @@ def keys(home: Path) -> tuple[SigningKey, ...]:
     if not home.is_dir():
         raise PublishError(f"there is no key directory {home}",
                            resolution="Restore it from its backup, or publish once to make a new key.")
-    with _session(home) as short:
-        listing = ("--with-colons", "--fixed-list-mode")
-        public = process.run(gpg_argv(short, *listing, "--list-keys")).check(
-            PublishError, f"gpg cannot read {home}", "Restore it from its backup.")
-        secret = process.run(gpg_argv(short, *listing, "--list-secret-keys")).check(
-            PublishError, f"gpg cannot read the secret keys of {home}", "Restore it from its backup.")
-    return parse_keys(public.stdout, secret.stdout)
+    # Which secret parts are there is read from the directory: gpg would start an agent to tell.
+    listing = process.run(gpg_argv(home, "--no-autostart", "--with-colons", "--fixed-list-mode",
+                                   "--with-keygrip", "--list-keys")).check(
+        PublishError, f"gpg cannot read {home}", "Restore it from its backup.")
+    grips = {path.stem for path in (home / "private-keys-v1.d").glob("*.key")}
+    retired = set(_read(home / _RETIRED).split())
+    found = parse_keys(listing.stdout, grips, external=signer(home) != ())
+    weak = {key.fingerprint: key.weak for key in public_keys(export_public(home))} if found else {}
+    return tuple(replace(key, retired=key.fingerprint in retired, weak=weak.get(key.fingerprint, ()))
+                 for key in found)
 
 
-def parse_keys(public: str, secret: str) -> tuple[SigningKey, ...]:
-    """Read ``--with-colons`` listings (GnuPG's doc/DETAILS) of the public and the secret keys."""
-    usable = {fingerprint for record, fingerprint, _ in _primaries(secret) if record[14] != "#"}
+def parse_keys(listing: str, grips: Collection[str], *, external: bool = False) -> tuple[SigningKey, ...]:
+    """Read a ``--with-colons`` listing (GnuPG's doc/DETAILS).
+
+    ``grips`` are the keygrips whose secret part is there; with an ``external`` signer all
+    are taken to be.
+    """
     found = [
         SigningKey(fingerprint, int(record[3] or 0), int(record[2] or 0), int(record[5] or 0),
-                   int(record[6] or 0), record[1], user_id, fingerprint in usable)
-        for record, fingerprint, user_id in _primaries(public)
+                   int(record[6] or 0), record[1], user_id, external or not signing.isdisjoint(grips))
+        for record, fingerprint, user_id, signing in _primaries(listing)
     ]
     return tuple(sorted(found, key=lambda key: (key.created, key.fingerprint)))
 
 
-def _primaries(listing: str) -> Iterator[tuple[list[str], str, str]]:
-    """Yield (pub or sec record, fingerprint, first user id) of each primary key."""
-    record: list[str] | None = None
-    fingerprint = user_id = ""
-    for line in listing.splitlines():
-        fields = line.split(":")
-        if fields[0] in ("pub", "sec"):
-            if record:
-                yield record, fingerprint, user_id
-            record, fingerprint, user_id = fields + [""] * (16 - len(fields)), "", ""
-        elif fields[0] == "fpr" and not fingerprint:
-            fingerprint = fields[9]
-        elif fields[0] == "uid" and not user_id:
-            user_id = fields[9]
-    if record:
-        yield record, fingerprint, user_id
+def _primaries(listing: str) -> Iterator[tuple[list[str], str, str, set[str]]]:
+    """Yield (pub record, fingerprint, first user id, keygrips that may sign) of each primary key."""
+    for block in re.split(r"^(?=pub:)", listing, flags=re.MULTILINE)[1:]:
+        lines = [line.split(":") + [""] * 16 for line in block.splitlines()]
+        fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
+        user_id = next((fields[9] for fields in lines if fields[0] == "uid"), "")
+        signing, usable = set(), False
+        for fields in lines:
+            if fields[0] in ("pub", "sub"):
+                usable = "s" in fields[11] and fields[1] not in ("e", "r", "i", "d")
+            elif fields[0] == "grp" and (usable or lines[0][1] == "e"):
+                signing.add(fields[9])
+        yield lines[0], fingerprint, user_id, signing
 
 
-def signing_key(home: Path, fingerprint: str = "") -> SigningKey:
-    """Return the key that signs: the one asked for, else the oldest that can.
+def signing_keys(found: Sequence[SigningKey], home: Path) -> tuple[SigningKey, ...]:
+    """Return the keys of a home that sign, the oldest first.
 
-    Raises PublishError when there is none, or it is expired, revoked, too weak for the
-    devices, or its secret part is missing.
+    A key that cannot sign is left out as long as another can.  Raises PublishError with what
+    is wrong with the first of them when none can.
     """
-    found = keys(home)
-    faults = []
-    for key in found:
-        if fingerprint and key.fingerprint != fingerprint:
-            continue
-        fault = _fault(key, home)
-        if not fault:
-            return key
-        faults.append(fault)
+    using = [key for key in found if not key.retired]
+    good = tuple(key for key in using if key_fault(key, str(home)) is None)
+    if good:
+        return good
     known = "\n".join(f"{key.fingerprint} {key.user_id}" for key in found) or "no key at all"
+    faults = [fault for key in using if (fault := key_fault(key, str(home)))]
     if not faults:
-        raise PublishError(f"{home} has no key {fingerprint}".rstrip(), f"It has: {known}",
-                           "Restore the key directory from its backup, or name one of these keys. "
-                           "For a new key move the directory away; devices then need the new key.")
-    brief, resolution = faults[0]
-    raise PublishError(brief, f"{home} has:\n{known}", resolution)
+        raise PublishError(f"{home} has no key that signs", f"It has: {known}",
+                           "Restore the key directory from its backup, or add a key with "
+                           "'debxcross repo key add'. For an all new key move the directory away; "
+                           "devices then need the new key.")
+    raise PublishError(faults[0][0], f"{home} has:\n{known}", faults[0][1])
 
 
-def _fault(key: SigningKey, home: Path) -> tuple[str, str] | None:
-    """Say what is wrong with a key and the next move, or None."""
-    if not key.secret:
-        return (f"the secret part of key {key.fingerprint} is missing",
-                f"Restore {home}/private-keys-v1.d from its backup.")
-    if key.validity == "e":
-        return (f"the signing key {key.fingerprint} has expired",
-                f"Run: gpg --homedir {home} --quick-set-expire {key.fingerprint} 5y; then publish "
-                "again, and give the devices the new key file.")
-    if key.validity in ("r", "i", "d"):
-        return (f"the signing key {key.fingerprint} is revoked or not valid",
-                "Move the key directory away to get a new key; devices then need its key file.")
-    if not (key.algorithm == _EDDSA or key.algorithm == _RSA and key.bits >= _SMALLEST_RSA):
-        return (f"the signing key {key.fingerprint} is too weak for today's apt",
-                f"Use RSA of at least {_SMALLEST_RSA} bits, or Ed25519.")
-    return None
+def retire_key(home: Path, fingerprint: str) -> None:
+    """Let a key sign no more; it stays in the home, so that what it signed can be read."""
+    _write(home / _RETIRED, "".join(f"{one}\n" for one in sorted(
+        {*_read(home / _RETIRED).split(), fingerprint})))
 
 
-def export_public(home: Path, fingerprint: str = "", *, armored: bool = False) -> bytes:
-    """Return the public key (all of the home without a fingerprint), binary or armored.
+def signer(home: Path) -> tuple[str, ...]:
+    """Return the external signer's command, or ()."""
+    return tuple(shlex.split(_read(home / _SIGNER)))
 
-    Raises PublishError when there is no such key.
+
+def set_signer(home: Path, command: Sequence[str]) -> None:
+    """Let a command sign, whose public keys are in the home."""
+    _write(home / _SIGNER, shlex.join(command) + "\n")
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text)
+    temporary.chmod(0o600)
+    os.replace(temporary, path)
+
+
+def export_public(home: Path, fingerprints: Sequence[str] = ()) -> bytes:
+    """Return public keys in binary form, in the order asked for; all of the home without any.
+
+    Raises PublishError when one is not there.
     """
-    armor = ("--armor",) if armored else ()
     with tempfile.TemporaryDirectory(prefix="debxcross-gpg-") as temporary:
         output = Path(temporary, "key")
         # Public keys need no agent, so this needs no session either.
-        options = ("--no-autostart", *armor, "--export-options", "export-minimal", "--no-emit-version",
-                   "--output", str(output))
-        wanted = (fingerprint,) if fingerprint else ()
-        done = process.run(gpg_argv(home.absolute(), *options, "--export", *wanted))
+        done = process.run(gpg_argv(
+            home.absolute(), "--no-autostart", "--export-options", "export-minimal", "--output", str(output),
+            "--export"))
         # gpg ends with status 0 when it exported nothing.
-        if done.exit_status or not output.exists():
-            raise PublishError(f"{home} has no public key {fingerprint}".rstrip(), done.stderr.strip(),
-                               "Restore the key directory from its backup.")
-        return output.read_bytes()
+        content = output.read_bytes() if done.exit_status == 0 and output.exists() else b""
+    found = {key.fingerprint: key.content for key in public_keys(content)}
+    missing = [fingerprint for fingerprint in fingerprints if fingerprint not in found]
+    if missing or not found:
+        raise PublishError(f"{home} has no public key {' '.join(missing)}".rstrip(), done.stderr.strip(),
+                           "Restore the key directory from its backup.")
+    return b"".join(found[fingerprint] for fingerprint in fingerprints or found)
 
 
-def clearsign(home: Path, fingerprint: str, document: Path, output: Path) -> None:
-    """Write ``document`` with its signature in one clear text, as InRelease is."""
-    _sign(home, fingerprint, document, output, detached=False)
+def sign(home: Path, fingerprints: Sequence[str], document: Path, *, clear: Path, detached: Path) -> None:
+    """Sign with all these keys: into one clear text, as InRelease is, and beside, as Release.gpg is.
+
+    Raises PublishError when a key cannot.
+    """
+    home, document = home.absolute(), document.absolute()
+    outputs = ((detached.absolute(), True), (clear.absolute(), False))
+    if command := signer(home):
+        for output, apart in outputs:
+            process.run(signer_argv(command, fingerprints, document, output, detached=apart)).check(
+                PublishError, "the external signer failed", f"It is named in {home / _SIGNER}.")
+        return
+    with _session(home) as short:
+        for output, apart in outputs:
+            process.run(sign_argv(short, fingerprints, document, output, detached=apart)).check(
+                PublishError, f"gpg could not sign with key {' '.join(fingerprints)}",
+                "The key must be there with its secret part and without a passphrase: "
+                f"gpg --homedir {home} --list-secret-keys")
 
 
-def detached_sign(home: Path, fingerprint: str, document: Path, output: Path) -> None:
-    """Write the armored signature of ``document`` alone, as Release.gpg is."""
-    _sign(home, fingerprint, document, output, detached=True)
+def verify(keyring: Path, signed: Path, signature: Path | None = None, *,
+           strangers: bool = False) -> Verification:
+    """Return the good signatures on a clear-signed or, with ``signature``, any file.
 
-
-def _sign(home: Path, fingerprint: str, document: Path, output: Path, *, detached: bool) -> None:
-    with _session(home.absolute()) as short:
-        argv = sign_argv(short, fingerprint, document.absolute(), output.absolute(), detached=detached)
-        process.run(argv).check(
-            PublishError, f"gpg could not sign with key {fingerprint}",
-            "The key must be there with its secret part and without a passphrase: "
-            f"gpg --homedir {home} --list-secret-keys")
-
-
-def verify(keyring: Path, signed: Path, signature: Path | None = None) -> Verification:
-    """Return the good signature on a clear-signed or, with ``signature``, any file.
-
-    Judged by gpgv's status lines, never by its exit status alone.  Raises PublishError for
-    anything but one good signature with a strong digest by a key of the keyring.
+    Judged by gpgv's status lines, never by its exit status alone.  With ``strangers`` further
+    signatures by keys that are not in the keyring do no harm, as apt has it.  Raises
+    PublishError unless all the others, and one at least, are good and have a strong digest.
     """
     with tempfile.TemporaryDirectory(prefix="debxcross-gpg-") as temporary:
         text = Path(temporary, "text")
         argv = verify_argv(keyring.absolute(), signed.absolute(),
                            signature.absolute() if signature else None, text)
         done = process.run(argv)
-        fingerprint, digest = parse_status(done.stdout.splitlines(), str(signed))
-        if done.exit_status:
+        fingerprints, digest = parse_status(done.stdout.splitlines(), str(signed), strangers=strangers)
+        if done.exit_status and not strangers:
             raise _refused(str(signed), done.stderr.strip())
         content = text.read_bytes().decode("utf-8", "replace") if signature is None else ""
-    return Verification(fingerprint, digest, content)
+    return Verification(fingerprints, digest, content)
 
 
-def parse_status(lines: Sequence[str], name: str) -> tuple[str, int]:
-    """Return (primary key's fingerprint, digest algorithm) from gpgv's status (doc/DETAILS).
+def verify_with_sqv(keyring: Path, signed: Path, signature: Path) -> bool:
+    """Ask Debian 13's verifier under apt's own policy; False when it is not installed here.
 
-    Raises PublishError unless there is exactly one signature, and it is good and strong.
+    Raises PublishError when it refuses the signature.
+    """
+    if process.find("sqv") is None:
+        return False
+    policy = {"SEQUOIA_CRYPTO_POLICY": str(_POLICY)} if _POLICY.is_file() else {}
+    process.run(sqv_argv(keyring.absolute(), signature.absolute(), signed.absolute()),
+                environment=policy).check(
+        PublishError, f"sqv, the verifier of Debian 13, refuses {signature.name}",
+        "Devices with Debian 13 would refuse it too; nothing was published. Use a key without SHA-1 "
+        "self-signatures, not DSA, and RSA of 3072 bits or more.")
+    return True
+
+
+def parse_status(lines: Sequence[str], name: str, *, strangers: bool = False) -> tuple[tuple[str, ...], int]:
+    """Return (primary keys' fingerprints, weakest digest algorithm) from gpgv's status (doc/DETAILS).
+
+    Raises PublishError unless each signature is good and strong; with ``strangers`` each
+    but those of unknown keys.
     """
     words = [line.split()[1:] for line in lines if line.startswith("[GNUPG:] ")]
     told = [word[0] for word in words if word]
     valid = [word for word in words if word and word[0] == "VALIDSIG"]
-    bad = sorted({"BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "NODATA"} & set(told))
-    if bad or told.count("NEWSIG") != 1 or told.count("GOODSIG") != 1 or len(valid) != 1:
+    # The sixth word of ERRSIG is the reason: 9 is a missing public key.
+    unknown = [word for word in words if word and word[0] == "ERRSIG" and word[6] == "9"] if strangers else []
+    bad = {"BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "NODATA"} & set(told)
+    good = told.count("GOODSIG")
+    if (bad or told.count("ERRSIG") != len(unknown) or not good or len(valid) != good
+            or told.count("NEWSIG") != good + len(unknown)):
         raise _refused(name, "\n".join(lines))
-    digest = int(valid[0][8])
+    digest = min(int(word[8]) for word in valid)
     if digest not in _STRONG_DIGESTS:
         raise _refused(name, f"The signature's digest algorithm {digest} is too weak.")
-    return valid[0][10], digest
+    return tuple(sorted({word[10] for word in valid})), digest
 
 
 def _refused(name: str, details: str) -> PublishError:

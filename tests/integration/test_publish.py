@@ -184,8 +184,8 @@ def test_old_devices_use_the_key_file(archive: Archive, device: Device, tmp_path
     files, apt = archive.web / "device/bookworm", device.directory / "etc/apt"
     key = archive.web / "debxcross-archive-keyring.gpg"
     path = (files / "debxcross-stretch-to-bullseye.sources").read_text()
-    assert "Signed-By: /etc/apt/keyrings/debxcross.gpg\n" in path
-    (apt / "sources.list.d/d.sources").write_text(path.replace("/etc/apt/keyrings/debxcross.gpg", str(key)))
+    assert "Signed-By: /usr/share/keyrings/debxcross-archive-keyring.gpg\n" in path
+    (apt / "sources.list.d/d.sources").write_text(path.replace("/usr/share/keyrings/debxcross-archive-keyring.gpg", str(key)))
     assert device.update() == ""
     (apt / "sources.list.d/d.sources").unlink()
     (apt / "sources.list.d/d.list").write_bytes((files / "debxcross-jessie.list").read_bytes())
@@ -323,7 +323,7 @@ def test_the_keyring_package_is_the_same_wherever_it_is_made(archive: Archive) -
     control = process.run(("dpkg-deb", "--info", str(made))).stdout
     assert "Package: debxcross-archive-keyring" in control and "Architecture: all" in control
     listed = process.run(("dpkg-deb", "--contents", str(made))).stdout
-    assert "-rw-r--r-- root/root" in listed and "./etc/apt/keyrings/debxcross.gpg" in listed
+    assert "-rw-r--r-- root/root" in listed and "./usr/share/keyrings/debxcross-archive-keyring.gpg" in listed
     # A new web root with the same keys, and nothing kept of the package.
     made.unlink()
     publish(archive.directory / "web2", archive.state, archive.settings(), [], now=noon)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from debxcross.core import repository
+from debxcross.core import releasefile, repository
 from debxcross.core.repository import IndexEntry, IndexFile, RepositorySettings
 from debxcross.errors import ConfigurationError, PublishError
 
@@ -129,21 +129,22 @@ def test_an_architecture_that_is_not_published_is_refused() -> None:
 @pytest.mark.parametrize(("now", "last", "date"), [
     (100.9, None, 100), (100.9, 99, 100), (100.9, 100, 101), (100.0, 500, 501), (100.0, 99, 100)])
 def test_date_always_grows(now: float, last: int | None, date: int) -> None:
-    assert repository.next_date(now, last) == date
+    assert releasefile.next_date(now, last) == date
 
 
 def test_date_is_written_as_debian_writes_it() -> None:
-    assert repository.format_date(0) == "Thu, 01 Jan 1970 00:00:00 UTC"
-    assert repository.format_date(1795149485) == "Fri, 20 Nov 2026 04:38:05 UTC"
+    assert releasefile.format_date(0) == "Thu, 01 Jan 1970 00:00:00 UTC"
+    assert releasefile.format_date(1795149485) == "Fri, 20 Nov 2026 04:38:05 UTC"
 
 
 def test_release_says_what_apt_needs_and_reads_back() -> None:
     files = [IndexFile.of(f"main/binary-armel/Packages{form}", form.encode()) for form in (".xz", "", ".gz")]
-    text = repository.release_text(SETTINGS, ("armel", "amd64"), files, 1795149485)
+    text = releasefile.release_text(SETTINGS, ("main",), ("armel", "amd64"), files, 1795149485)
     assert text == "\n".join([
         "Origin: debxcross", "Label: debxcross", "Suite: stable", "Codename: bookworm",
         "Date: Fri, 20 Nov 2026 04:38:05 UTC", "Acquire-By-Hash: yes",
-        "No-Support-for-Architecture-all: Packages", "Architectures: amd64 armel", "Components: main",
+        "No-Support-for-Architecture-all: Packages",
+        "Snapshots: http://example.invalid/repo/snapshots/@SNAPSHOTID@/", "Architectures: amd64 armel", "Components: main",
         "Description: Packages cross-built by debxcross",
         "MD5Sum:",
         " d41d8cd98f00b204e9800998ecf8427e                0 main/binary-armel/Packages",
@@ -154,17 +155,17 @@ def test_release_says_what_apt_needs_and_reads_back() -> None:
         "main/binary-armel/Packages",
         f" {hashlib.sha256(b'.gz').hexdigest()}                3 main/binary-armel/Packages.gz",
         f" {hashlib.sha256(b'.xz').hexdigest()}                3 main/binary-armel/Packages.xz", ""])
-    read = repository.parse_release(text)
-    assert (read.origin, read.codename, read.components) == ("debxcross", "bookworm", "main")
+    read = releasefile.parse_release(text)
+    assert (read.origin, read.codename, read.components) == ("debxcross", "bookworm", ("main",))
     assert read.date == 1795149485
     assert read.architectures == ("amd64", "armel")
-    assert read.files == {file.path: file.sha256 for file in files}
+    assert read.files == {file.path: (file.sha256, file.size) for file in files}
 
 
 @pytest.mark.parametrize("text", ["", "Origin: x\n", "Origin: x\n\nOrigin: y\n"])
 def test_a_foreign_release_is_refused(text: str) -> None:
     with pytest.raises(PublishError) as raised:
-        repository.parse_release(text)
+        releasefile.parse_release(text)
     assert raised.value.resolution
 
 
@@ -174,14 +175,14 @@ def test_by_hash_path_lies_beside_the_index() -> None:
 
 
 @pytest.mark.parametrize("change", [{"origin": "other"}, {"label": "other"}, {"codename": "trixie"},
-                                    {"component": "contrib"}])
+                                    {"suite": "testing"}])
 def test_what_devices_have_confirmed_does_not_change(change: dict[str, str]) -> None:
-    text = repository.release_text(SETTINGS, ("armel",), [IndexFile.of("a", b"")], 1)
-    published = repository.parse_release(text)
-    repository.check_same_repository(SETTINGS, published)
-    values = {"codename": "bookworm", "suite": "x", "architectures": ("armel",), "url": "file:/x", **change}
+    text = releasefile.release_text(SETTINGS, ("main",), ("armel",), [IndexFile.of("a", b"")], 1)
+    published = releasefile.parse_release(text)
+    releasefile.check_same_repository(SETTINGS, published)
+    values = {"codename": "bookworm", "suite": "stable", "architectures": ("armel",), "url": "file:/x", **change}
     with pytest.raises(PublishError, match="would change"):
-        repository.check_same_repository(RepositorySettings(**values), published)
+        releasefile.check_same_repository(RepositorySettings(**values), published)
 
 
 def test_settings_tell_all_faults_at_once() -> None:
@@ -203,19 +204,3 @@ def test_settings_that_would_break_a_file_are_refused(values: dict[str, object])
 def test_name_is_a_word_for_files() -> None:
     settings = RepositorySettings("a", "a", ("armel",), "http://x/", origin="My Boards!")
     assert (settings.name, settings.keyring_package) == ("my-boards", "my-boards-archive-keyring")
-
-
-def test_embedded_key_is_a_deb822_field() -> None:
-    values = repository.device_values(SETTINGS, "F" * 40, "-----BEGIN\n\nabc\n-----END\n")
-    assert values["embedded_key"] == " -----BEGIN\n .\n abc\n -----END"
-    assert values["url"] == "http://example.invalid/repo"
-
-
-def test_keyring_version_grows_with_the_key_and_is_valid() -> None:
-    versions = [repository.keyring_version(1795149485, 1952829485, "AB" * 20),
-                repository.keyring_version(1795149485, 1952829486, "AB" * 20),
-                repository.keyring_version(1795149485, 0, "AB" * 20),
-                repository.keyring_version(1895149485, 1952829485, "00" * 20)]
-    assert versions[0] == "20261120.1952829485.1+abababab"
-    assert versions == sorted(versions)
-    assert all(entry("foo", version) for version in versions)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to devices on a bench network: a web server for one directory of files.
+
+It knows what apt asks for (RFC 9110, RFC 9111, RFC 9112): GET and HEAD, keep-alive and
+pipelining, Range with If-Range, If-Modified-Since.  One thread per connection, and the
+kernel sends the files.  For the open internet use a web server that is made for it.
+"""
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from debxcross.errors import HostError
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8",
+    ".log": "text/plain; charset=utf-8", ".buildinfo": "text/plain; charset=utf-8",
+    ".sh": "text/plain; charset=utf-8", ".sources": "text/plain; charset=utf-8",
+    ".deb": "application/vnd.debian.binary-package", ".gz": "application/gzip", ".xz": "application/x-xz",
+}
+#: What never gets other bytes under its name may be kept for ever, all else only until asked again.
+_IMMUTABLE = re.compile(r"/(pool/.*\.(deb|dsc|tar\.\w+)|dists/.*/by-hash/.*|snapshots/.*)")
+_LONGEST_HEAD = 16384
+#: A client that says nothing for so many seconds is gone.
+_IDLE_SECONDS = 60
+_BLOCK = 1 << 20
+_REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
+            400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+            416: "Range Not Satisfiable", 431: "Request Header Fields Too Large",
+            503: "Service Unavailable", 505: "HTTP Version Not Supported"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request's head; ``path`` is decoded and without the query, ``headers`` by small name."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    keep_alive: bool
+
+
+class _Bad(Exception):
+    """The request gets this status, and the connection ends."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def parse_request(head: bytes) -> Request:
+    """Read a request's head, without its last empty line; _Bad for what is none."""
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ")
+    if len(words) != 3 or not words[2].startswith("HTTP/"):
+        raise _Bad(400)
+    method, target, version = words
+    if version not in ("HTTP/1.0", "HTTP/1.1"):
+        raise _Bad(505)
+    headers = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon or name != name.strip():
+            raise _Bad(400)
+        headers[name.lower()] = value.strip()
+    # A proxy's form names the host once more.
+    target = re.sub(r"^http://[^/]*", "", target) or "/"
+    path = os.fsdecode(unquote_to_bytes(target.partition("?")[0].partition("#")[0]))
+    if not path.startswith("/") or "\0" in path:
+        raise _Bad(400)
+    connection = headers.get("connection", "").lower()
+    keep = "keep-alive" in connection if version == "HTTP/1.0" else "close" not in connection
+    # A body would be read as the next request.
+    return Request(method, path, headers, keep and not _has_body(headers))
+
+
+def _has_body(headers: dict[str, str]) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def wanted_range(request: Request, size: int, mtime: int) -> tuple[int, int] | None:
+    """Return the bytes (start, end) that are asked for; None for all of them.
+
+    Only one range is known, all that apt asks for; _Bad when it lies behind the end.
+    """
+    condition = request.headers.get("if-range")
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", ""))
+    if not match or match[0] == "bytes=-" or condition is not None and _time(condition) != mtime:
+        return None
+    if not match[1]:
+        start, end = max(0, size - int(match[2])), size
+    else:
+        start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
+    if start >= size:
+        raise _Bad(416)
+    return (start, end) if start < end else None
+
+
+def _time(text: str) -> int | None:
+    try:
+        return int(parsedate_to_datetime(text).timestamp())
+    except (ValueError, TypeError):
+        return None
+
+
+class Server:
+    """Serves a directory until stop() is called.
+
+    ``told`` hears a line for each answer.  More than ``most`` connections at a time get 503.
+    Raises HostError when the address cannot be had.
+    """
+
+    def __init__(self, root: Path, address: str, port: int, *, most: int = 1000,
+                 told: Callable[[str], None] | None = None) -> None:
+        self._root = os.path.realpath(root)
+        self._told = told
+        self._slots = threading.Semaphore(most)
+        try:
+            self._socket = socket.create_server((address, port), backlog=512, reuse_port=False)
+        except OSError as error:
+            raise HostError(f"cannot listen on {address}, port {port}", str(error),
+                            "Name another with --port or --bind.") from error
+        self.port: int = self._socket.getsockname()[1]
+        self._stopping = threading.Event()
+
+    def serve(self) -> None:
+        """Take connections until stop() is called."""
+        while not self._stopping.is_set():
+            try:
+                connection, peer = self._socket.accept()
+            except OSError:
+                if self._stopping.is_set():
+                    return
+                # No file descriptor is left, or the client is gone: the next one may do better.
+                self._stopping.wait(0.05)
+                continue
+            free = self._slots.acquire(blocking=False)
+            threading.Thread(target=self._connection, args=(connection, peer[0], free), daemon=True).start()
+
+    def stop(self) -> None:
+        """Take no more connections."""
+        self._stopping.set()
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._socket.close()
+
+    def _connection(self, connection: socket.socket, peer: str, free: bool) -> None:
+        try:
+            with connection:
+                seconds = struct.pack("ll", _IDLE_SECONDS, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if free:
+                    self._requests(connection, peer)
+                else:
+                    _send_head(connection, 503, {"Retry-After": "5"}, keep=False)
+        except OSError:
+            pass  # The client is gone.
+        finally:
+            if free:
+                self._slots.release()
+
+    def _requests(self, connection: socket.socket, peer: str) -> None:
+        rest = b""
+        while True:
+            while b"\r\n\r\n" not in rest:
+                if len(rest) > _LONGEST_HEAD:
+                    return _send_head(connection, 431, {}, keep=False)
+                got = connection.recv(65536)
+                if not got:
+                    return None
+                rest += got
+            head, _, rest = rest.partition(b"\r\n\r\n")
+            try:
+                request = parse_request(head.lstrip(b"\r\n"))
+                status = self._answer(connection, request)
+            except _Bad as error:
+                return _send_head(connection, error.status, {}, keep=False)
+            if self._told:
+                shown = "".join(one if one.isprintable() else "?" for one in request.path)
+                self._told(f"{peer} {status} {request.method} {shown}")
+            if not request.keep_alive:
+                return None
+
+    def _answer(self, connection: socket.socket, request: Request) -> int:
+        keep = request.keep_alive
+        if request.method not in ("GET", "HEAD"):
+            _send_head(connection, 405, {"Allow": "GET, HEAD"}, keep=False)
+            raise ConnectionAbortedError
+        with _opened(self._root, request.path) as found:
+            if isinstance(found, str):
+                status = 301 if found else 404
+                _send_head(connection, status, {"Location": found} if found else {}, keep=keep)
+                return status
+            status_of = os.fstat(found)
+            size, mtime = status_of.st_size, int(status_of.st_mtime)
+            cached = "public, max-age=31536000, immutable" if _IMMUTABLE.match(request.path) else "no-cache"
+            headers = {"Last-Modified": formatdate(mtime, usegmt=True), "Cache-Control": cached,
+                       "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+            since = _time(request.headers.get("if-modified-since", ""))
+            if since is not None and mtime <= since:
+                _send_head(connection, 304, headers, keep=keep)
+                return 304
+            try:
+                part = wanted_range(request, size, mtime)
+            except _Bad:
+                _send_head(connection, 416, {"Content-Range": f"bytes */{size}"}, keep=keep)
+                return 416
+            start, end = part or (0, size)
+            if part:
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+            name = request.path if not request.path.endswith("/") else "index.html"
+            headers["Content-Type"] = _TYPES.get(os.path.splitext(name)[1], "application/octet-stream")
+            status = 206 if part else 200
+            _send_head(connection, status, headers, keep=keep, length=end - start,
+                       more=request.method == "GET" and end > start)
+            if request.method == "GET":
+                _send_file(connection, found, start, end)
+            return status
+
+
+@contextmanager
+def _opened(root: str, path: str) -> Iterator[int | str]:
+    """Yield a file descriptor, else where a directory is rightly named, else "" for nothing.
+
+    Nothing outside the root is opened, whatever dots or links say, and nothing that is hidden.
+    """
+    if any(part.startswith(".") for part in path.split("/")):
+        yield ""
+        return
+    wanted = os.path.join(root, path.strip("/")) + ("/index.html" if path.endswith("/") else "")
+    real = os.path.realpath(wanted)
+    if not real.startswith(f"{root}/"):
+        yield "" if real != root else "/"
+        return
+    try:
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        yield ""
+        return
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            yield descriptor
+        else:
+            yield "/" + path.strip("/") + "/" if stat.S_ISDIR(mode) and not path.endswith("/") else ""
+    finally:
+        os.close(descriptor)
+
+
+def _send_head(connection: socket.socket, status: int, headers: dict[str, str], *, keep: bool,
+               length: int | None = None, more: bool = False) -> None:
+    body = b"" if status in (200, 206, 304) else f"{status} {_REASONS[status]}\n".encode()
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Server: debxcross",
+             *(f"{name}: {value}" for name, value in headers.items())]
+    if status != 304:
+        lines.append(f"Content-Length: {len(body) if length is None else length}")
+    lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
+    # The first bytes of the file travel in the same packet.
+    connection.sendall("\r\n".join((*lines, "", "")).encode("latin-1", "replace") + body,
+                       socket.MSG_MORE if more else 0)
+
+
+def _send_file(connection: socket.socket, file: int, start: int, end: int) -> None:
+    while start < end:
+        sent = os.sendfile(connection.fileno(), file, start, min(end - start, _BLOCK))
+        if sent == 0:
+            # It was cut short under our hands; the client must not take it for whole.
+            raise ConnectionAbortedError
+        start += sent
