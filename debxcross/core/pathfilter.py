@@ -50,12 +50,17 @@ DEFAULT_FILTERS = (
         "/usr/lib/gcc/*/libubsan*", "/usr/lib/gcc/*/liblsan*", "/usr/lib/gcc/*/libhwasan*",
         "/usr/lib/*/libasan.so*", "/usr/lib/*/libtsan.so*", "/usr/lib/*/libubsan.so*",
         "/usr/lib/*/liblsan.so*", "/usr/lib/*/libhwasan.so*",
+        # Large static libraries that have a shared twin; "--path-include '*.a'" brings them back.
+        "/usr/lib/*/libcrypto.a", "/usr/lib/*/libssl.a", "/usr/lib/*/libstdc++.a", "/usr/lib/*/libgomp.a",
+        "/usr/lib/*/libexpat*.a", "/usr/lib/*/libcrypt.a", "/usr/lib/*/libtirpc.a", "/usr/lib/*/libnsl.a",
+        "/usr/lib/*/libboost_*.a",
         # A compiler brings its own.
-        "/usr/lib/gcc/*/plugin/*", "/usr/lib/gcc/*/cc1*", "/usr/lib/gcc/*/lto*", "*.la",
+        "/usr/lib/gcc/*/include/*", "/usr/lib/gcc/*/plugin/*", "/usr/lib/gcc/*/cc1*", "/usr/lib/gcc/*/lto*", "*.la",
     ),
     *(PathFilter(True, pattern) for pattern in (
         "/usr/share/pkgconfig/*", "/usr/share/aclocal/*", "/usr/share/cmake/*", "/usr/share/cmake-*",
-        "/usr/share/*/cmake/*", "/usr/share/gir-1.0/*", "/usr/share/wayland*", "/usr/share/dbus-1/interfaces/*",
+        "/usr/share/*/cmake/*", "/usr/share/gir-1.0/*", "/usr/share/wayland*",
+        "/usr/share/dbus-1/interfaces/*",
         # The old way of asking a library for its flags; these are scripts.
         "/usr/bin/*-config",
     )),
@@ -83,13 +88,10 @@ def parse_filter(text: str, include: bool) -> PathFilter:
 def chooser(filters: Iterable[PathFilter], package: str) -> Callable[[str], bool]:
     """Return the function that tells of a package's path (without leading slash) whether it is taken."""
     meant = [one for one in filters if one.package in ("", package)]
-    groups = [
+    groups: list[tuple[bool, re.Pattern[str]]] = [
         (include, re.compile("|".join(fnmatch.translate(one.pattern) for one in group)))
         for include, group in groupby(reversed(meant), key=lambda one: one.include)]
 
     def chosen(path: str) -> bool:
-        for include, pattern in groups:
-            if pattern.match(f"/{path}"):
-                return include
-        return True
+        return next((include for include, pattern in groups if pattern.match(f"/{path}")), True)
     return chosen

@@ -170,3 +170,60 @@ def path_list(paths: Iterable[str]) -> str:
             found.add(path)
             path = path.rpartition("/")[0]
     return "/.\n" + "".join(f"/{path}\n" for path in sorted(found))
+
+
+#: What Meson's users ask for as the property longdouble_format.
+_LONG_DOUBLE = {
+    **dict.fromkeys(("armel", "armhf", "mipsel"), "IEEE_DOUBLE_LE"),
+    **dict.fromkeys(("arm64", "loong64", "mips64el", "riscv64"), "IEEE_QUAD_LE"),
+    "amd64": "INTEL_EXTENDED_16_BYTES_LE", "i386": "INTEL_EXTENDED_12_BYTES_LE",
+    "ppc64el": "IBM_DOUBLE_DOUBLE_LE", "s390x": "IEEE_QUAD_BE",
+}
+#: Variable of make and CMake → program of binutils.
+_TOOLS = (("AR", "ar"), ("NM", "nm"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib"), ("STRIP", "strip"))
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A file that debxcross adds to a sysroot: its path, its template and what that is filled with."""
+
+    path: str
+    template: str
+    values: Mapping[str, Any]
+    executable: bool = False
+
+
+def own_files(host: Architecture, compiler: str, python: str, sysconfigdata: str) -> tuple[OwnFile, ...]:
+    """Return the files that show a sysroot to build systems.
+
+    ``compiler`` is GCC's major version in the sysroot, "" when it has no C++ library;
+    ``python`` is such as "3.11", "" when it has no headers of Python; ``sysconfigdata`` is the
+    name of that Python's module of build variables.
+    """
+    tuned = tuning(host)
+    common: dict[str, Any] = {
+        "architecture": host.name, "triplet": host.gnu_triplet, "multiarch": host.multiarch,
+        "flags": " ".join(tuned.flags), "emulate": " ".join(tuned.emulate), "qemu": f"qemu-{host.qemu}",
+        "rust_target": host.rust_target, "rust_variable": host.rust_target.replace("-", "_"),
+        "uname": host.uname, "meson_family": host.meson_family, "meson_cpu": host.meson_cpu,
+        "endian": "little" if host.elf.little_endian else "big", "python": python,
+        "sysconfigdata": sysconfigdata, "python_platform": host.wheel_platform.replace("_", "-", 1),
+        "longdouble": _LONG_DOUBLE.get(host.name, ""), "tools": _TOOLS, "example": "sysroot",
+    }
+    headers = (f"usr/include/c++/{compiler}", f"usr/include/{host.multiarch}/c++/{compiler}",
+               f"usr/include/c++/{compiler}/backward") if compiler else ()
+    programs: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("cc", "cc", {"driver": "gcc", "variable": "CC", "headers": ()}),
+        ("c++", "cc", {"driver": "g++", "variable": "CXX", "headers": headers}),
+        ("clang", "clang", {"driver": "clang", "variable": "CLANG"}),
+        ("clang++", "clang", {"driver": "clang++", "variable": "CLANGXX"}),
+        ("pkg-config", "pkg-config", {}),
+        ("run", "run", {}),
+    )
+    texts = ["env.sh", "toolchain.cmake", "meson.ini", "cargo.toml", *(["python.sh"] if python else [])]
+    return (
+        *(OwnFile(f"{OWN}/bin/{host.name}-{name}", f"{template}.j2", {**common, **more}, True)
+          for name, template, more in programs),
+        *(OwnFile(f"{OWN}/{name}", f"{name}.j2", common) for name in texts),
+        *([OwnFile(f"{OWN}/python/{sysconfigdata}.py", "sysconfigdata.j2", common)] if python else []),
+    )

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from debxcross.core.elfneeds import ElfNeeds
 from debxcross.core.gate import ElfFacts
 
 _ELF_MAGIC = b"\x7fELF"
@@ -57,6 +58,33 @@ def read_all(content: bytes, path: str) -> tuple[ElfFacts, ...]:
     else:
         found = [read(content, path)]
     return tuple(facts for facts in found if facts is not None)
+
+
+def read_needs(file: IO[bytes]) -> ElfNeeds:
+    """Return what an ELF file asks of the machine it runs on; what cannot be read is not asked."""
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    found: dict[str, Any] = {}
+    try:
+        file.seek(0)
+        elf = ELFFile(file)
+        sections = {section.name: section for section in elf.iter_sections()} if elf["e_shoff"] else {}
+        found["go"] = ".note.go.buildid" in sections
+        found["cpu"] = _arm_attributes(elf, sections).get("TAG_CPU_ARCH", -1)
+        if needed := sections.get(".gnu.version_r"):
+            found["versions"] = tuple((library.name, version.name) for library, versions
+                                      in needed.iter_versions() for version in versions)
+        if defined := sections.get(".gnu.version_d"):
+            # The first name of each definition is its own; the others are what it builds upon.
+            found["defines"] = tuple(next(iter(names)).name for _, names in defined.iter_versions())
+        if symbols := sections.get(".dynsym"):
+            found["starts"] = any(symbol.name.startswith("__libc_start_main")
+                                  for symbol in symbols.iter_symbols())
+    except (ELFError, ConstructError, *_DAMAGE):
+        pass
+    return ElfNeeds(**found)
 
 
 def find_strings(content: bytes | IO[bytes], forbidden: Sequence[bytes]) -> tuple[str, ...]:
@@ -191,16 +219,20 @@ def _float_abi(elf: Any, sections: dict[str, Any]) -> str:
             return "hard"
         if elf["e_flags"] & _EF_ARM_ABI_FLOAT_SOFT:
             return "soft"
-    section = sections.get(".ARM.attributes")
-    if section is None or section["sh_type"] == "SHT_NOBITS":
-        return ""
-    tags = {attribute.tag: attribute.value
-            for subsection in section.iter_subsections("aeabi")
-            for part in subsection.iter_subsubsections("TAG_FILE")
-            for attribute in part.iter_attributes()}
+    tags = _arm_attributes(elf, sections)
     if "TAG_ABI_VFP_ARGS" in tags:
         return {0: "soft", 1: "hard"}.get(tags["TAG_ABI_VFP_ARGS"], "")
     return "soft" if "TAG_ABI_FP_NUMBER_MODEL" in tags else ""
+
+
+def _arm_attributes(elf: Any, sections: dict[str, Any]) -> dict[str, Any]:
+    section = sections.get(".ARM.attributes")
+    if elf["e_machine"] != "EM_ARM" or section is None or section["sh_type"] == "SHT_NOBITS":
+        return {}
+    return {attribute.tag: attribute.value
+            for subsection in section.iter_subsections("aeabi")
+            for part in subsection.iter_subsubsections("TAG_FILE")
+            for attribute in part.iter_attributes()}
 
 
 def _archive_members(content: bytes) -> Iterator[tuple[str, bytes]]:

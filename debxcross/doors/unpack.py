@@ -41,6 +41,19 @@ _KINDS = {
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError)
 
 
+class _StrictInfo(tarfile.TarInfo):
+    """Raises for a header that is cut off or no header, where tarfile takes it for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _StrictInfo:
+        try:
+            return super().frombuf(buf, encoding or "utf-8", errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"its archive is cut off or damaged: {error}") from error
+
+
 @dataclass(frozen=True)
 class Unpacked:
     """What a package left in the tree.
@@ -149,7 +162,8 @@ class _Package:
 
     def take(self, stream: IO[bytes]) -> None:
         """Unpack the package's data archive."""
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK,
+                          tarinfo=_StrictInfo) as archive:
             for information in archive:
                 kind = _KINDS.get(information.type, "thing of an unknown kind")
                 fault = member_fault(information.name, kind, information.mode, information.linkname)
@@ -167,8 +181,6 @@ class _Package:
                 except FileExistsError as error:
                     raise self._refused(information.name, "is there twice") from error
                 self.paths.append(path)
-                # tarfile remembers every member; nobody asks for them again.
-                archive.members.clear()  # type: ignore[attr-defined]
         while stream.read(_BLOCK):  # the check sum is at the end
             pass
 
@@ -279,7 +291,7 @@ def _ar_members(file: IO[bytes], deb: Path) -> dict[str, tuple[int, int, int]]:
 
 def _control_files(file: IO[bytes], members: Mapping[str, tuple[int, int, int]], deb: Path) -> dict[str, str]:
     with _member(file, members, deb, "control") as stream, \
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_StrictInfo) as archive:
         texts = {}
         for information in archive:
             if information.isfile():

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The use cases around a sysroot: make one, check one, look at programs with one."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debxcross import config
+from debxcross.app.build import Application, Request
+from debxcross.core.architecture import architecture
+from debxcross.core.chain import Chain
+from debxcross.core.gate import Verdict, failed
+from debxcross.core.inspection import Inspection
+from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, parse_filter
+from debxcross.core.release import release as known_release
+from debxcross.core.sysroot import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
+from debxcross.doors import tar
+from debxcross.doors.store import Store
+from debxcross.errors import UsageError
+from debxcross.run.events import Listener
+from debxcross.steps import inspect as looking
+from debxcross.steps import probe, sysroot, sysroot_verify
+from debxcross.steps.context import Context
+
+
+@dataclass(frozen=True)
+class SysrootRequest:
+    """What ``sysroot create`` was asked for.
+
+    ``packages`` are asked for beside the usual ones, or ``only`` they; ``results`` is the
+    output directory of an earlier run; ``lock`` is a manifest, which decides everything.
+    """
+
+    architecture: str
+    output: Path
+    release: str = "bookworm"
+    packages: tuple[str, ...] = ()
+    only: bool = False
+    results: Path | None = None
+    lock: Path | None = None
+    filters: tuple[PathFilter, ...] = ()
+    default_filters: bool = True
+    force: bool = False
+    store: Path | None = None
+    refresh: bool = False
+    without: tuple[str, ...] = ()
+
+
+def _application(request: Request, listeners: Sequence[Listener]) -> Application:
+    """Return an invocation without a chain: the release alone says what apt sees."""
+    name = known_release(request.release).name
+    return Application(request, listeners, Chain(name, name, ()))
+
+
+def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Made:
+    """Make a sysroot.  See steps.sysroot for what is raised."""
+    lock = read_manifest(request.lock) if request.lock else None
+    if lock and lock.architecture != request.architecture:
+        raise UsageError(f"{request.lock} is for {lock.architecture}, not for {request.architecture}",
+                         resolution=f"Write: debxcross sysroot create {lock.architecture} --from-lock …")
+    release = lock.release if lock else request.release
+    application = _application(
+        Request(request.architecture, release=release, store=request.store, refresh=request.refresh,
+                output=request.output.absolute().parent, without=request.without), listeners)
+    store, events, host = application.store, application.events, application.host
+
+    def busy(text: str) -> None:
+        events.tell("activity", sysroot.STEP, text)
+
+    if lock:
+        chosen = sysroot.locked(lock)
+        if not store.has(*(one.file for one in chosen)):
+            sysroot.fetch_locked(application.context(), chosen)
+        manifest = lock
+    else:
+        context = application.context()
+        results = sysroot.local_results(store, request.results, host, release) if request.results else ()
+        wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
+        chosen = sysroot.resolve(context, release, wanted, results)
+        filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
+        manifest = Manifest(host.name, release, wanted, (), filters, 0)
+    return sysroot.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
+
+
+def _wanted(context: Context, request: SysrootRequest, local: Sequence[str]) -> tuple[str, ...]:
+    usual: tuple[str, ...] = ()
+    if not request.only:
+        compiler = probe.ask_archives(context, Chain("", request.release, ()), ()).compiler
+        usual = (*DEFAULT_PACKAGES, *([f"libstdc++-{compiler}-dev"] if compiler else []),
+                 *(name for name in local if name.endswith("-dev")))
+    if not usual and not request.packages:
+        raise UsageError("--only without --package leaves nothing", resolution="Name a --package.")
+    return tuple(sorted({*usual, *request.packages}))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest from a file, or from a sysroot's directory.
+
+    Raises UsageError when there is none, ConfigurationError for a damaged one.
+    """
+    file = path / MANIFEST if path.is_dir() else path
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read", str(error),
+                         "Name the manifest.json of a sysroot, or a sysroot's directory.") from error
+    return parse_manifest(text, str(file))
+
+
+def filters(excludes: Sequence[str], includes: Sequence[str]) -> tuple[PathFilter, ...]:
+    """Read path filters; the includes come after the excludes.  Raises ConfigurationError."""
+    return (*(parse_filter(text, False) for text in excludes),
+            *(parse_filter(text, True) for text in includes))
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What ``sysroot verify`` was asked for: an archive or a directory, and how to build."""
+
+    path: Path
+    programs: bool = True
+    isolation: str = "unshare"
+    store: Path | None = None
+    logs: Path | None = None
+    without: tuple[str, ...] = ()
+
+
+def verify(request: VerifyRequest, tell: Callable[[Verdict], None], listeners: Sequence[Listener]) -> bool:
+    """Check a sysroot and build programs with it; return whether all is well.
+
+    Each verdict is told as soon as it is known; ``found`` of one that is ok says what was seen.
+    """
+    verdicts: list[Verdict] = []
+
+    def heard(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        tell(verdict)
+
+    path = request.path.absolute()
+    if path.is_dir():
+        return _verify(path, request, heard, listeners) and not failed(verdicts)
+    if not path.is_file():
+        raise UsageError(f"there is no sysroot at {request.path}",
+                         resolution="Make one with 'debxcross sysroot create'.")
+    store = Store(config.load(store=request.store).store)
+    with store.work(shutil.rmtree) as work:
+        tar.extract(path, work / "sysroot")
+        return _verify(work / "sysroot", request, heard, listeners) and not failed(verdicts)
+
+
+def _verify(
+    directory: Path, request: VerifyRequest, tell: Callable[[Verdict], None], listeners: Sequence[Listener]
+) -> bool:
+    manifest = read_manifest(directory)
+    host = architecture(manifest.architecture)
+    contents = sysroot_verify.read_tree(directory)
+    for verdict in sysroot_verify.check_tree(contents, host):
+        tell(verdict)
+    if not request.programs:
+        return True
+    fit, others = sysroot_verify.choose(contents)
+    with tempfile.TemporaryDirectory(prefix="debxcross-") as logs:
+        application = _application(Request(
+            host.name, release=manifest.release, store=request.store, isolation=request.isolation,
+            output=request.logs or Path(logs), without=request.without), listeners)
+        context = application.context()
+        context.chroots.check()
+        sysroot_verify.build_programs(context, manifest.release, directory, fit, tell)
+    for example in others:
+        tell(Verdict("left out", True, example.title, "", f"the sysroot has no {example.package}"))
+    return True
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Return a verdict as one line, or more when it failed."""
+    subject = verdict.subject if verdict.gate in ("program", "left out") else verdict.gate
+    if verdict.gate == "left out":
+        return f"left out  {subject}: {verdict.found}"
+    if verdict.ok:
+        return f"ok        {subject}: {verdict.found}"
+    indented = "\n".join(f"          {line}" for line in verdict.found.splitlines())
+    return f"FAILED    {subject}: expected {verdict.expected}\n{indented}"
+
+
+def inspect(paths: Sequence[Path], sysroot_path: Path | None, release: str | None,
+            arch: str | None, store: Path | None) -> tuple[Inspection, ...]:
+    """Look at programs against a sysroot, or a release and an architecture, or nothing.
+
+    Raises UsageError for what is no ELF file, or when release and architecture do not come together.
+    """
+    if sysroot_path is None:
+        if (release is None) != (arch is None):
+            raise UsageError("--release and --arch belong together", resolution="Name both, or a --sysroot.")
+        device = looking.Device(architecture(arch), known_release(release).name) if arch and release else None
+        return tuple(looking.inspect(path, device) for path in paths)
+    if sysroot_path.is_dir():
+        return _inspect_with(paths, sysroot_path)
+    with Store(config.load(store=store).store).work(shutil.rmtree) as work:
+        tar.extract(sysroot_path, work / "sysroot")
+        return _inspect_with(paths, work / "sysroot")
+
+
+def _inspect_with(paths: Sequence[Path], directory: Path) -> tuple[Inspection, ...]:
+    manifest = read_manifest(directory)
+    device = looking.Device.of(sysroot_verify.read_tree(directory), directory,
+                               architecture(manifest.architecture), manifest.release)
+    return tuple(looking.inspect(path, device) for path in paths)

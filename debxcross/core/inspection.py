@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``inspect`` tells about a file, as lines for people and values for programs."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from debxcross.core import elfneeds
+from debxcross.core.architecture import Architecture
+from debxcross.core.elfneeds import ElfNeeds
+from debxcross.core.gate import ElfFacts
+
+_TYPES = {"ET_EXEC": "program", "ET_DYN": "shared library", "ET_REL": "object file", "ET_CORE": "core dump"}
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A file, and where it was looked at for.
+
+    ``found`` maps every library it needs to where it is ("" for missing), empty when nobody
+    looked; ``against`` is such as "bookworm armel"; ``faults`` say why it will not run there.
+    """
+
+    path: str
+    facts: ElfFacts
+    needs: ElfNeeds
+    found: Mapping[str, str]
+    against: str
+    faults: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What sort of file it is."""
+        if self.facts.type == "ET_DYN" and self.facts.interpreter:
+            return "program (PIE)"
+        if elfneeds.is_static(self.facts) and self.facts.type == "ET_EXEC":
+            return "static program"
+        return _TYPES.get(self.facts.type, self.facts.type)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Debian's names of what it may be for."""
+        return tuple(one.name for one in elfneeds.fitting(self.facts))
+
+    def data(self) -> dict[str, Any]:
+        """Return everything as JSON's values."""
+        return {
+            "path": self.path, "kind": self.kind, "architectures": list(self.architectures),
+            "machine": self.facts.machine, "bits": self.facts.bits, "float_abi": self.facts.float_abi,
+            "cpu": elfneeds.cpu_name(self.needs), "interpreter": self.facts.interpreter,
+            "soname": self.facts.soname, "rpath": [*self.facts.rpath, *self.facts.runpath],
+            "needed": {name: self.found.get(name) for name in self.facts.needed},
+            "glibc": elfneeds.newest(self.needs, "GLIBC_"),
+            "glibcxx": elfneeds.newest(self.needs, "GLIBCXX_"),
+            "oldest_release": elfneeds.oldest_release(self.needs), "against": self.against,
+            "faults": list(self.faults), "runs": not self.faults if self.against else None,
+        }
+
+    def text(self) -> str:
+        """Return it for people; the last line answers whether it will run."""
+        facts, needs = self.facts, self.needs
+        what = [f"{facts.bits}-bit", facts.machine.removeprefix("EM_"),
+                f"{facts.float_abi} float" if facts.float_abi else "", elfneeds.cpu_name(needs)]
+        lines = [("architecture", f"{' or '.join(self.architectures) or 'none that Debian has'}"
+                                  f" ({', '.join(filter(None, what))})")]
+        if facts.interpreter:
+            lines.append(("interpreter", facts.interpreter))
+        if facts.soname:
+            lines.append(("soname", facts.soname))
+        if facts.rpath or facts.runpath:
+            lines.append(("rpath", ":".join((*facts.rpath, *facts.runpath))))
+        for number, name in enumerate(facts.needed):
+            where = f" => {self.found[name] or 'MISSING'}" if name in self.found else ""
+            lines.append(("needs" if not number else "", f"{name}{where}"))
+        if glibc := elfneeds.newest(needs, "GLIBC_"):
+            oldest = elfneeds.oldest_release(needs)
+            lines.append(("glibc", f"{glibc} or newer: Debian {oldest} or newer" if oldest
+                          else f"{glibc} or newer: newer than any Debian release known here"))
+        if self.against:
+            lines.append(("will it run?", f"no: {'; '.join(self.faults)}" if self.faults
+                          else f"yes, on {self.against}"))
+        return "\n".join([f"{self.path}: {self.kind}", *(f"  {name:<14}{text}" for name, text in lines)])
+
+
+def judge(
+    facts: ElfFacts, needs: ElfNeeds, host: Architecture, found: Mapping[str, str],
+    offered: Mapping[str, tuple[str, ...]], release: str,
+) -> tuple[str, ...]:
+    """Return why a file will not run on a device of ``host`` and ``release``; () when it will.
+
+    ``found`` says where each needed library is; ``offered`` which symbol versions a found
+    library defines (one that is absent was not looked at).
+    """
+    if facts.damage:
+        return (f"it is damaged: {facts.damage}",)
+    faults = elfneeds.machine_faults(facts, needs, host)
+    if faults:
+        return tuple(faults)
+    faults += elfneeds.start_faults(facts, needs, host)
+    faults += [f"{name} is missing" for name in facts.needed if found.get(name) == ""]
+    if offered:
+        short = {library: version for library, version in needs.versions
+                 if library in offered and version not in offered[library]}
+        faults += [f"{library} has no {version}" for library, version in sorted(short.items())]
+    else:
+        faults += elfneeds.release_faults(needs, release)
+    return tuple(faults)
