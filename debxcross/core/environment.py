@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,11 +60,16 @@ class Environment:
         )
 
 
+def in_order(packages: Iterable[InstalledPackage]) -> tuple[InstalledPackage, ...]:
+    """Return packages by name, architecture and version."""
+    return tuple(sorted(packages, key=lambda one: (one.name, one.architecture, one.version)))
+
+
 @dataclass(frozen=True)
 class RootRecipe:
     """What a base root is made of; its key is the digest of this.
 
-    ``packages`` are all that will be in it, sorted: where they were found does not count.
+    ``packages`` are all that will be in it; where they were found does not count.
     """
 
     release: str
@@ -79,7 +84,7 @@ class RootRecipe:
     @property
     def key(self) -> str:
         """The identity of the root before it exists."""
-        return digest(self)
+        return digest(replace(self, packages=in_order(self.packages)))
 
 
 def resolution_key(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from debian.deb822 import Deb822
 
 from debxcross.core import recipe
 from debxcross.core.artifact import StoredFile
-from debxcross.core.environment import InstalledPackage, PackageFile, RootRecipe
+from debxcross.core.environment import InstalledPackage, PackageFile, RootRecipe, in_order
 from debxcross.core.key import canonical, digest
+from debxcross.core.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT
 from debxcross.core.predict import stanza_text
 from debxcross.core.world import TOOL_PRIORITY, World
 from debxcross.doors import deb
@@ -48,18 +48,22 @@ def build_recipe(context: Context, release: str, compiler: str, path_excludes: t
     """Return the recipe of the base root for builds.  Raises UnsatisfiableError in apt's words."""
     world = _without_tools(context.world.for_build_root())
     names = recipe.root_packages(context.host, context.build.name, compiler)
-    files = _packages(context, world, ("apt", "build-essential", *names))
+    files = context.held_part(BUILD_ROOT)
+    if files is None:
+        files = _packages(context, world, ("apt", "build-essential", *names))
     return RootPlan(RootRecipe(
-        release, context.build.name, context.host.name, _sorted(files),
+        release, context.build.name, context.host.name, in_order(file.package for file in files),
         recipe.dpkg_options(path_excludes), recipe.root_commands()), files)
 
 
 def device_recipe(context: Context, release: str) -> RootPlan:
     """Return the recipe of the emulated device: the smallest root with apt."""
-    files = _packages(context, context.world.for_device(), ("apt",), required=False)
+    files = context.held_part(DEVICE_ROOT)
+    if files is None:
+        files = _packages(context, context.world.for_device(), ("apt",), required=False)
     return RootPlan(RootRecipe(
-        release, context.host.name, context.host.name, _sorted(files), ("force-unsafe-io",), (),
-        variant="apt"), files)
+        release, context.host.name, context.host.name, in_order(file.package for file in files),
+        ("force-unsafe-io",), (), variant="apt"), files)
 
 
 def _without_tools(world: World) -> World:
@@ -84,9 +88,10 @@ def _packages(
     return files
 
 
-def _sorted(files: Sequence[PackageFile]) -> tuple[InstalledPackage, ...]:
-    packages = (file.package for file in files)
-    return tuple(sorted(packages, key=lambda one: (one.name, one.architecture, one.version)))
+def promised_root(context: Context, wanted: RootPlan) -> BaseRoot:
+    """Return the base root whether it has been made or not: it is what its packages are."""
+    key = wanted.recipe.key
+    return BaseRoot(key, context.store.directory / "roots" / key, wanted.recipe.packages)
 
 
 def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
@@ -146,6 +151,15 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
     temporary.write_bytes(canonical(root.packages))
     temporary.rename(entry)
     return BaseRoot(root.key, target, root.packages)
+
+
+def device_index(context: Context) -> str:
+    """Return a Packages text of all that the lock lets a device have of Debian; "" without a lock."""
+    locked = [file for part in (DEVICE_ROOT, DEVICE) for file in context.held_part(part) or ()]
+    return "\n".join(
+        stanza_text(deb.read_facts(context.store.path(file.sha256)).control, f"./{file.name}", file.size,
+                    file.sha256)
+        for file in context.fetch_packages("device", locked))
 
 
 def _offer(context: Context, files: tuple[StoredFile, ...], directory: Path, root: RootRecipe) -> int:
