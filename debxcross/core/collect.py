@@ -190,7 +190,8 @@ class Listing:
                  for title, key, when, size in self.results]
         lines += ["", *(f"base root {root.key[:12]}  {size_words(root.size):>9}  {root.title}"
                         for root in self.roots), ""]
-        lines += [f"{count:6} {kind:<20} {size_words(size):>10}" for kind, count, size in self.totals]
+        lines += [f"{count:6} {kind:<20} {size_words(size) if size else '':>10}".rstrip()
+                  for kind, count, size in self.totals]
         return "\n".join(lines).strip("\n")
 
     def to_json(self) -> str:

@@ -67,7 +67,6 @@ class Entry:
     state: str
     result: str
     changes: tuple[Change, ...] = ()
-    root: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
@@ -59,12 +59,12 @@ def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise DiskFullError(
             f"no space left on the device below {directory}", said,
-            "Free some space or name another place with --store; then run the same command again: "
+            "Free some space or name another place (--store, --output); then run the same command again: "
             "what is finished is kept.",
         ) from error
     raise StoreError(
         f"cannot use {directory}", said,
-        "Check the directory's owner and permissions, or name another place with --store.",
+        "Check the directory's owner and permissions, or name another place (--store, --output).",
     ) from error
 
 
@@ -209,7 +209,7 @@ class Store:
             self._write(self.path(stored.sha256), content)
         return stored
 
-    def put_stream(self, stream: BinaryIO, sha256: str) -> bool:
+    def put_stream(self, stream: IO[bytes], sha256: str) -> bool:
         """Take an object in from an open file; False, and nothing taken, when its bytes are others."""
         path = self.path(sha256)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -45,10 +45,10 @@ def inputs_in(artifact: Artifact) -> Mapping[str, Any]:
     return inputs
 
 
-def record(context: Context, release: str, state: str, artifact: Artifact, root: str) -> None:
+def record(context: Context, release: str, state: str, artifact: Artifact) -> None:
     """Write down that a member has this result now: when it is new, or another one than before.
 
-    ``state`` is one of core.explain.Entry's; ``root`` is the key of the base root.
+    ``state`` is one of core.explain.Entry's.
     """
     store, host = context.store, context.host.name
     entries = history(store, artifact.member, release, host)
@@ -60,7 +60,7 @@ def record(context: Context, release: str, state: str, artifact: Artifact, root:
         old, new = inputs_in(before), inputs_in(artifact)
         told = changes(old, new) if old and new else ()
     _append(store, artifact.member, release, host,
-            Entry(artifact.key, int(time.time()), state, result, told, root))
+            Entry(artifact.key, int(time.time()), state, result, told))
 
 
 def record_use(context: Context, name: str, release: str, key: str) -> None:

@@ -43,7 +43,8 @@ class Substitute:
 
     def artifact(self, member: str, key: str) -> Artifact | None:
         """Return the artifact with this key, with all its files in our store; None when it has none."""
-        entry = self._entry(f"artifacts/{key[:2]}/{key}.json", member)
+        name = f"artifacts/{key[:2]}/{key}.json"
+        entry = self._entry(name, member)
         if entry is None:
             return None
         try:
@@ -53,16 +54,16 @@ class Substitute:
                 raise KeyError(key)
             found = Artifact(key, member, files, value["provenance"])
         except (ValueError, KeyError, TypeError):
-            self._refuse(member, f"its entry {key[:12]}… is not that of {member}")
+            self._refuse(member, f"its entry {key[:12]}… is not that of {member}", name)
             return None
         self._events.tell("activity", member, f"substituting from {self.url}")
-        try:
-            for file in files:
+        for file in files:
+            try:
                 if not self._store.has(file):
                     self._fetch(file)
-        except FetchError as error:
-            self._refuse(member, f"{error.brief}: {error.details}")
-            return None
+            except FetchError as error:
+                self._refuse(member, f"{file.name}: {error.details or error.brief}", name, error)
+                return None
         self._store.commit(found)
         self.given.add(key)
         return found
@@ -85,11 +86,10 @@ class Substitute:
         try:
             page = read_page(f"{self.url}/{name}", "*/*", self._transfer)
         except FetchError as error:
-            self._listed = {}
-            self._refuse(member, error.brief)
+            self._refuse(member, error.details or error.brief, name, error)
             return None
         if page is None or hashlib.sha256(page.body).hexdigest() != expected:
-            self._refuse(member, f"{name} is not the entry that was signed")
+            self._refuse(member, f"{name} is not the entry that was signed", name)
             return None
         return page.body
 
@@ -117,8 +117,13 @@ class Substitute:
             raise VerificationError("its signed list is of another layout")
         return listed
 
-    def _refuse(self, member: str, what: str) -> None:
+    def _refuse(self, member: str, what: str, name: str, error: FetchError | None = None) -> None:
+        """Say what is wrong with an entry, and ask no more for it; for nothing at all when it is gone."""
         self._warn(f"{what}; {member} is built instead", member)
+        with self._lock:
+            gone = error is not None and not isinstance(error, VerificationError)
+            self._listed = {} if gone else {
+                other: sha256 for other, sha256 in (self._listed or {}).items() if other != name}
 
     def _warn(self, what: str, member: str = "") -> None:
         self._events.tell("warning", member, f"the substitute {self.url}: {what}")
@@ -169,8 +174,8 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
     with tempfile.TemporaryDirectory(prefix="debxcross-list-") as directory:
         document, signed = Path(directory, "list"), Path(directory, "signed")
         document.write_text(substitute.list_text(listed))
-        gpg.clearsign(home, key.fingerprint, document, signed)
-        store.write("signer.gpg", gpg.export_public(home, key.fingerprint))
+        gpg.sign(home, (key.fingerprint,), document, clear=signed, detached=Path(directory, "apart"))
+        store.write("signer.gpg", gpg.export_public(home, (key.fingerprint,)))
         store.write(substitute.LIST, signed.read_bytes())
     return key.fingerprint, len(listed)
 
