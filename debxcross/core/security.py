@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from debian.changelog import Changelog
 from debian.deb822 import Deb822
 from debian.debian_support import Version
 
@@ -16,6 +15,9 @@ from debxcross.core.trial import TrialResult
 #: BEHIND is built; UNCHANGED has only Architecture: all packages, which are taken as they are.
 BEHIND, UNCHANGED, EXCLUDED = "behind", "unchanged", "excluded"
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b")  # cve.org's syntax since 2014
+#: The first and the last line of an entry (deb-changelog(5)).
+_HEADER = re.compile(r"^\S+ \((?P<version>[A-Za-z0-9.+:~-]+)\)(?P<distributions>[^;\n]*);", re.MULTILINE)
+_TRAILER = re.compile(r"^ -- .*>  (?P<date>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,15 @@ def missed(changelog: str, host_version: str) -> tuple[str, tuple[str, ...]]:
     """
     since = ""
     fixes: set[str] = set()
-    for entry in Changelog(changelog, strict=False):
-        if not entry.version or Version(str(entry.version)) <= Version(host_version):
+    headers = list(_HEADER.finditer(changelog))
+    ends = [header.start() for header in headers[1:]] + [len(changelog)]
+    for header, end in zip(headers, ends):
+        if Version(header["version"]) <= Version(host_version):
             break
-        if entry.distributions != "UNRELEASED":
-            since = _day(entry.date or "") or since
-        fixes.update(_CVE.findall("\n".join(entry.changes())))
+        trailer = _TRAILER.search(changelog, header.end(), end)
+        if trailer and header["distributions"].strip() != "UNRELEASED":
+            since = _day(trailer["date"]) or since
+        fixes.update(_CVE.findall(changelog, header.end(), end))
     return since, tuple(sorted(fixes, key=_cve_number))
 
 

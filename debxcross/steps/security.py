@@ -21,7 +21,7 @@ from debxcross.core.plan import PlannedMember
 from debxcross.core.security import BEHIND, EXCLUDED, Comparison, compare, missed
 from debxcross.core.source import SourcePackage, from_fields
 from debxcross.doors.sourcefile import read_changelog
-from debxcross.errors import FetchError, GateError
+from debxcross.errors import FetchError, GateError, UsageError
 from debxcross.steps import probe
 from debxcross.steps.context import Context
 
@@ -65,6 +65,14 @@ class Updates:
         return tuple(
             PlannedMember(one.source, "source", one.build_version, "the archive", "excluded", one.reason)
             for one in self.comparisons if one.state != BEHIND)
+
+    def check_built(self, members: Iterable[str]) -> None:
+        """Raise UsageError when one of these members is excluded."""
+        reasons = {one.name: one.reason for one in self.excluded()}
+        for name in members:
+            if name in reasons:
+                raise UsageError(f"{name} is excluded from this chain", reasons[name],
+                                 f"Build it all the same with 'debxcross build {name} --arch ARCH'.")
 
 
 def find(context: Context, chain: Chain) -> Updates:
