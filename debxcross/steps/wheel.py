@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,26 @@ from debxcross.core import gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.buildlog import describe_failure
 from debxcross.core.chain import PinnedFile, WheelMember
+from debxcross.core.crossfile import extension_suffixes
 from debxcross.core.environment import Environment, PackageFile, resolution_key
 from debxcross.core.key import digest
 from debxcross.core.pypi import Pin, normalise
-from debxcross.core.wrap import WrapSettings, device_environment
+from debxcross.core.wrap import WrapSettings, active_requirements, deb_version, device_environment
 from debxcross.doors import elf
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.index import Index
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import newest_time
 from debxcross.doors.template import data_directory
-from debxcross.doors.wheelfile import open_wheel, unpack
-from debxcross.errors import BuildError, UnsatisfiableError, UnsupportedError
+from debxcross.doors.wheelfile import install_tools, open_wheel, unpack
+from debxcross.errors import BuildError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
 from debxcross.steps.keep import forget, keep
 from debxcross.steps.root import BaseRoot
-from debxcross.steps.source import world_state
+from debxcross.steps.source import offered, world_state
+from debxcross.steps.wheel_crates import fetch_crates
+from debxcross.steps.wheel_hooks import CRATES, HookBuild, recipe_of_hooks, sdist_facts
 from debxcross.steps.wrap import wrap_wheel
 
 #: The last version of Python 2.7, which is what markers are evaluated for.
@@ -42,19 +45,17 @@ class WheelWork:
     tools: tuple[PinnedFile, ...]
     names: Mapping[str, str]
     maintainer: str
+    epochs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rust(self) -> bool:
+        """Whether crates are needed."""
+        return "rustc" in self.member.build_packages
 
     @property
     def packages(self) -> bool:
         """Whether a build environment is needed."""
         return not self.member.pure
-
-
-def check_supported(member: WheelMember) -> None:
-    """Raise UnsupportedError for a wheel that cannot be built yet, before anything is built."""
-    if not member.pure and member.python != "2.7":
-        raise UnsupportedError(
-            f"{member.name}: building extension modules for Python {member.python} is not supported",
-            resolution="Only Python 2.7 sdists and pure wheels can be members so far.")
 
 
 def _templates() -> str:
@@ -63,8 +64,10 @@ def _templates() -> str:
 
 
 def _packages(context: Context, work: WheelWork) -> tuple[str, ...]:
-    return recipe.wheel_packages(work.member.python, context.build.name, context.host.name,
-                                 work.member.host_needs)
+    build, host = context.build.name, context.host.name
+    here = sorted(name if ":" in name else f"{name}:{build}" for name in work.member.build_packages)
+    rust = (f"libstd-rust-dev:{host}",) if f"rustc:{build}" in here else ()
+    return (*recipe.wheel_packages(work.member.python, build, host, work.member.host_needs), *here, *rust)
 
 
 def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
@@ -73,12 +76,20 @@ def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Ma
         "kind": "build-wheel", "schema": recipe.SCHEMA, "pin": work.member.pin,
         "python": work.member.python, "tools": work.tools, "names": work.names,
         "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
-        "environment": environment.identity,
+        "environment": environment.identity, **_inputs_of_python_3(work),
     }
 
 
+def _inputs_of_python_3(work: WheelWork) -> Mapping[str, Any]:
+    """Return what only wheels for Python 3 depend on; the smoke test changes no bytes."""
+    if work.member.python == "2.7":
+        return {}
+    return {"member": replace(work.member, smoke=""), "epochs": work.epochs,
+            "hooks": recipe_of_hooks() if not work.member.pure else ""}
+
+
 def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
-    return resolution_key(base.packages, world_state(context), _packages(context, work),
+    return resolution_key(base.packages, world_state(context, work.member.name), _packages(context, work),
                           [file.sha256 for file in local])
 
 
@@ -103,8 +114,12 @@ def known_inputs(
 def fetch_pin(context: Context, index: Index, member: str, pin: PinnedFile) -> StoredFile:
     """Have a pinned file of the index in the store, verified."""
     memo = context.store.memo("pin", pin.sha256)
-    if memo is not None and context.store.has(stored := StoredFile(**memo)):
-        return stored
+    held = context.held(member)
+    known = [StoredFile(**memo)] if memo is not None else [
+        file.stored for file in (held.files if held else ()) if file.sha256 == pin.sha256]
+    if known and context.store.has(*known):
+        return known[0]
+    context.check_online(member, [f"{pin.file} ({pin.sha256[:12]}…)"])
     context.busy(member, f"fetching {pin.file}")
     with context.store.work(context.chroots.remove) as directory:
         path = index.file_for(
@@ -133,16 +148,34 @@ def build_wheel(
         pinned = fetch_pin(context, index, name, work.member.pin)
         tools = tuple(fetch_pin(context, index, name, tool) for tool in work.tools)
         with context.store.work(context.chroots.remove) as directory:
-            return _Build(context, work, base, local, directory).carry_out(pinned, tools, again)
+            return _Build(context, work, base, local, directory, index).carry_out(pinned, tools, again)
+
+
+def resolve(context: Context, work: WheelWork, base: BaseRoot, local: tuple[StoredFile, ...],
+            tools: tuple[StoredFile, ...]) -> Environment:
+    """Return a member's environment: remembered, or resolved now in a throw-away root."""
+    if work.member.pure:
+        return Environment(base.packages, ())
+    added = context.memo(work.member.name, "environment", _question(context, work, base, local))
+    if added is not None:
+        return Environment(base.packages, tuple(PackageFile(**one) for one in added))
+    with context.store.work(context.chroots.remove) as directory:
+        return _Build(context, work, base, local, directory).resolve(tools)
+
+
+def remember(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile],
+             environment: Environment) -> None:
+    """Keep what apt answered, for the next run."""
+    context.store.remember("environment", _question(context, work, base, local), environment.added)
 
 
 class _Build:
     """One wheel in one throw-away root."""
 
     def __init__(self, context: Context, work: WheelWork, base: BaseRoot, local: tuple[StoredFile, ...],
-                 directory: Path) -> None:
+                 directory: Path, index: Index | None = None) -> None:
         self.context, self.work, self.base, self.local = context, work, base, local
-        self.directory = directory
+        self.directory, self.index = directory, index
         self.member = work.member
         self.log = context.log(self.member.name)
         self.session = context.chroots.session(base.directory, directory)
@@ -185,14 +218,22 @@ class _Build:
         with self.log.open("a") as log:
             log.write(f"\n==> {text}\n")
 
+    def resolve(self, tools: tuple[StoredFile, ...]) -> Environment:
+        """Ask apt, no more."""
+        return self._prepare(tools)
+
     def _prepare(self, tools: tuple[StoredFile, ...]) -> Environment:
         context = self.context
         self._step("resolving the build environment")
-        context.store.lay_out(self.local, self.directory / "debs")
+        context.store.lay_out(offered(context, self.member.name, self.local), self.directory / "debs")
         tools_directory = self.directory / "tools"
         for tool in tools:
             context.store.lay_out((tool,), self.directory / "tool-wheels")
-            unpack(self.directory / "tool-wheels" / tool.name, tools_directory)
+            if self.member.python == "2.7":
+                unpack(self.directory / "tool-wheels" / tool.name, tools_directory)
+            else:
+                install_tools(self.directory / "tool-wheels" / tool.name, tools_directory,
+                              f"/usr/bin/python{self.member.python}")
         tools_directory.mkdir(exist_ok=True)
         self.binds = {
             self.directory / "source": recipe.SOURCE, self.directory / "debs": recipe.DEBS,
@@ -206,11 +247,11 @@ class _Build:
             BuildError, f"{self.member.name}: the build root's apt could not be set up",
             f"Read {self.log}.")
         packages = _packages(context, self.work)
-        answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-qq"), binds=self.binds)
+        answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-q"), binds=self.binds)
         raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
         environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
-        context.store.remember(
-            "environment", _question(context, self.work, self.base, self.local), environment.added)
+        context.compare(self.member.name, environment.added, self.local)
+        remember(context, self.work, self.base, self.local, environment)
         return environment
 
     def _install(self, environment: Environment) -> None:
@@ -228,6 +269,8 @@ class _Build:
             raise self._failure("its build environment could not be installed")
 
     def _build(self, sdist: StoredFile) -> Path:
+        if self.member.python != "2.7":
+            return self._build_with_hooks(sdist)
         self._step(f"setup.py bdist_wheel with Python {self.member.python}")
         script = recipe.wheel_script(
             f"{recipe.SOURCE}/{sdist.name}", sdist.name.removesuffix(".tar.gz"), self.member.python,
@@ -237,6 +280,21 @@ class _Build:
         if done.exit_status or len(made) != 1:
             raise self._failure("the wheel could not be built")
         return made[0]
+
+    def _build_with_hooks(self, sdist: StoredFile) -> Path:
+        path = self.directory / "source" / sdist.name
+        top, facts = sdist_facts(path, self.member.pin)
+        if self.work.rust and self.index is not None:
+            crates = fetch_crates(self.context, self.index, self.member.name, path)
+            self.context.store.lay_out(crates, self.directory / "crates")
+            self.binds[self.directory / "crates"] = CRATES
+        build = HookBuild(
+            self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
+            newest_time(path), self.context.jobs, self.work.rust)
+        try:
+            return build.carry_out(self._step)
+        except BuildError as error:
+            raise error if error.resolution else self._failure(error.brief) from error
 
     def _failure(self, what: str) -> BuildError:
         return BuildError(
@@ -248,17 +306,26 @@ class _Build:
     def _wrap(self, wheel: Path, pinned: StoredFile) -> Path:
         """Wrap inside the build root: its dpkg tools and its libraries decide the bytes."""
         self._step(f"wrapping {wheel.name}")
-        settings = WrapSettings(
-            host_architecture=self.context.host.name, python=self.member.python, names=self.work.names,
-            maintainer=self.work.maintainer,
-            source_date_epoch=newest_time(self.directory / "source" / pinned.name),
-            device_environment=device_environment(
-                self.context.host, _FULL_VERSION.get(self.member.python, f"{self.member.python}.0")),
-            provenance=(f"{pinned.name} sha256:{pinned.sha256}",),
-        )
         output = self.session.upper / "debxcross/wrap"
         output.mkdir(parents=True, exist_ok=True)
-        return wrap_wheel(wheel, settings, output, self._tool)
+        return wrap_wheel(wheel, self._settings(pinned), output, self._tool)
+
+    def _settings(self, pinned: StoredFile) -> WrapSettings:
+        member = self.member
+        full_version = member.resolved_for or _FULL_VERSION.get(member.python, f"{member.python}.0")
+        return WrapSettings(
+            host_architecture=self.context.host.name, python=member.python, names=self.work.names,
+            maintainer=self.work.maintainer,
+            source_date_epoch=newest_time(self.directory / "source" / pinned.name),
+            device_environment=device_environment(self.context.host, full_version),
+            provenance=(f"{pinned.name} sha256:{pinned.sha256}", *self._tool_lines()),
+            epochs=self.work.epochs, also_requires=member.also_requires, replaces=member.replaces,
+        )
+
+    def _tool_lines(self) -> tuple[str, ...]:
+        if self.member.python == "2.7" or self.member.pure:
+            return ()
+        return tuple(f"built with {tool.file} sha256:{tool.sha256}" for tool in self.work.tools)
 
     def _tool(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Completed:
         inside = "/" + str(directory.relative_to(self.session.upper))
@@ -272,10 +339,15 @@ class _Build:
             for file in content.files:
                 if file.elf and (found := elf.read(read(file.path), file.path)):
                     facts.append(found)
-        # Python 2.7 has no ABI tag in the name of an extension module (PEP 3149 is of 3.2).
-        verdicts = list(gate.wheel_verdicts(wheel.name, facts, self.context.host, (".so",)))
-        control_source = deb.name.split("_")[0]
-        version = deb.name.split("_")[1]
-        verdicts += judge_debs([deb], self.context.host, control_source, version,
+        python = self.member.python
+        verdicts = list(gate.wheel_verdicts(
+            wheel.name, facts, self.context.host, extension_suffixes(python, self.context.host)))
+        settings = self._settings(StoredFile(self.member.pin.file, self.member.pin.sha256, 0))
+        package = deb.name.split("_")[0]
+        verdicts += judge_debs([deb], self.context.host, package,
+                               deb_version(content.version, package, settings),
                                (str(self.context.store.directory), str(Path.home())))
+        if self.member.resolved_for:
+            verdicts.append(gate.requirements_verdict(
+                wheel.name, self.member.requires, active_requirements(content, settings)))
         gate.raise_for(verdicts, self.member.name)

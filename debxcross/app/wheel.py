@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wheels: from requirements to a chain with every file pinned, which a build then carries out."""
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from debxcross.app.build import Application, Request
+from debxcross.core.chain import Chain
+from debxcross.core.chainfile import to_toml
+from debxcross.core.release import release as known_release
+from debxcross.core.requirement import (
+    Names, ProjectOptions, Requirements, parse_names, parse_options, read_requirements,
+)
+from debxcross.core.resolution import Resolution, resolve
+from debxcross.errors import ConfigurationError, DebxcrossError, FetchError, UsageError
+from debxcross.run.events import Listener
+from debxcross.steps.resolve import (
+    STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, machines,
+)
+from debxcross.steps.wheel_chain import ChainMaker
+
+#: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
+_NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
+_PROJECTS = Path(__file__).resolve().parents[1] / "wheels" / "projects.toml"
+_CHAIN_FILE = "chain.toml"
+
+
+@dataclass(frozen=True)
+class WheelRequest:
+    """What the command line asked for; ``build`` says where and for what."""
+
+    build: Request
+    requirements: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    constraints: tuple[Path, ...] = ()
+    projects: tuple[Path, ...] = ()
+    require_hashes: bool = False
+    python: str = ""
+    prefer: str = "pypi"
+    policy: str = "replace"
+
+
+def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> tuple[Request, tuple[str, ...]]:
+    """Resolve, write the chain file into the output directory; return the build's request and notes.
+
+    Raises ConfigurationError for faulty requirements, UnsatisfiableError with the reason in
+    words, FetchError for an unknown project, UnsupportedError for another Python.
+    """
+    asked = read_requirements(
+        request.requirements, [str(path) for path in request.files],
+        [str(path) for path in request.constraints], _read, request.require_hashes)
+    options = _options(request.projects)
+    chain, notes = _resolve(request, asked, options, listeners)
+    directory = request.build.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / _CHAIN_FILE
+    temporary = path.with_suffix(".tmp")
+    words = " ".join(one.text for one in asked.wanted)
+    temporary.write_text(to_toml(chain, (f"debxcross wheel {words}", *notes)))
+    temporary.rename(path)
+    # The indexes are fresh now.
+    return replace(request.build, chain=str(path), refresh=False), notes
+
+
+def _read(name: str) -> str:
+    try:
+        return Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name} cannot be read", str(error), "Check the file's name.") from error
+
+
+def _options(paths: Sequence[Path]) -> dict[str, ProjectOptions]:
+    """Return the options that ship, those of the user's files instead where they name a project."""
+    options: dict[str, ProjectOptions] = {}
+    for path in (_PROJECTS, *paths):
+        try:
+            options.update(parse_options(tomllib.loads(_read(str(path))), str(path)))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{path} is not TOML", str(error), "Mend it there.") from error
+    return options
+
+
+def _names() -> Names:
+    return parse_names(_NAMES.read_text()) if _NAMES.is_file() else Names()
+
+
+def _resolve(
+    request: WheelRequest, asked: Requirements, options: dict[str, ProjectOptions],
+    listeners: Sequence[Listener],
+) -> tuple[Chain, tuple[str, ...]]:
+    release = known_release(request.build.release).name
+    application = Application(request.build, listeners, Chain("wheels", release, ()))
+    context = application.context()
+    index = application.index(context)
+    age = 0 if request.build.refresh else application.configuration.index_max_age
+    names = _names()
+    tools = ask_tools(context, release, names)
+    here, device = machines(context, tools, request.python)
+    roots = [one.name for one in asked.wanted]
+    debian = debian_releases(tools, names, roots) if request.prefer == "debian" else {}
+    finder = IndexFinder(context, index, device, tools, maximum_age=age, debian=debian)
+    finder.prefetch(roots)
+    build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
+    maker = ChainMaker(tools, names, finder, build, options, request.policy)
+    asked, dropped = _known(asked, finder, request.build.keep_going)
+    context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
+    found: Resolution = resolve(asked.wanted, asked.constraints, finder, device.environment,
+                                require_hashes=asked.require_hashes)
+    chain, notes = maker.make("wheels", found)
+    return chain, (*dropped, *notes)
+
+
+def _known(
+    asked: Requirements, finder: IndexFinder, keep_going: bool
+) -> tuple[Requirements, tuple[str, ...]]:
+    """Leave out, with --keep-going, what no index has; else raise all such errors at once."""
+    faults: list[DebxcrossError] = []
+    kept = []
+    for one in asked.wanted:
+        try:
+            finder.releases(one.name)
+            kept.append(one)
+        except FetchError as error:
+            faults.append(error)
+    if faults and (not keep_going or not kept):
+        if len(faults) == 1:
+            raise faults[0]
+        raise FetchError("\n".join(error.brief for error in faults), "", faults[0].resolution)
+    return replace(asked, wanted=tuple(kept)), tuple(f"left out: {error.brief}" for error in faults)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that turns requirements of PyPI into debs."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from debxcross.app.build import Request
+from debxcross.app.wheel import WheelRequest, lock
+from debxcross.cli.build import _options, _path, _places, _refresh, _run, _without
+from debxcross.run.events import Event
+
+_resolving = _options(
+    click.option("--requirement", "-r", "files", type=_path, multiple=True, metavar="FILE",
+                 help="A requirements file.  Repeatable."),
+    click.option("--constraint", "-c", "constraints", type=_path, multiple=True, metavar="FILE",
+                 help="A constraints file.  Repeatable."),
+    click.option("--require-hashes", is_flag=True, help="Take only files whose sha256 is given."),
+    click.option("--projects", type=_path, multiple=True, metavar="FILE",
+                 help="TOML: what the builds of projects need beyond their metadata.  Repeatable."),
+    click.option("--python", default="", metavar="X.Y",
+                 help="The device's Python.  [default: the release's]"),
+    click.option("--prefer", type=click.Choice(["pypi", "debian"]), default="pypi", show_default=True,
+                 help="Where dependencies come from that Debian has in a version that will do."),
+    click.option("--debian-names", "policy", type=click.Choice(["replace", "prefix", "refuse"]),
+                 default="replace", show_default=True,
+                 help="What to do about packages that Debian has, too."),
+)
+
+# Options of building that are left out here belong to 'build-dep-chain --chain chain.toml'.
+_running = _options(
+    click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
+                 help="Processors to use.  [default: all]"),
+    click.option("--dry-run", "-n", is_flag=True, help="Resolve, show the plan and stop."),
+    click.option("--json", "json_lines", is_flag=True, help="Write events as JSON lines to standard output."),
+    click.option("--keep-going", "-k", is_flag=True, help="After a failure, build what does not need it."),
+    click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare", show_default=True,
+                 help="How build roots are entered; none is for throw-away containers."),
+    click.option("--no-trial", is_flag=True,
+                 help="Do not install and run the results on an emulated device."),
+)
+
+
+@click.command("wheel")
+@click.argument("requirements", nargs=-1, metavar="REQUIREMENT...")
+@click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
+@click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
+              help="The release to build in and for.")
+@_resolving
+@_places
+@_running
+@_refresh
+@_without
+def wheel(
+    requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
+    constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
+    prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
+    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, refresh: bool,
+    without: tuple[str, ...],
+) -> None:
+    """Turn PyPI requirements, and all they need, into debs for --arch in a signed apt repository.
+
+    What was chosen is written to chain.toml in the output directory, every file pinned by its
+    sha256; 'debxcross build-dep-chain ARCH --chain chain.toml' builds the same again.
+    """
+    request, notes = lock(WheelRequest(
+        Request(arch, release=release, output=output, store=store, jobs=jobs, keep_going=keep_going,
+                isolation=isolation, trial=not no_trial, refresh=refresh, without=without),
+        requirements, files, constraints, projects, require_hashes, python, prefer, policy), (_narrate,))
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    _run(request, dry_run, json_lines)
+
+
+def _narrate(event: Event) -> None:
+    if event.kind == "activity":
+        click.echo(f"{event.member}: {event.text}", err=True)

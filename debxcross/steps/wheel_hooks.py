@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a wheel for Python 3 in a build root: the back end's own hooks, told about the host."""
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
+
+from debxcross.core import backend, backend_crates, crossfile, recipe
+from debxcross.core.architecture import Architecture
+from debxcross.core.backend import SdistFacts
+from debxcross.core.chain import PinnedFile, WheelMember
+from debxcross.core.key import digest
+from debxcross.core.pypi import normalise
+from debxcross.doors.chroot import Session
+from debxcross.doors.process import Completed
+from debxcross.doors.sdist import read_texts
+from debxcross.errors import BuildError, GateError
+
+#: Where the build root sees the crates, and where they are unpacked.
+CRATES, _VENDOR = "/debxcross/crates", "/build/vendor"
+_HOOKS = Path(__file__).resolve().parents[1] / "doors" / "pep517_child.py"
+
+
+def recipe_of_hooks() -> str:
+    """Return the digest of everything here that decides what a build sees."""
+    texts = [path.read_text() for path in (
+        _HOOKS, *(Path(module.__file__ or "") for module in (backend, backend_crates, crossfile)))]
+    return digest(texts)
+
+
+def is_metadata(path: str) -> bool:
+    """Tell whether a file of an sdist, by its path below the top, says something about it."""
+    name = path.rpartition("/")[2]
+    return (path in ("PKG-INFO", "pyproject.toml", "setup.py") or name == "Cargo.toml"
+            or (path.count("/") <= 2 and name in ("requires.txt", "PKG-INFO")))
+
+
+def read_sdist(path: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return an sdist's top directory, what counts of pyproject.toml, and its metadata's texts.
+
+    Raises GateError for an sdist that must not be used.
+    """
+    top, texts = read_texts(path, is_metadata)
+    try:
+        pyproject = tomllib.loads(texts.pop("pyproject.toml", ""))
+    except tomllib.TOMLDecodeError as error:
+        raise GateError(f"{path.name}: pyproject.toml cannot be read", str(error),
+                        "Choose another release of the project.") from error
+    return top, {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, texts
+
+
+def sdist_facts(path: Path, pin: PinnedFile) -> tuple[str, SdistFacts]:
+    """Return an sdist's top directory and what it says of itself."""
+    top, pyproject, texts = read_sdist(path)
+    return top, backend.read_facts(path.name, normalise(pin.name), pin.version, pyproject, texts)
+
+
+@dataclass(frozen=True)
+class HookBuild:
+    """One build: where it happens, what of, with which pinned tools, for which architecture."""
+
+    session: Session
+    binds: Mapping[Path, str]
+    log: Path
+    member: WheelMember
+    tools: tuple[PinnedFile, ...]
+    host: Architecture
+    facts: SdistFacts
+    top: str
+    epoch: int
+    jobs: int
+    crates: bool = False
+
+    @property
+    def tree(self) -> str:
+        """The source tree inside the root."""
+        return f"{recipe.BUILD_DIRECTORY}/{self.top}"
+
+    def carry_out(self, say: Callable[[str], None]) -> Path:
+        """Return the wheel.  Raises BuildError, with what the build asked of the network if it did."""
+        self._set_up()
+        say(f"asking {self.facts.system.backend} what else it needs")
+        self._check_requirements(self._hook("requires", "its back end does not answer"))
+        say(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
+        name = str(self._hook("wheel", "the wheel could not be built"))
+        made = self.session.upper / recipe.WHEELS.lstrip("/") / name
+        if "/" in name or not made.is_file():
+            raise GateError(f"the back end of {self.member.name} says it made {name!r}, which is not there",
+                            resolution=f"Read {self.log}.")
+        return made
+
+    def _set_up(self) -> None:
+        """Unpack the sdist; put the interpreter's settings and the cross files in their places."""
+        member, python = self.member, self.member.python
+        module = crossfile.sysconfig_name(python, self.host)
+        self._run(["sh", "-c", recipe.cross_script(python, module, crossfile.CROSS)], "root",
+                  "the host's interpreter is not in the build root")
+        self.session.write(crossfile.MESON_FILE, crossfile.meson_text(python, self.host))
+        self.session.write(crossfile.CMAKE_FILE, crossfile.cmake_text(python, self.host))
+        self.session.write(recipe.HOOKS, _HOOKS.read_text())
+        if self.crates:
+            self.session.write(f"{crossfile.CARGO_HOME}/config.toml",
+                               backend_crates.cargo_configuration(_VENDOR))
+            self.session.run(["chown", "-R", recipe.BUILDER, crossfile.CARGO_HOME])
+            self._run(["sh", "-c", backend_crates.vendor_script(CRATES, _VENDOR)], recipe.BUILDER,
+                      "the crates could not be unpacked")
+        self._run(["sh", "-c", recipe.unpack_sdist_script(f"{recipe.SOURCE}/{member.pin.file}", python)],
+                  recipe.BUILDER, "the sdist could not be unpacked")
+
+    def _run(self, command: list[str], user: str, failure: str, stdin: str = "") -> Completed:
+        done = self.session.run(command, binds=self.binds, user=user, log=self.log, stdin=stdin)
+        if done.exit_status:
+            log = self.log.read_text(errors="replace")
+            if asked := backend.asked_network(log[-200_000:]):
+                raise BuildError(
+                    f"{self.member.name} {self.member.pin.version} wants the network while it is built",
+                    asked, "Builds have none. What it fetches must be a build requirement or a Debian "
+                    "package: name it for this project in a file given with --projects.")
+            raise BuildError(failure)
+        return done
+
+    def _settings(self) -> list[str]:
+        more = []
+        if self.facts.family.compiled == "meson":
+            more = [f"setup-args=--cross-file={crossfile.MESON_FILE}", f"compile-args=-j{self.jobs}"]
+        return [*more, *self.member.settings]
+
+    def _hook(self, hook: str, failure: str) -> Any:
+        request = {"backend": self.facts.system.backend, "backend_path": self.facts.system.backend_path,
+                   "settings": self._settings(), "directory": recipe.WHEELS}
+        environment = {
+            **crossfile.environment(self.member.python, self.host, recipe.TOOLS),
+            "SOURCE_DATE_EPOCH": str(self.epoch), "CMAKE_BUILD_PARALLEL_LEVEL": str(self.jobs)}
+        script = recipe.hook_script(hook, self.tree, self.member.python, self.host.name, environment,
+                                    self.member.environment)
+        self._run(["sh", "-c", script], recipe.BUILDER, failure, json.dumps(request))
+        return json.loads((self.session.upper / recipe.ANSWER.lstrip("/")).read_text())
+
+    def _check_requirements(self, answer: Any) -> None:
+        """Raise BuildError when the back end wants something that was not resolved for it."""
+        have = {normalise(tool.name): Version(tool.version) for tool in self.tools}
+        missing = []
+        for text in answer:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                missing.append(text)
+                continue
+            name = normalise(requirement.name)
+            environment = {key: str(value) for key, value in default_environment().items()}
+            if requirement.marker and not requirement.marker.evaluate({**environment, "extra": ""}):
+                continue
+            if name in backend.PROGRAMS:
+                continue
+            if name not in have or not requirement.specifier.contains(have[name], prereleases=True):
+                missing.append(text)
+        if missing:
+            raise BuildError(
+                f"the build of {self.member.name} {self.member.pin.version} needs {', '.join(missing)}",
+                "Its back end asks for this only when it runs.",
+                f"Name it in a file given with --projects: [{self.member.name}] build-requires = "
+                f"{json.dumps(missing)}.")

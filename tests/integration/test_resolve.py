@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resolution over an index of plain files: what is read, what is refused, what becomes a chain."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+import time
+import tomllib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from debian.debian_support import DpkgArchTable
+
+from debxcross.core.architecture import architecture
+from debxcross.core.chain import parse
+from debxcross.core.chainfile import to_toml
+from debxcross.core.requirement import Names, ProjectOptions, Wanted
+from debxcross.core.resolution import Resolution, manylinux, resolve, tags
+from debxcross.core.world import World
+from debxcross.core.wrap import device_environment
+from debxcross.doors import fetch
+from debxcross.doors.apt import AptRoot
+from debxcross.doors.chroot import Chroots
+from debxcross.doors.index import Index
+from debxcross.doors.store import Store
+from debxcross.errors import (ConfigurationError, FetchError, GateError, UnsatisfiableError, UnsupportedError,
+                              VerificationError)
+from debxcross.run.events import Events
+from debxcross.steps.context import Context
+from debxcross.steps.resolve import (BuildRequirements, IndexFinder, Machine, Tools, debian_releases,
+                                     machines)
+from debxcross.steps.wheel_chain import ChainMaker
+
+HOST, BUILD = architecture("armel"), architecture("amd64")
+TOOLS = Tools("bookworm", {"python3": "3.11.2-1", "libc6": "2.36-9", "rustc": "1.63.0+dfsg1-2",
+                           "python3-lamp": "2:0.5-1", "python3-six": "1.16.0-4"})
+DEVICE = Machine("3.11", "3.11.2", device_environment(HOST, "3.11.2"), tags("3.11", ()))
+HERE = Machine("3.11", "3.11.2", device_environment(BUILD, "3.11.2"),
+               tags("3.11", manylinux("x86_64", (2, 36))))
+PYPROJECT = '[build-system]\nbuild-backend = "setuptools.build_meta"\nrequires = ["setuptools"]\n'
+
+
+def info(name: str, version: str, requires: Sequence[str] = (), metadata: str = "2.2") -> bytes:
+    lines = [f"Metadata-Version: {metadata}", f"Name: {name}", f"Version: {version}",
+             *(f"Requires-Dist: {one}" for one in requires), ""]
+    return "\n".join(lines).encode()
+
+
+class Shop:
+    """An index of plain files, being filled."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def _offer(self, project: str, name: str, content: bytes, digest: str = "") -> None:
+        page = self.directory / project
+        page.mkdir(parents=True, exist_ok=True)
+        (page / name).write_bytes(content)
+        sha256 = digest or hashlib.sha256(content).hexdigest()
+        with (page / "index.html").open("a") as file:
+            file.write(f'<a href="{name}#sha256={sha256}">{name}</a>\n')
+
+    def sdist(self, name: str, version: str, files: Mapping[str, bytes] | None = None, digest: str = "",
+              **more: Any) -> None:
+        members = {"PKG-INFO": info(name, version, **more), "pyproject.toml": PYPROJECT.encode(),
+                   **(files or {})}
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+            for path, content in members.items():
+                member = tarfile.TarInfo(f"{name}-{version}/{path}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        self._offer(name, f"{name}-{version}.tar.gz", buffer.getvalue(), digest)
+
+    def wheel(self, name: str, version: str, requires: Sequence[str] = (), tag: str = "py3-none-any") -> None:
+        directory = f"{name}-{version}.dist-info"
+        members = {f"{name}.py": b"", f"{directory}/METADATA": info(name, version, requires),
+                   f"{directory}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()}
+        record = "".join(
+            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},\n"
+            for path, content in members.items())
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for path, content in {**members, f"{directory}/RECORD": record.encode()}.items():
+                archive.writestr(path, content)
+        self._offer(name, f"{name}-{version}-{tag}.whl", buffer.getvalue())
+
+
+@pytest.fixture()
+def shop(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path / "simple")
+    shop.wheel("setuptools", "80")
+    shop.wheel("wheel", "0.45")
+    return shop
+
+
+class Desk:
+    """A store and an index, and a resolution over them."""
+
+    def __init__(self, shop: Shop, directory: Path) -> None:
+        transfer = fetch.make_transfer(proxies={}, retries=0)
+        self.read: list[str] = []
+
+        def read(url: str, accept: str) -> Any:
+            self.read.append(url)
+            return fetch.read_page(url, accept, transfer)
+
+        self.index = Index(
+            shop.directory.as_uri(), read, lambda urls, target, *, sha256, size: fetch.fetch(
+                urls, target, sha256=sha256, size=size, transfer=transfer))
+        world = World("amd64", "armel", ())
+        self.context = Context(
+            Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world, transfer,
+            Events(time.time, ()), DpkgArchTable.load_arch_table(), BUILD, HOST, directory / "logs", 1)
+
+    def finder(self, machine: Machine = DEVICE, **more: Any) -> IndexFinder:
+        return IndexFinder(self.context, self.index, machine, TOOLS, **more)
+
+    def resolve(self, *texts: str, **more: Any) -> Resolution:
+        return resolve([Wanted(text, "the command line") for text in texts], (), self.finder(**more),
+                       DEVICE.environment)
+
+    def maker(self, policy: str = "replace", names: Names = Names(), **options: ProjectOptions) -> ChainMaker:
+        return ChainMaker(TOOLS, names, self.finder(), BuildRequirements(self.finder(HERE, sdists=False)),
+                          options, policy)
+
+
+@pytest.fixture()
+def desk(shop: Shop, tmp_path: Path) -> Desk:
+    return Desk(shop, tmp_path)
+
+
+def test_pure_wheels_before_sdists_and_wheels_for_others_never(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", requires=["bulb>=2"])
+    shop.wheel("lamp", "1.0", ["bulb"], tag="cp311-cp311-manylinux_2_17_x86_64")
+    shop.wheel("bulb", "2.0", ["glass ; platform_machine == 'x86_64'"])
+    shop.sdist("bulb", "2.0")
+    found = desk.resolve("lamp")
+    assert [choice.release.file.name for choice in found.choices] == [
+        "bulb-2.0-py3-none-any.whl", "lamp-1.0.tar.gz"]
+
+
+def test_the_chain_pins_everything_and_reads_back(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", requires=["bulb[neon]"])
+    shop.wheel("bulb", "2.0", ["six ; extra == 'neon'"])
+    shop.wheel("six", "1.17.0")
+    chain, notes = desk.maker(lamp=ProjectOptions(("libc6-dev",), replaces=("python3-lamp-bin",))).make(
+        "wheels", desk.resolve("lamp"))
+    lamp = chain.wheel("lamp")
+    assert lamp is not None and lamp.build_requires == ("setuptools==80", "wheel==0.45")
+    assert (lamp.epoch, lamp.resolved_for, lamp.replaces) == (2, "3.11.2", ("python3-lamp-bin",))
+    assert lamp.also_requires == ("six",)
+    assert "python3-lamp 2:1-1 replaces Debian's 2:0.5-1" in notes
+    assert chain.trial.packages == ("python3-bulb", "python3-lamp", "python3-six")
+    again = parse(tomllib.loads(to_toml(chain, notes)), "x")
+    assert (again.wheels, again.build_tools, again.trial) == (chain.wheels, chain.build_tools, chain.trial)
+
+
+def test_names_that_debian_has(desk: Desk, shop: Shop) -> None:
+    shop.wheel("lamp", "1.0")
+    found = desk.resolve("lamp")
+    with pytest.raises(ConfigurationError, match="Debian has 1 of these packages already"):
+        desk.maker("refuse").make("wheels", found)
+    chain, _ = desk.maker("prefix").make("wheels", found)
+    assert chain.wheels[0].package == "debxcross-python3-lamp"
+    assert chain.wheels[0].replaces == ("python3-lamp",) and chain.wheels[0].epoch == 0
+
+
+def test_debians_own_packages_on_request(desk: Desk, shop: Shop) -> None:
+    shop.wheel("lamp", "1.0", ["six>=1.10"])
+    shop.wheel("six", "1.17.0")
+    debian = debian_releases(TOOLS, Names({"six": "python3-six", "lamp": "python3-lamp"}), ["lamp"])
+    found = desk.resolve("lamp", debian=debian)
+    assert [choice.release.words for choice in found.choices] == ["lamp 1.0", "six 1.16.0"]
+    chain, notes = desk.maker().make("wheels", found)
+    assert [wheel.name for wheel in chain.wheels] == ["lamp"]
+    assert chain.debian[0].package == "python3-six"
+    assert "six 1.16.0 is Debian's own python3-six" in notes
+    assert [choice.release.words for choice in desk.resolve("lamp", "six>1.16", debian=debian).choices] == [
+        "lamp 1.0", "six 1.17.0"]
+
+
+def test_pages_and_metadata_are_remembered(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", requires=["bulb"])
+    shop.wheel("bulb", "2.0")
+    desk.resolve("lamp")
+    desk.read.clear()
+    assert len(desk.resolve("lamp").choices) == 2 and desk.read == []
+    desk.resolve("lamp", maximum_age=-1)
+    assert len(desk.read) == 2
+
+
+def test_unknown_project(desk: Desk) -> None:
+    with pytest.raises(FetchError, match="no configured index has the project nothing"):
+        desk.resolve("nothing")
+
+
+def test_sdist_whose_bytes_are_not_the_pages(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", digest="0" * 64)
+    with pytest.raises(VerificationError) as caught:
+        desk.resolve("lamp")
+    assert "lamp-1.0.tar.gz" in caught.value.brief
+
+
+def test_metadata_that_lies(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", {"PKG-INFO": info("lamp", "1.1")})
+    with pytest.raises(GateError, match="lamp-1.0.tar.gz says that it is lamp 1.1"):
+        desk.resolve("lamp")
+
+
+def test_unknown_back_end_is_passed_over(desk: Desk, shop: Shop) -> None:
+    strange = PYPROJECT.replace("setuptools.build_meta", "enscons.api").encode()
+    shop.sdist("lamp", "2.0", {"pyproject.toml": strange})
+    with pytest.raises(UnsatisfiableError) as caught:
+        desk.resolve("lamp")
+    assert "lamp 2.0 cannot be built here: lamp-2.0.tar.gz is built by enscons.api" in caught.value.details
+    shop.sdist("lamp", "1.0")
+    found = desk.resolve("lamp", maximum_age=-1)
+    assert found.choices[0].release.words == "lamp 1.0" and "enscons.api" in found.notes[0]
+
+
+def test_wheel_of_another_machine_tells_what_an_sdist_does_not(desk: Desk, shop: Shop) -> None:
+    dynamic = {"PKG-INFO": info("lamp", "1.0", metadata="2.1")}
+    shop.sdist("lamp", "1.0", dynamic)
+    with pytest.raises(UnsupportedError, match="nothing tells what lamp 1.0 requires"):
+        desk.resolve("lamp")
+    shop.wheel("lamp", "1.0", ["bulb"], tag="cp311-cp311-win32")
+    shop.wheel("bulb", "1.0")
+    assert len(desk.resolve("lamp", maximum_age=-1).choices) == 2
+
+
+def test_build_requirement_without_a_wheel(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0", {"pyproject.toml": PYPROJECT.replace('["setuptools"]', '["odd"]').encode()})
+    shop.sdist("odd", "1.0")
+    with pytest.raises(UnsatisfiableError) as caught:
+        desk.maker().make("wheels", desk.resolve("lamp"))
+    assert caught.value.brief.startswith("the build requirements of lamp 1.0 cannot be met")
+
+
+def test_another_python_than_the_releases(desk: Desk) -> None:
+    here, device = machines(desk.context, TOOLS, "3.11")
+    assert (here.full_version, device.environment["platform_machine"]) == ("3.11.2", "armv5tel")
+    with pytest.raises(UnsupportedError, match="bookworm has Python 3.11 for armel, not 3.12"):
+        machines(desk.context, TOOLS, "3.12")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import configparser
+
+import pytest
+
+from debxcross.core import crossfile, recipe
+from debxcross.core.architecture import ARCHITECTURES, architecture
+
+ARMEL = architecture("armel")
+
+
+def test_the_three_settings_come_together() -> None:
+    found = crossfile.environment("3.11", ARMEL, "/tools")
+    assert found["_PYTHON_SYSCONFIGDATA_NAME"] == "_sysconfigdata__arm-linux-gnueabi"
+    assert found["PYTHONPATH"] == "/build/cross:/tools"
+    assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
+    assert found["CC"] == "arm-linux-gnueabi-gcc"
+    assert found["CARGO_TARGET_ARMV5TE_UNKNOWN_LINUX_GNUEABI_LINKER"] == "arm-linux-gnueabi-gcc"
+    assert crossfile.sysconfig_name("3.13", ARMEL) == "_sysconfigdata__linux_arm-linux-gnueabi"
+
+
+def test_suffixes() -> None:
+    assert crossfile.extension_suffixes("2.7", ARMEL) == (".so",)
+    assert crossfile.extension_suffixes("3.11", ARMEL)[0] == ".cpython-311-arm-linux-gnueabi.so"
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_meson_can_read_its_file(name: str) -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(crossfile.meson_text("3.11", architecture(name)))
+    assert parser["binaries"]["c"] == f"'{architecture(name).gnu_triplet}-gcc'"
+    assert parser["properties"]["longdouble_format"].strip("'").endswith(("LE", "BE"))
+    assert parser["host_machine"]["endian"] == ("'big'" if name == "s390x" else "'little'")
+
+
+def test_cmake_is_told_the_suffix() -> None:
+    text = crossfile.cmake_text("3.11", ARMEL)
+    assert "set(Python_SOABI cpython-311-arm-linux-gnueabi)" in text
+    assert "set(CMAKE_C_COMPILER arm-linux-gnueabi-gcc)" in text
+
+
+def test_scripts_keep_the_projects_own_words() -> None:
+    script = recipe.hook_script("wheel", "/build/x y", "3.11", "armel", {"CC": "a b"}, ("X=it's",))
+    assert "cd '/build/x y'\n" in script and "export CC='a b'\n" in script
+    assert script.index("export CC") < script.index("export 'X=it'\"'\"'s'")
+    assert "zipfile" in recipe.unpack_sdist_script("/s/x.zip", "3.11")
