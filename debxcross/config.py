@@ -35,6 +35,8 @@ class Configuration:
     index_url: str = ""
     index_max_age: int = 3600
     patches: tuple[Path, ...] = ()
+    substitutes: tuple[str, ...] = ()
+    substitute_keys: tuple[Path, ...] = ()
     repository_origin: str = "debxcross"
     repository_label: str = "debxcross"
     repository_url: str = ""
@@ -52,6 +54,8 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
     ("mirrors", "keyrings"): ("keyrings", tuple),
     ("index", "url"): ("index_url", str),
     ("patches", "directories"): ("patches", list),
+    ("substitutes", "urls"): ("substitutes", tuple),
+    ("substitutes", "keys"): ("substitute_keys", list),
     ("repository", "origin"): ("repository_origin", str),
     ("repository", "label"): ("repository_label", str),
     ("repository", "url"): ("repository_url", str),

@@ -105,6 +105,13 @@ class PatchError(DebxcrossError):
     failure_class = "patch"
 
 
+class LockError(DebxcrossError):
+    """A lock is faulty, for another run, or not what there is: nothing unlocked was used."""
+
+    exit_status = 17
+    failure_class = "lock"
+
+
 class BuildError(DebxcrossError):
     """The package's own build failed."""
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from debxcross import config
+from debxcross.app.eventlog import event_log
+from debxcross.core import order
 from debxcross.core.architecture import architecture
-from debxcross.core.chain import Chain, SourceMember, chain_error, parse, parse_target
+from debxcross.core.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.key import digest
+from debxcross.core.lock import Lock, check
 from debxcross.core.plan import Plan
 from debxcross.core.release import release as known_release
+from debxcross.core.world import World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
@@ -29,18 +33,20 @@ from debxcross.doors.template import data_directory
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, InterruptedRunError, UsageError,
 )
-from debxcross.run.events import Event, Events, Listener
+from debxcross.run.events import Events, Listener
 from debxcross.run.plain import data_of
 from debxcross.run.schedule import Node, run_graph
+from debxcross.steps import lock as locking
 from debxcross.steps import prepare as preparing
-from debxcross.steps import probe
+from debxcross.steps import probe, security
 from debxcross.steps.chain import Run, RunSettings
 from debxcross.steps.context import Context
 from debxcross.steps.source import SourceWork, open_root
+from debxcross.steps.substitute import open_substitutes
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without")
+         "without", "locked", "offline")
 _CHAINS = Path(__file__).resolve().parents[1] / "chains"
 #: More members than this at a time only fight for the disk.
 _MOST_AT_ONCE = 4
@@ -48,7 +54,10 @@ _MOST_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asked for; None means the default."""
+    """What the command line asked for; None means the default.
+
+    ``same_indexes`` looks at what an earlier run saw, however old that is.
+    """
 
     architecture: str
     chain: str = "python2.7"
@@ -63,7 +72,12 @@ class Request:
     trial: bool = True
     patches: tuple[Path, ...] = ()
     refresh: bool = False
+    same_indexes: bool = False
+    substitutes: tuple[str, ...] = ()
+    substitute_keys: tuple[Path, ...] = ()
     without: tuple[str, ...] = ()
+    locked: Path | None = None
+    offline: bool = False
 
     @property
     def directory(self) -> Path:
@@ -84,6 +98,9 @@ def load_chain(name: str) -> Chain:
     path = _CHAINS / f"{name}.toml"
     if "/" in name or name.endswith(".toml"):
         path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"there is no chain file {name}",
+                             resolution="Check the path; docs/chains.md describes what stands in the file.")
     if not path.is_file():
         import difflib
 
@@ -95,7 +112,9 @@ def load_chain(name: str) -> Chain:
     try:
         return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise chain_error(str(path), [str(error)]) from error
+        raise ConfigurationError(
+            f"the chain {path} is not a TOML file", str(error),
+            "Mend the line named above; toml.io describes the syntax.") from error
 
 
 def requested_chain(request: Request) -> Chain:
@@ -108,7 +127,7 @@ def requested_chain(request: Request) -> Chain:
         try:
             members.append(parse_target(target))
         except ConfigurationError as error:
-            faults.append(f"{error.brief}: {error.details}")
+            faults.append(error.details)
     if faults:
         raise ConfigurationError("not every target names a source", "\n".join(faults),
                                  "Write SOURCE[=VERSION][/SUITE], such as expat/bookworm.")
@@ -119,10 +138,16 @@ def requested_chain(request: Request) -> Chain:
 class Application:
     """One invocation: configuration read, store open, events flowing."""
 
-    def __init__(self, request: Request, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, request: Request, listeners: Sequence[Listener] = (),
+                 chain: Chain | None = None) -> None:
         self.request = request
         self.host = architecture(request.architecture)
-        chain = requested_chain(request)
+        chain = chain or requested_chain(request)
+        strange = sorted(set(request.without) - set(known_release(chain.release).suites))
+        if strange:
+            raise UsageError(
+                f"{chain.release} has no suite {', '.join(strange)} to leave out",
+                resolution=f"Its suites: {', '.join(known_release(chain.release).suites)}.")
         self.chain = replace(chain, without_suites=(*chain.without_suites, *request.without))
         unknown = sorted(set(request.rebuild) - set(self.chain.members))
         if unknown:
@@ -152,14 +177,19 @@ class Application:
         request, configuration = self.request, self.configuration
         build = architecture(self._machine("build-architecture", apt.build_architecture))
         machine = self._machine("machine", lambda: apt.ask({"ask": "machine"}))
-        mirrors = probe.archives(configuration, machine, self.chain.release)
-        world = probe.make_world(self.chain, mirrors, build.name, self.host.name)
+        lock = self._lock(build.name)
+        mirrors = {} if request.offline else probe.archives(configuration, machine, self.chain.release)
+        # With a lock apt has nothing to choose from but what the lock names.
+        world = (probe.make_world(self.chain, mirrors, build.name, self.host.name) if lock is None
+                 else World(build.name, self.host.name, ()))
         acquire = tuple((name, value) for name, value in machine["acquire"])
         root = AptRoot(self.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
         with self.store.lock(f"apt-{root.directory.name}"):
             if not root.configuration.exists():
                 root.write()
-            root.update(0 if request.refresh else configuration.index_max_age)
+            if lock is None:
+                age = 0 if request.refresh else configuration.index_max_age
+                root.update(math.inf if request.same_indexes else age)
         world = world.with_carried(root.carried())
         root = AptRoot(root.directory, world, acquire)
         settings = pip_settings()
@@ -169,7 +199,27 @@ class Application:
         return Context(
             self.store, Chroots(request.isolation), root, world, transfer, self.events,
             DpkgArchTable.load_arch_table(), build, self.host, request.directory / "logs",
-            request.jobs or os.cpu_count() or 1)
+            request.jobs or os.cpu_count() or 1,
+            () if request.offline else open_substitutes(
+                (*request.substitutes, *configuration.substitutes),
+                (*request.substitute_keys, *configuration.substitute_keys),
+                self.store, transfer, self.events),
+            {role: archive.uris for role, archive in mirrors.items()}, lock, offline=request.offline)
+
+    def _lock(self, build: str) -> Lock | None:
+        """Read the lock that the request names.  Raises LockError when it is not for this run."""
+        request = self.request
+        if request.locked is None:
+            if request.offline:
+                raise UsageError(
+                    "--offline needs --locked",
+                    resolution="Write a lock with 'debxcross lock' while there is a network: it names "
+                               "what the store must have.")
+            return None
+        locking.check_lockable(self.chain)
+        lock = locking.read(request.locked)
+        check(lock, self.chain, build, self.host.name, str(request.locked))
+        return lock
 
     def _machine(self, what: str, ask: Callable[[], Any]) -> Any:
         """Return a fact about this machine's dpkg and apt, remembered while their files are unchanged."""
@@ -187,13 +237,17 @@ class Application:
         own = data_directory("rules-patches")
         directories = (own, *self.configuration.patches, *(path.absolute() for path in self.request.patches))
         patches = read_patches(directories, [member.name for member in self.chain.sources])
-        return preparing.prepare(context, self.chain, patches, self.configuration.maintainer)
+        prepare = preparing.prepare if context.lock is None else locking.prepare
+        return prepare(context, self.chain, patches, self.configuration.maintainer)
 
     def plan(self) -> tuple[Plan, tuple[DebxcrossError, ...]]:
         """Return the plan of this request, and what cannot work."""
         context = self.context()
         self._clean(context)
-        return preparing.make_plan(context, self.prepared(context), self.request.rebuild)
+        prepared = self.prepared(context)
+        plan, problems = preparing.make_plan(context, prepared, self.request.rebuild)
+        # A run can do without the dates, for which sources are fetched that nobody builds.
+        return replace(plan, security=security.dated(context, prepared.updates)), problems
 
     def _clean(self, context: Context) -> None:
         """Remove what killed runs left in the store's throw-away places."""
@@ -208,17 +262,8 @@ class Application:
         Every error that leaves here has been told as an event, with what to do next.
         """
         request = self.request
-        request.directory.mkdir(parents=True, exist_ok=True)
         started = time.time()
-        with ExitStack() as stack:
-            log = request.directory / "logs" / "events.jsonl"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context(log.open("w"))
-
-            def write(event: Event) -> None:
-                stream.write(event.line() + "\n")
-                stream.flush()
-
+        with event_log(request.directory) as write:
             self.events.listen(write)
             self.events.tell(
                 "run-started", text=self.chain.name, chain=self.chain.name, architecture=self.host.name,
@@ -227,6 +272,7 @@ class Application:
                 request=_to_json(replace(
                     request, output=request.directory, store=self.store.directory,
                     patches=tuple(path.absolute() for path in request.patches),
+                    locked=request.locked.absolute() if request.locked else None,
                     chain=self._chain_argument())))
             try:
                 try:
@@ -260,7 +306,7 @@ class Application:
         """Make a finished member's build root anew and keep it.  Raises UsageError for a wheel."""
         context = self.context()
         prepared = self.prepared(context)
-        work, base = prepared.work[member], preparing.base_recipe_root(context, prepared)
+        work, base = prepared.work_of(member), preparing.base_recipe_root(context, prepared)
         if not isinstance(work, SourceWork):
             raise UsageError(f"{member} is a wheel; only its failed builds can be entered",
                              resolution=f"Its log: debxcross log {member}")
@@ -270,6 +316,8 @@ class Application:
         if base is None or local is None:
             raise UsageError(f"the build root of {member} cannot be made: what it needs is not built",
                              resolution="Run the chain first.")
+        base, _ = preparing.ensure_base_root(context, prepared, member)
+        security.fetch_beside(context, prepared.updates, member, order.behind(member, prepared.needs))
         open_root(context, work, base, local)
 
     def _ended(self, error: DebxcrossError | None, started: float) -> None:
@@ -285,7 +333,7 @@ class Application:
             output=self.request.directory, keep_going=self.request.keep_going, rebuild=self.request.rebuild,
             trial=self.request.trial, keys=self.configuration.keys,
             origin=self.configuration.repository_origin, label=self.configuration.repository_label,
-            url=self.configuration.repository_url), self._index)
+            url=self.configuration.repository_url), self.index)
         run.start()
         outcomes = run_graph(
             [Node(name, needs) for name, needs in run.needs().items()], run.work,
@@ -301,7 +349,7 @@ class Application:
                 "Each is told above; 'debxcross status' shows them all, 'debxcross log MEMBER' one.")
         return run.summary({name: (one.state, one.seconds) for name, one in outcomes.items()})
 
-    def _index(self, context: Context) -> Index:
+    def index(self, context: Context) -> Index:
         """Open the package index: the configured one, else pip's."""
         settings = pip_settings()
         url = self.configuration.index_url or default_index_url(settings)
@@ -338,6 +386,6 @@ def remembered_request(values: Mapping[str, Any]) -> Request:
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     read["patches"] = tuple(Path(path) for path in read["patches"])
-    for name in ("output", "store"):
-        read[name] = Path(read[name]) if read[name] else None
+    for name in ("output", "store", "locked"):
+        read[name] = Path(read[name]) if read.get(name) else None
     return Request(**read)

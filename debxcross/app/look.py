@@ -83,7 +83,7 @@ def shell(directory: Path, member: str, store: Path | None, command: Sequence[st
     log = directory / "logs" / "events.jsonl"
     run = status(directory)
     request = remembered_request(read_events(log.read_text(errors="replace"))[0].data["request"])
-    application = Application(replace(request, store=store or request.store), listeners)
+    application = Application(replace(request, store=store or request.store, same_indexes=True), listeners)
     if member not in application.chain.members:
         raise UsageError(f"the last run has no member {member!r}",
                          resolution=f"Its members: {', '.join(application.chain.members)}.")

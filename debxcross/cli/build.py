@@ -47,6 +47,10 @@ _running = _options(
     click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare", show_default=True,
                  help="How build roots are entered; none is for throw-away containers."),
     click.option("--rebuild", multiple=True, metavar="MEMBER", help="Build this again.  Repeatable."),
+    click.option("--substitute", multiple=True, metavar="URL",
+                 help="Take results from this signed store instead of building.  Repeatable."),
+    click.option("--substitute-key", type=_path, multiple=True, metavar="FILE",
+                 help="A key to trust substitutes by: their signer.gpg.  Repeatable."),
 )
 
 
@@ -55,13 +59,18 @@ _running = _options(
 @_chain
 @_places
 @_running
+@click.option("--locked", type=_path, metavar="FILE",
+              help="Build with exactly what this lock names, or refuse.")
+@click.option("--offline", is_flag=True, help="With --locked: take everything from the store, no network.")
 @click.option("--no-trial", is_flag=True, help="Do not install and run the results on an emulated device.")
 @_patches
 @_refresh
 @_without
 def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
-    json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...], no_trial: bool,
+    json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...],
+    substitute: tuple[str, ...], substitute_key: tuple[Path, ...], locked: Path | None, offline: bool,
+    no_trial: bool,
     patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build a chain for ARCH, publish it as a signed apt repository, and try it.
@@ -72,7 +81,8 @@ def build_dep_chain(
     _run(Request(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
         rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
-        without=without), dry_run, json_lines)
+        without=without, substitutes=substitute, substitute_keys=substitute_key, locked=locked,
+        offline=offline), dry_run, json_lines)
 
 
 @click.command("build")
@@ -88,13 +98,14 @@ def build_dep_chain(
 def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
-    rebuild: tuple[str, ...], patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    rebuild: tuple[str, ...], substitute: tuple[str, ...], substitute_key: tuple[Path, ...],
+    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build any Debian sources for --arch and publish them as a signed apt repository."""
     _run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
-        without=without),
+        without=without, substitutes=substitute, substitute_keys=substitute_key),
         dry_run, json_lines)
 
 

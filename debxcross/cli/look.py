@@ -14,7 +14,8 @@ from debxcross.cli import report
 _path = click.Path(path_type=Path)
 
 
-def _directory(arch: str | None, output: Path | None) -> Path:
+def run_directory(arch: str | None, output: Path | None) -> Path:
+    """Return where the run is that the options name: of an architecture, or the newest below out/."""
     if output is not None:
         return output
     if arch is not None:
@@ -35,7 +36,7 @@ def status(arch: str | None, output: Path | None, as_json: bool) -> None:
     """Show how the members of the last run stand (of ARCH, or the newest below out/)."""
     from debxcross.run.status import render_status, status_json
 
-    found = app.status(_directory(arch, output))
+    found = app.status(run_directory(arch, output))
     click.echo(status_json(found) if as_json else render_status(found, report.width()))
 
 
@@ -45,7 +46,7 @@ def status(arch: str | None, output: Path | None, as_json: bool) -> None:
 @_output
 def log(member: str, arch: str | None, output: Path | None) -> None:
     """Show MEMBER's log of the last run."""
-    with app.log_path(_directory(arch, output), member).open("rb") as file:
+    with app.log_path(run_directory(arch, output), member).open("rb") as file:
         sys.stdout.flush()
         shutil.copyfileobj(file, sys.stdout.buffer)
 
@@ -63,7 +64,7 @@ def shell(member: str, command: tuple[str, ...], arch: str | None, store: Path |
     With COMMAND, run that instead of a shell.  Leave changes nothing in the store.
     """
     with report.listener(False) as listener:
-        app.shell(_directory(arch, output), member, store, command, (listener,))
+        app.shell(run_directory(arch, output), member, store, command, (listener,))
 
 
 @click.command("doctor")

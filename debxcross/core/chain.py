@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class WheelMember:
     and ``settings`` ("name=value") go to the build.  ``requires`` are the requirements it was
     resolved with, for the Python ``resolved_for`` ("3.11.2"); what the built wheel says must be
     the same.  ``also_requires`` come from extras of what it requires.  ``epoch`` is that of
-    Debian's package of the same name.
+    Debian's package of the same name; ``replaces`` are others that hold parts of the project.
     """
 
     name: str
@@ -73,6 +73,7 @@ class WheelMember:
     also_requires: tuple[str, ...] = ()
     resolved_for: str = ""
     epoch: int = 0
+    replaces: tuple[str, ...] = ()
 
     @property
     def pure(self) -> bool:
@@ -222,9 +223,10 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         faults.add("chain.release", f"unknown release {release_name!r}; known: {known}")
     tool_suites = faults.texts(head, "tool-suites", "chain.")
     without_suites = faults.texts(head, "without-suites", "chain.")
-    for suite in (*tool_suites, *without_suites):
-        if not releases.is_suite(suite):
-            faults.add("chain.tool-suites or chain.without-suites", f"unknown suite {suite!r}")
+    for key, suites in (("tool-suites", tool_suites), ("without-suites", without_suites)):
+        for suite in suites:
+            if not releases.is_suite(suite):
+                faults.add(f"chain.{key}", f"unknown suite {suite!r}")
     security = _security(faults, faults.one(document, "security"))
     sources = (*(_source(faults, *one) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
@@ -311,7 +313,7 @@ def _wheel(
     faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
 ) -> WheelMember:
     lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
-             "also-requires")
+             "also-requires", "replaces")
     pin = _pin(faults, where, table, ("python", "package", "smoke", "resolved-for", "epoch", *lists))
     wheel = WheelMember(
         pin.name,
@@ -344,9 +346,3 @@ def parse_target(text: str) -> SourceMember:
             f"{text!r} does not name a source", "\n".join(faults.said),
             "Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm.")
     return member
-
-
-def describe_order(names: tuple[str, ...], needs: Callable[[str], tuple[str, ...]]) -> str:
-    """Return "zlib; openssl; python2.7 (after openssl, zlib)": an order in words."""
-    return "; ".join(
-        f"{name} (after {', '.join(needs(name))})" if needs(name) else name for name in names)

@@ -239,6 +239,19 @@ def _extension_verdicts(facts: ElfFacts, suffixes: Sequence[str]) -> tuple[Verdi
     return tuple(verdicts)
 
 
+def requirements_verdict(wheel: str, resolved: Sequence[str], found: Sequence[str]) -> Verdict:
+    """Fail a wheel whose requirements are not those that the set was resolved with.
+
+    An sdist says what it requires only when it is built; what it said before may be untrue.
+    """
+    extra = sorted(set(found) - set(resolved))
+    missing = sorted(set(resolved) - set(found))
+    words = "; ".join(filter(None, (f"also {', '.join(extra)}" if extra else "",
+                                    f"not {', '.join(missing)}" if missing else "")))
+    return Verdict("requirements", not words, wheel, ", ".join(resolved) or "no requirements",
+                   words or "the same")
+
+
 def failed(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     """Return the verdicts that are not ok, in their order."""
     return tuple(verdict for verdict in verdicts if not verdict.ok)

@@ -48,7 +48,7 @@ def bootstrap_argv(architecture: str, names: Sequence[str], *, required: bool) -
     ``required`` adds the packages of that priority, which Debian's buildds have too.
     """
     wanted = "?or(?essential,?priority(required))" if required else "?essential"
-    return ("apt-get", "install", "--print-uris", "-qq", "-y", "-o", "Acquire::ForceHash=SHA256",
+    return ("apt-get", "install", "--print-uris", "-q", "-y", "-o", "Acquire::ForceHash=SHA256",
             f"?and(?architecture({architecture}),{wanted})", *names)
 
 
@@ -83,6 +83,10 @@ def _here_document(path: str, text: str) -> str:
     return f"cat > {shlex.quote(path)} <<'DEBXCROSS_END'\n{text.rstrip()}\nDEBXCROSS_END\n"
 
 
+#: With a lock there may be no index at all.
+_LINK_LISTS = f"find {LISTS}/ -maxdepth 1 -name '*_*' -exec ln -s -t /var/lib/apt/lists '{{}}' +\n"
+
+
 def apt_script(sources_list: str, preferences: str, apt_options: str) -> str:
     """Return the script that shows a root's apt the verified indexes and the local results.
 
@@ -93,7 +97,7 @@ def apt_script(sources_list: str, preferences: str, apt_options: str) -> str:
         "set -eu\n",
         "rm -rf /etc/apt/sources.list.d/* /var/lib/apt/lists\n",
         "mkdir -p /var/lib/apt/lists/partial /var/cache/apt/archives/partial\n",
-        f"ln -s {LISTS}/*_* /var/lib/apt/lists/\n",
+        _LINK_LISTS,
         _here_document("/etc/apt/sources.list", sources_list),
         _here_document("/etc/apt/preferences.d/debxcross", preferences),
         _here_document("/etc/apt/apt.conf.d/90debxcross", apt_options),
@@ -112,7 +116,7 @@ def device_script(sources_list: str) -> str:
         "set -eu\n",
         "rm -rf /var/lib/apt/lists\n",
         "mkdir -p /var/lib/apt/lists/partial\n",
-        f"ln -s {LISTS}/*_* /var/lib/apt/lists/\n",
+        _LINK_LISTS,
         "rm -f /etc/apt/sources.list.d/0000sources.list\n",
         _here_document("/etc/apt/sources.list", sources_list),
     ))

@@ -7,6 +7,7 @@ both see the same index files and come to the same decisions.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass, replace
 LOCAL_PRIORITY = 1001
 #: Suites that only lend tools the release does not have.
 TOOL_PRIORITY = 200
+#: How archives of snapshots name a time in their addresses: …/archive/debian/20250520T000000Z/
+_SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|\Z)")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class Archive:
     role: str
     uris: tuple[str, ...]
     keyrings: tuple[str, ...]
+
+    @property
+    def snapshot(self) -> bool:
+        """Whether every mirror shows the archive as it was at a time that its address tells.
+
+        Its Release files are then older than their Valid-Until, and rightly so.
+        """
+        return bool(self.uris) and all(_SNAPSHOT.search(uri) for uri in self.uris)
 
 
 @dataclass(frozen=True)
@@ -75,13 +86,14 @@ class World:
         for use in self.suites:
             archive = use.archive
             uri = f"mirror+file:{mirror_files[archive.role]}" if len(archive.uris) > 1 else archive.uris[0]
-            keyrings = f"signed-by={','.join(archive.keyrings)}"
+            trust = f"signed-by={','.join(archive.keyrings)}"
+            trust += " check-valid-until=no" if archive.snapshot else ""
             components = " ".join(use.components)
             if architectures := self.binaries_for(use):
-                options = f"[arch={','.join(architectures)} {keyrings}]"
+                options = f"[arch={','.join(architectures)} {trust}]"
                 lines.append(f"deb {options} {uri} {use.suite} {components}")
             if use.source:
-                lines.append(f"deb-src [{keyrings}] {uri} {use.suite} {components}")
+                lines.append(f"deb-src [{trust}] {uri} {use.suite} {components}")
         return "\n".join(lines) + "\n"
 
     def preferences(self) -> str:
@@ -128,6 +140,7 @@ def apt_configuration(
     build_architecture: str,
     architectures: tuple[str, ...],
     acquire: tuple[tuple[str, str], ...] = (),
+    retries: int = 3,
 ) -> str:
     """Return an apt.conf for an apt that sees nothing of the machine but ``acquire``.
 
@@ -145,7 +158,7 @@ def apt_configuration(
         'APT::Sandbox::User "";',
         'APT::Install-Recommends "false";',
         'Acquire::Languages "none";',
-        'Acquire::Retries "3";',
+        f'Acquire::Retries "{retries}";',
         *(f'APT::BarbarianArchitectures {{ "{name}"; }};' for name in foreign),
         *(f'{name} "{value}";' for name, value in acquire),
     ]

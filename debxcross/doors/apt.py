@@ -57,7 +57,7 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
     if done.exit_status == 0:
         return
     said = _words(done) or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
-    details = f"{said}\n\n{process.describe(done.argv, done.exit_status)}"
+    details = f"{said}\n\n{done.ending}"
     error: type[DebxcrossError]
     if re.search(
             r"GPG error|not signed|NO_PUBKEY|Hash Sum mismatch|invalid signature|EXPKEYSIG|BADSIG", said):
@@ -100,11 +100,12 @@ def _words(done: process.Completed) -> str:
 
 @dataclass(frozen=True)
 class AptRoot:
-    """An isolated apt directory for a world."""
+    """An isolated apt directory for a world; a view names in ``over`` what it looks into."""
 
     directory: Path
     world: World
     acquire: tuple[tuple[str, str], ...]
+    over: Path | None = None
 
     @property
     def configuration(self) -> Path:
@@ -119,7 +120,10 @@ class AptRoot:
     @property
     def mirror_files(self) -> dict[str, str]:
         """Return the file with each archive's mirrors, by role."""
-        return {use.archive.role: str(self.directory / f"mirrors-{use.archive.role}.txt")
+        # Their paths stand in the names of index files, which a view shares with the directory
+        # it looks into.
+        place = self.over or self.directory
+        return {use.archive.role: str(place / f"mirrors-{use.archive.role}.txt")
                 for use in self.world.suites}
 
     def write(self, status: str = "", local: str = "") -> None:
@@ -129,7 +133,7 @@ class AptRoot:
                      "var/cache/apt/archives/partial", "var/lib/dpkg"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         files = self.mirror_files
-        for use in self.world.suites:
+        for use in () if self.over else self.world.suites:
             lines = [f"{uri}\tpriority:{number}" for number, uri in enumerate(use.archive.uris, 1)]
             Path(files[use.archive.role]).write_text("\n".join(lines) + "\n")
         world = self.world
@@ -137,14 +141,16 @@ class AptRoot:
         (self.directory / "etc/apt/preferences").write_text(world.preferences())
         (self.directory / "var/lib/dpkg/status").write_text(status)
         self.configuration.write_text(apt_configuration(
-            str(self.directory), world.build_architecture, world.architectures, self.acquire))
+            str(self.directory), world.build_architecture, world.architectures, self.acquire,
+            # With a fallback at hand the next mirror is asked, not the same one again.
+            0 if any(len(use.archive.uris) > 1 for use in world.suites) else 3))
 
     def view(self, directory: Path, world: World, *, status: str = "", local: str = "") -> AptRoot:
         """Return another apt over the same verified indexes: a part of the world, other packages.
 
         ``local`` is the text of a Packages file that is offered beside the archive.
         """
-        view = AptRoot(directory, world, self.acquire)
+        view = AptRoot(directory, world, self.acquire, self.over or self.directory)
         view.write(status, LOCAL if local else "")
         for path in self.lists.glob("*_*"):
             (view.lists / path.name).symlink_to(path)

@@ -211,21 +211,6 @@ def _near(name: str) -> list[str]:
     return difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
 
 
-def digests(packages: list[list[str]]) -> list[str]:
-    """Return the sha256 of each (name, architecture, version) from the indexes, "" if not there."""
-    archive = _Archive()
-    found = []
-    for name, architecture, version in packages:
-        package = archive.package(name, architecture)
-        sha256 = ""
-        for candidate in package.version_list if package is not None else ():
-            # An Architecture: all package shows under the native architecture.
-            if candidate.ver_str == version and candidate.downloadable:
-                sha256 = archive.record(candidate).get("SHA256", "")
-        found.append(sha256)
-    return found
-
-
 def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
     """Return, for each package that apt cannot install alone, what stands in the way."""
     archive = _Archive()
@@ -312,7 +297,7 @@ def _indexes(version: Any) -> set[str]:
     return {file.architecture for file, _ in version.file_list}
 
 
-_ASK: dict[str, Any] = {"machine": machine, "facts": facts, "digests": digests, "installable": installable,
+_ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
                         "closure": closure, "compared": compared}
 
 

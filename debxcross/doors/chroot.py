@@ -129,7 +129,7 @@ class Chroots:
                                  "Free some space, then run the same command again.")
         return HostError(
             "the base root could not be made",
-            "\n".join([*told[-12:], "", process.describe(done.argv, done.exit_status)]),
+            "\n".join([*told[-12:], "", done.ending]),
             f"The whole log is {log}. Run 'debxcross doctor' if it speaks of namespaces or subuids.")
 
     def remove(self, path: Path) -> None:

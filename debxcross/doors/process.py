@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,13 +42,21 @@ class Completed:
     exit_status: int
     stdout: str
     stderr: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, error: type[DebxcrossError], brief: str, resolution: str = "") -> Completed:
         """Return self when the exit status is 0, else raise ``error`` with the output's tail."""
         if self.exit_status == 0:
             return self
         tail = "\n".join((self.stderr or self.stdout).strip().splitlines()[-25:])
-        raise error(brief, f"{tail}\n\n{describe(self.argv, self.exit_status)}".strip(), resolution)
+        raise error(brief, f"{tail}\n\n{self.ending}".strip(), resolution)
+
+    @property
+    def ending(self) -> str:
+        """Say how it ended, with the command ready to paste."""
+        assignments = [f"{name}={value}" for name, value in sorted(self.environment.items())]
+        argv = ("env", *assignments, *self.argv) if assignments else self.argv
+        return describe(argv, self.exit_status)
 
 
 def describe(argv: Sequence[str], exit_status: int) -> str:
@@ -151,7 +159,7 @@ def run(
         texts = [file.read().decode("utf-8", "replace") for file in (out, err)]
     if _stopping.is_set():
         raise InterruptedRunError("interrupted")
-    return Completed(tuple(argv), status, texts[0], texts[1])
+    return Completed(tuple(argv), status, texts[0], texts[1], dict(environment or {}))
 
 
 def _end_session(pid: int, number: int) -> None:

@@ -22,7 +22,10 @@ from debxcross.doors.index import Index
 from debxcross.errors import HostError, UnsatisfiableError
 from debxcross.steps import root, security, source, wheel
 from debxcross.steps.context import Context
-from debxcross.steps.prepare import Prepared, base_recipe_root, local_debs, make_plan, raise_for
+from debxcross.steps.explain import record, record_use
+from debxcross.steps.prepare import (
+    Prepared, base_recipe_root, ensure_base_root, local_debs, make_plan, raise_for,
+)
 from debxcross.steps.publish import publish
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.source import SourceWork
@@ -55,6 +58,7 @@ class Run:
         self._index: Index | None = None
         self._index_lock = threading.Lock()
         self._base: BaseRoot | None = None
+        self._builds = True
         self._device: BaseRoot | None = None
         self._artifacts: dict[str, Artifact] = {}
         self._summary: dict[str, Any] = {}
@@ -73,6 +77,8 @@ class Run:
         for warning in self.prepared.warnings:
             self.context.events.tell("warning", text=warning)
         self._check()
+        record_use(self.context, f"indexes of {self.prepared.chain.name}", self.prepared.chain.release,
+                   self.context.apt.directory.name)
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
@@ -83,7 +89,8 @@ class Run:
         """Stop before building when the plan has problems or this machine cannot do it."""
         plan, problems = make_plan(self.context, self.prepared, self.settings.rebuild)
         raise_for(problems)
-        if any(member.state not in ("cached", "excluded") for member in plan.members):
+        self._builds = any(member.state not in ("cached", "excluded") for member in plan.members)
+        if self._builds:
             self.context.chroots.check()
 
     def needs(self) -> dict[str, tuple[str, ...]]:
@@ -116,13 +123,14 @@ class Run:
         return self._member(name)
 
     def _build_root(self) -> tuple[str, Any]:
-        if found := base_recipe_root(self.context, self.prepared):
-            self._base = found
-            return "cached", None
         prepared = self.prepared
-        wanted = root.build_recipe(self.context, prepared.chain.release, prepared.facts.compiler,
-                                   prepared.chain.path_excludes)
-        self._base, made = root.ensure_root(self.context, wanted, BUILD_ROOT)
+        if self._builds:
+            self._base, made = ensure_base_root(self.context, prepared, BUILD_ROOT)
+        else:
+            # Nothing will be built in it: that it could be made is enough.
+            self._base, made = base_recipe_root(self.context, prepared), False
+        assert self._base is not None, "problems stop a run before it starts"
+        record_use(self.context, BUILD_ROOT, prepared.chain.release, self._base.key)
         return "built" if made else "cached", None
 
     def _device_root(self) -> tuple[str, Any]:
@@ -135,6 +143,7 @@ class Run:
                 f"the emulated {host} device could not be made", f"{error.brief}\n{error.details}",
                 f"'debxcross doctor {host}' tells whether this machine can run {host} programs; "
                 "--no-trial leaves the trial out.") from error
+        record_use(self.context, DEVICE_ROOT, self.prepared.chain.release, self._device.key)
         return "built" if made else "cached", None
 
     def _member(self, name: str) -> tuple[str, Any]:
@@ -153,15 +162,25 @@ class Run:
         else:
             state, artifact = wheel.build_wheel(context, work, self._base, local, self.index, again=again)
         self._artifacts[name] = artifact
+        self._record(state, again, artifact)
         self._show_log(name, artifact)
         for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
         return state, artifact
 
+    def _record(self, state: str, again: bool, artifact: Artifact) -> None:
+        if state == "built":
+            state = "built again" if again else "built"
+        elif any(artifact.key in one.given for one in self.context.substitutes):
+            state = "substituted"
+        else:
+            state = "found"
+        record(self.context, self.prepared.chain.release, state, artifact)
+
     def _is_cached(self, work: SourceWork, local: tuple[StoredFile, ...]) -> bool:
         assert self._base is not None
         key = source.known_key(self.context, work, self._base, local)
-        return key is not None and self.context.store.artifact(key) is not None
+        return key is not None and self.context.artifact(work.source.name, key) is not None
 
     def _show_log(self, name: str, artifact: Artifact) -> None:
         """Put the log of a build of some earlier run where this run's logs are."""
@@ -232,7 +251,8 @@ class Run:
             f"cp {name}-bookworm-and-later.sources /etc/apt/sources.list.d/{name}.sources",
             f"cp {name}.pref /etc/apt/preferences.d/{name}.pref",
             "apt-get update",
-            "apt-get upgrade" if self.prepared.chain.security else f"apt-get install {' '.join(packages[:6])}",
+            ("apt-get upgrade" if self.prepared.chain.security
+             else f"apt-get install {' '.join(packages[:6])}"),
         ]
 
     def _installable(self, files: tuple[StoredFile, ...], directory: Path) -> None:
@@ -245,7 +265,8 @@ class Run:
             stanzas.append(stanza_text(control, f"debs/{file.name}", file.size, file.sha256))
             if not control["Package"].endswith("-dbgsym"):
                 names.append(control["Package"])
-        view = context.apt.view(directory / "apt", context.world.for_device(), local="\n".join(stanzas))
+        local = "\n".join((*stanzas, root.device_index(context)))
+        view = context.apt.view(directory / "apt", context.world.for_device(), local=local)
         problems = view.ask({"ask": "installable", "names": names, "architecture": context.host.name})
         if problems:
             lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
@@ -271,12 +292,15 @@ class Run:
 
     def summary(self, outcomes: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
         """Return the summary of a run that went well; ``outcomes`` are state and seconds by step."""
+        made = [(name, self._artifacts[name].key, file) for name in self.prepared.order
+                for file in self._artifacts[name].debs(self.context.host.name)]
+        # Packages that are published as the archive has them belong to no step.
+        made += [("", "", file) for file in security.stored(self.prepared.updates.published())]
         debs = []
-        for name in self.prepared.order:
-            for file in self._artifacts[name].debs(self.context.host.name):
-                package, version, _ = file.name.removesuffix(".deb").split("_")
-                debs.append({"name": package, "version": version, "size": file.size, "sha256": file.sha256,
-                             "file": file.name, "member": name, "key": self._artifacts[name].key})
+        for name, key, file in made:
+            package, version, _ = file.name.removesuffix(".deb").split("_")
+            debs.append({"name": package, "version": version, "size": file.size, "sha256": file.sha256,
+                         "file": file.name, "member": name, "key": key})
         return {
             "chain": self.prepared.chain.name, "release": self.prepared.chain.release,
             "build_architecture": self.context.build.name, "architecture": self.context.host.name,

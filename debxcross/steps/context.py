@@ -2,9 +2,9 @@
 """The doors and settings that every step of one run works with."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from debian.debian_support import DpkgArchTable
 from debxcross.core.architecture import Architecture
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.environment import PackageFile
+from debxcross.core.lock import SCHEME, Lock, LockedFile, LockedMember, deviation_error, deviations
 from debxcross.core.world import World
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import Transfer, fetch
 from debxcross.doors.store import Store
+from debxcross.errors import FetchError
 from debxcross.run.events import Events
 from debxcross.steps.substitute import Substitute
 
@@ -30,6 +32,9 @@ class Context:
 
     ``world`` is everything apt may see, with what each suite carries; ``logs`` is a
     directory with one file per step; ``jobs`` is the number of processors a build may use.
+    ``mirrors`` are the base addresses of each archive.  With a ``lock`` nothing is taken from
+    the archives but what it names, except for the members and parts in ``unlocked``; with
+    ``offline`` nothing is fetched at all.
     """
 
     store: Store
@@ -44,6 +49,10 @@ class Context:
     logs: Path
     jobs: int
     substitutes: tuple[Substitute, ...] = ()
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lock: Lock | None = None
+    unlocked: frozenset[str] = frozenset()
+    offline: bool = False
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""
@@ -72,13 +81,57 @@ class Context:
         return value
 
     def urls(self, uri: str) -> tuple[str, ...]:
-        """Return the places to try for a URI that apt printed, mirror lists resolved."""
+        """Return the places to try for a URI that apt printed or a lock names, mirrors resolved."""
+        if uri.startswith(SCHEME):
+            role, _, path = uri.removeprefix(SCHEME).partition("/")
+            return tuple(f"{base.rstrip('/')}/{path}" for base in self.mirrors.get(role, ()))
         for use in self.world.suites:
             prefix = f"mirror+file:{self.apt.mirror_files[use.archive.role]}"
             if uri.startswith(prefix):
                 rest = uri.removeprefix(prefix).lstrip("/")
                 return tuple(f"{base.rstrip('/')}/{rest}" for base in use.archive.uris)
         return (uri,)
+
+    def placed(self, file: PackageFile) -> PackageFile:
+        """Return a package with a URI that holds on other machines too: archive and path."""
+        for use in self.world.suites:
+            archive = use.archive
+            for base in (f"mirror+file:{self.apt.mirror_files[archive.role]}", *archive.uris):
+                prefix = f"{base.rstrip('/')}/"
+                if file.uri.startswith(prefix):
+                    return replace(file, uri=f"{SCHEME}{archive.role}/{file.uri.removeprefix(prefix)}")
+        return file
+
+    def held(self, member: str) -> LockedMember | None:
+        """Return what the lock says of a member; None when it is free."""
+        return self.lock.member(member) if self.lock and member not in self.unlocked else None
+
+    def held_part(self, part: str) -> tuple[PackageFile, ...] | None:
+        """Return the packages that the lock pins beside the members'; None when that part is free."""
+        return self.lock.parts[part] if self.lock and part not in self.unlocked else None
+
+    def compare(self, member: str, found: Sequence[PackageFile], local: Sequence[StoredFile]) -> None:
+        """Raise LockError when apt chose something else for a member than the lock says.
+
+        ``local`` are results of this run, which a lock does not name.
+        """
+        if (held := self.held(member)) is not None:
+            ours = {file.sha256 for file in local}
+            if said := deviations(held.packages, [file for file in found if file.sha256 not in ours]):
+                raise deviation_error(member, said, self.host.name)
+
+    def fetch_files(self, member: str, files: Sequence[LockedFile]) -> None:
+        """Have these files of a source in the store, verified by digest."""
+        self.fetch_packages(
+            member, [PackageFile(file.uri, file.name, file.size, file.sha256) for file in files])
+
+    def check_online(self, member: str, missing: Sequence[str]) -> None:
+        """Raise FetchError, naming what is missing in the store, when nothing may be fetched."""
+        if self.offline and missing:
+            raise FetchError(
+                f"{member}: {len(missing)} files are not in the store, and --offline allows no network",
+                "\n".join(sorted(missing)),
+                "Run once without --offline, or bring them with 'debxcross store import'.")
 
     def fetch_packages(self, member: str, files: Sequence[PackageFile]) -> tuple[StoredFile, ...]:
         """Have all these .debs in the store, verified by digest, and return them.
@@ -88,6 +141,7 @@ class Context:
         stored = tuple(StoredFile(file.file, file.sha256, file.size) for file in files)
         missing = [file for file, there in zip(files, stored) if not self.store.has(there)]
         if missing:
+            self.check_online(member, [f"{file.file} ({file.sha256[:12]}…)" for file in missing])
             size = sum(file.size for file in missing) / 1e6
             self.busy(member, f"fetching {len(missing)} packages ({size:.1f} MB)")
             with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:

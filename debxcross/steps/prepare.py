@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 from debxcross.core import order, patch
 from debxcross.core.artifact import StoredFile
-from debxcross.core.chain import Chain
+from debxcross.core.chain import Chain, DebianPackage, WheelMember
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch, applicability
 from debxcross.core.plan import Plan, PlannedMember
 from debxcross.core.predict import predicted_stanzas
 from debxcross.core.pypi import normalise
 from debxcross.core.recipe import wheel_packages
-from debxcross.core.source import expected_binaries, host_needs
+from debxcross.core.source import SourcePackage, expected_binaries, host_needs
 from debxcross.doors.apt import raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, FetchError, SkewError, UnsatisfiableError, UnsupportedError
 from debxcross.steps import probe, security, source, wheel
 from debxcross.steps.context import Context
-from debxcross.steps.root import BaseRoot, build_recipe, known_root
+from debxcross.steps.root import BaseRoot, build_recipe, ensure_root, promised_root
 from debxcross.steps.source import SourceWork
 from debxcross.steps.wheel import WheelWork
 
 #: (patch, applies, reason) of one member.
-_Patches = tuple[tuple[RulesPatch, bool, str], ...]
+Patches = tuple[tuple[RulesPatch, bool, str], ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prepared:
     chain: Chain
     facts: probe.Probe
     work: Mapping[str, SourceWork | WheelWork]
-    patches: Mapping[str, _Patches]
+    patches: Mapping[str, Patches]
     needs: Mapping[str, tuple[str, ...]]
     order: tuple[str, ...]
     expected: Mapping[str, tuple[str, ...]]
@@ -43,6 +43,11 @@ class Prepared:
     warnings: tuple[str, ...]
     problems: tuple[DebxcrossError, ...]
     updates: security.Updates = security.Updates()
+
+    def work_of(self, member: str) -> SourceWork | WheelWork:
+        """Return a member's work.  Raises UsageError for one that is excluded, with the reason."""
+        self.updates.check_built((member,))
+        return self.work[member]
 
 
 def prepare(
@@ -53,45 +58,73 @@ def prepare(
     Raises UnsupportedError for an unknown source, CycleError, FetchError and VerificationError
     of the indexes.
     """
-    host = context.host.name
     updates = security.find(context, chain)
     chain = security.narrowed(chain, updates)
     patches = [rule for rule in patches if rule.source in chain.members]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
-    profiles = {member.name: member.profiles or chain.profiles for member in chain.sources}
-    expected = {
-        name: expected_binaries(one, host, profiles[name], context.table)
-        for name, one in facts.sources.items()}
-    wanted = {name: host_needs(one, host, profiles[name], context.table)
-              for name, one in facts.sources.items()}
     decided = {name: _decide(context, facts, patches, name) for name in facts.sources}
-    carried = _carried(context, facts, expected)
+    carried = _carried(context, facts, _expected(context, chain, facts.sources))
+    suffixes = {
+        name: patch.SUFFIX if carried[name] and any(applies for _, applies, _ in decided[name]) else ""
+        for name in facts.sources}
+    arranged = arrange(context, chain, facts.sources, decided, suffixes, maintainer)
+    wanted = {package for name in facts.sources for package in arranged.wanted[name]}
+    problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
+    return Prepared(
+        chain, facts, arranged.work, decided, arranged.needs, order.stable_order(arranged.needs),
+        arranged.expected, (*_notes(context), *security.held_back(context)),
+        tuple(_outdated(patches, facts, context)), tuple(problems), updates)
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """The members' work, the packages they will leave, those they want, and whom each needs."""
+
+    work: Mapping[str, SourceWork | WheelWork]
+    expected: Mapping[str, tuple[str, ...]]
+    wanted: Mapping[str, tuple[str, ...]]
+    needs: Mapping[str, tuple[str, ...]]
+
+
+def _profiles(chain: Chain) -> dict[str, tuple[str, ...]]:
+    return {member.name: member.profiles or chain.profiles for member in chain.sources}
+
+
+def _expected(
+    context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+) -> dict[str, tuple[str, ...]]:
+    profiles = _profiles(chain)
+    return {name: expected_binaries(one, context.host.name, profiles[name], context.table)
+            for name, one in sources.items()}
+
+
+def arrange(
+    context: Context, chain: Chain, sources: Mapping[str, SourcePackage], decided: Mapping[str, Patches],
+    suffixes: Mapping[str, str], maintainer: str,
+) -> Arranged:
+    """Return who builds what and needs whom, once sources and patches are known."""
+    host, profiles = context.host.name, _profiles(chain)
+    expected = _expected(context, chain, sources)
+    wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
     work: dict[str, SourceWork | WheelWork] = {}
-    for name, one in facts.sources.items():
+    for name, one in sources.items():
         applied = tuple(rule for rule, applies, _ in decided[name] if applies)
-        suffix = patch.SUFFIX if applied and carried[name] else ""
-        work[name] = SourceWork(one, applied, profiles[name], suffix)
+        work[name] = SourceWork(one, applied, profiles[name], suffixes[name])
     for member in chain.wheels:
-        tools = tuple(tool for tool in chain.build_tools if tool.name in member.build_requires)
-        names = {normalise(other.name): other.package for other in chain.wheels if other.package}
-        work[member.name] = WheelWork(member, tools, names, maintainer)
+        tools = tuple(tool for tool in chain.build_tools
+                      if {tool.name, f"{tool.name}=={tool.version}"} & set(member.build_requires))
+        known: tuple[WheelMember | DebianPackage, ...] = (*chain.wheels, *chain.debian)
+        names = {normalise(other.name): other.package for other in known if other.package}
+        epochs = {other.package: other.epoch for other in known if other.epoch}
+        work[member.name] = WheelWork(member, tools, names, maintainer, epochs)
         wanted[member.name] = () if member.pure else tuple(
             package.split(":")[0] for package in wheel_packages(
                 member.python, context.build.name, host, member.host_needs))
     needs = order.edges(wanted, expected)
-    needs = {name: needs.get(name, ()) for name in chain.members}
-    problems = [
-        *_toolchain_problems(context, facts),
-        *_skew_problems(context, sorted({package for name in facts.sources for package in wanted[name]})),
-        *_wheel_problems(chain),
-    ]
-    return Prepared(
-        chain, facts, work, decided, needs, order.stable_order(needs), expected,
-        (*_notes(context), *security.held_back(context)), tuple(_outdated(patches, facts, context)),
-        tuple(problems), updates)
+    return Arranged(work, expected, wanted, {name: needs.get(name, ()) for name in chain.members})
 
 
-def _decide(context: Context, facts: probe.Probe, patches: Sequence[RulesPatch], name: str) -> _Patches:
+def _decide(context: Context, facts: probe.Probe, patches: Sequence[RulesPatch], name: str) -> Patches:
     found = []
     for rule in patches:
         if rule.source == name:
@@ -147,20 +180,10 @@ def _skew_problems(context: Context, wanted: Sequence[str]) -> list[DebxcrossErr
     lines = [f"{one['package']}: {one['build']} for {context.build.name}, "
              f"{one['host']} for {context.host.name}" for one in skew]
     return [SkewError(
-        f"{len(skew)} Multi-Arch: same packages have different versions for "
+        f"{len(skew)} Multi-Arch: same package{'s have' if len(skew) > 1 else ' has'} different versions for "
         f"{context.build.name} and {context.host.name}", "\n".join(lines),
         "Use suites that carry both architectures, or add the sources of these packages to the "
         "chain, at the higher version, so that the missing ones are built.")]
-
-
-def _wheel_problems(chain: Chain) -> list[DebxcrossError]:
-    problems: list[DebxcrossError] = []
-    for member in chain.wheels:
-        try:
-            wheel.check_supported(member)
-        except UnsupportedError as error:
-            problems.append(error)
-    return problems
 
 
 def _notes(context: Context) -> list[str]:
@@ -185,11 +208,17 @@ def local_debs(
 
 
 def base_recipe_root(context: Context, prepared: Prepared) -> BaseRoot | None:
-    """Return the base root for builds when the store has it; None too when none can be made."""
+    """Return the base root for builds, made already or not; None when none can be made."""
     if prepared.problems:
         return None
-    return known_root(context, build_recipe(
+    return promised_root(context, build_recipe(
         context, prepared.chain.release, prepared.facts.compiler, prepared.chain.path_excludes))
+
+
+def ensure_base_root(context: Context, prepared: Prepared, step: str) -> tuple[BaseRoot, bool]:
+    """Return the base root for builds, and whether it was made now."""
+    return ensure_root(context, build_recipe(
+        context, prepared.chain.release, prepared.facts.compiler, prepared.chain.path_excludes), step)
 
 
 def known_results(
@@ -208,6 +237,7 @@ def make_plan(
     context: Context, prepared: Prepared, rebuild: Sequence[str] = ()
 ) -> tuple[Plan, tuple[DebxcrossError, ...]]:
     """Return the plan, each member's state as far as it can be known, and what cannot work."""
+    prepared.updates.check_built(rebuild)
     base = base_recipe_root(context, prepared)
     results: dict[str, tuple[StoredFile, ...]] = {}
     members = []
@@ -222,7 +252,7 @@ def make_plan(
         (*members, *prepared.updates.excluded()), prepared.notes, prepared.warnings,
         tuple("\n    ".join(filter(None, (one.brief, *one.details.splitlines(), one.resolution)))
               for one in problems),
-        security.dated(context, prepared.updates))
+        prepared.updates.comparisons)
     return plan, problems
 
 
@@ -278,6 +308,8 @@ def _build_problems(
     """Let apt judge, before anything is built, what the members will need and what they will leave."""
     if prepared.problems or all(member.state == "cached" for member in members):
         return []
+    if context.lock is not None:
+        return []  # apt judged when the lock was written, and judges the results again
     problems: list[DebxcrossError] = []
     sources = [work for work in prepared.work.values() if isinstance(work, SourceWork)]
     for work in sources:
@@ -308,7 +340,7 @@ def _build_problems(
                 continue
             context.store.lay_out(work.source.files, directory / work.source.name)
             answer = view.run([
-                "apt-get", "--simulate", "-qq", "build-dep",
+                "apt-get", "--simulate", "-q", "build-dep",
                 *(() if context.host == context.build else (f"--host-architecture={context.host.name}",)),
                 "--arch-only", f"--build-profiles={','.join(work.profiles)}",
                 str(directory / work.source.name / work.source.dsc.name)])

@@ -47,16 +47,29 @@ class SourceWork:
         return f"{recipe.BUILD_DIRECTORY}/{self.source.name}-{upstream}"
 
 
-def world_state(context: Context) -> str:
-    """Return the digest of what apt inside a build root can see of the archive."""
+def world_state(context: Context, member: str) -> str:
+    """Return the digest of what apt inside a member's build root can see of the archive."""
+    if (held := context.held(member)) is not None:
+        return digest({"locked": sorted((file.file, file.sha256) for file in held.packages)})
     return context.apt.state(context.world.for_build_root())
 
 
-def _question(context: Context, work: SourceWork) -> object:
-    return {
+def offered(context: Context, member: str, local: tuple[StoredFile, ...]) -> tuple[StoredFile, ...]:
+    """Return the .debs that lie in a member's build root: results of others, and what its lock names.
+
+    With a lock that is all there is to choose from.
+    """
+    held = context.held(member)
+    return (*local, *context.fetch_packages(member, held.packages)) if held else local
+
+
+def _question(context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
+    what = {
         "files": [file.sha256 for file in work.source.files], "patches": [one.sha256 for one in work.patches],
         "profiles": work.profiles, "host": context.host.name, "version": work.version,
     }
+    return resolution_key(base.packages, world_state(context, work.source.name), what,
+                          [file.sha256 for file in local])
 
 
 def known_key(context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]) -> str | None:
@@ -69,9 +82,7 @@ def known_inputs(
     context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile]
 ) -> Mapping[str, Any] | None:
     """Return what the step's key is the digest of, when nothing needs to run to know it."""
-    question = resolution_key(base.packages, world_state(context), _question(context, work),
-                              [file.sha256 for file in local])
-    added = context.memo(work.source.name, "environment", question)
+    added = context.memo(work.source.name, "environment", _question(context, work, base, local))
     if added is None:
         return None
     environment = Environment(base.packages, tuple(PackageFile(**one) for one in added))
@@ -103,6 +114,21 @@ def build_source(
         with context.store.work(context.chroots.remove) as directory:
             build = _Build(context, work, base, local, directory)
             return build.carry_out(again)
+
+
+def resolve(context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...]) -> Environment:
+    """Return a member's environment: remembered, or resolved now in a throw-away root."""
+    added = context.memo(work.source.name, "environment", _question(context, work, base, local))
+    if added is not None:
+        return Environment(base.packages, tuple(PackageFile(**one) for one in added))
+    with context.store.work(context.chroots.remove) as directory:
+        return _Build(context, work, base, local, directory).resolve()
+
+
+def remember(context: Context, work: SourceWork, base: BaseRoot, local: Sequence[StoredFile],
+             environment: Environment) -> None:
+    """Keep what apt answered, for the next run."""
+    context.store.remember("environment", _question(context, work, base, local), environment.added)
 
 
 def open_root(context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...]) -> None:
@@ -153,12 +179,16 @@ class _Build:
         return self.session.run(command, binds=self.binds, user=user, directory=directory,
                                 log=self.log if log else None)
 
+    def resolve(self) -> Environment:
+        """Unpack, patch and ask apt, no more."""
+        return self._prepare()
+
     def _prepare(self) -> Environment:
         """Unpack, patch and ask apt; return the environment (remembered for the next run)."""
         context, work = self.context, self.work
         self._step("unpacking the source")
         for name, files, inside in (("source", work.source.files, recipe.SOURCE),
-                                    ("debs", self.local, recipe.DEBS)):
+                                    ("debs", offered(context, self.name, self.local), recipe.DEBS)):
             context.store.lay_out(files, self.directory / name)
             self.binds[self.directory / name] = inside
         self.binds[context.apt.lists] = recipe.LISTS
@@ -175,16 +205,15 @@ class _Build:
         self._patch()
         self._step("resolving build dependencies")
         answer = self._run(recipe.build_dep_argv(
-            context.host.name, context.build.name, work.profiles, "--print-uris", "-qq"),
+            context.host.name, context.build.name, work.profiles, "--print-uris", "-q"),
             directory=work.directory, log=False)
         with self.log.open("a") as log:
             log.write(answer.stdout + answer.stderr)
         if answer.exit_status:
             raise_for_apt(answer, f"the build dependencies of {self.name} cannot be satisfied")
         environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
-        question = resolution_key(self.base.packages, world_state(context), _question(context, work),
-                                  [file.sha256 for file in self.local])
-        context.store.remember("environment", question, environment.added)
+        context.compare(self.name, environment.added, self.local)
+        remember(context, work, self.base, self.local, environment)
         return environment
 
     def _patch(self) -> None:

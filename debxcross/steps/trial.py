@@ -22,7 +22,7 @@ from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.chroot import Session
 from debxcross.errors import TrialError
 from debxcross.steps.context import Context
-from debxcross.steps.root import BaseRoot
+from debxcross.steps.root import BaseRoot, device_index
 
 PORT = 8000
 _PROGRAM = Path(__file__).resolve().parents[1] / "trials" / "python.py"
@@ -62,11 +62,13 @@ class _Device:
     def __init__(self, context: Context, work: TrialWork, session: Session, log: Path, step: str) -> None:
         self.context, self.work, self.session, self.log, self.step = context, work, session, log, step
         self.binds = {context.apt.lists: recipe.LISTS}
+        #: What a lock lets the device have of Debian.
+        self.held = device_index(context)
 
     def carry_out(self, directory: Path) -> tuple[TrialResult, ...]:
         """Set up, update, upgrade, install, exercise."""
         trial = self.work.trial
-        self._show_debian()
+        self._show_debian(directory / "debian")
         if trial.before:
             self._install(directory / "before", trial.before, "")
         before = self._status()
@@ -117,8 +119,9 @@ class _Device:
         """Install, after apt outside decided on the device's own status what Debian must lend."""
         context = self.context
         self._say("fetching what the device takes from Debian")
-        view = context.apt.view(directory, context.world.for_device(), status=self._status(), local=local)
-        answer = view.run(["apt-get", "install", "--print-uris", "-qq", "-y", "--no-install-recommends",
+        offered = "\n".join(filter(None, (local, self.held)))
+        view = context.apt.view(directory, context.world.for_device(), status=self._status(), local=offered)
+        answer = view.run(["apt-get", "install", "--print-uris", "-q", "-y", "--no-install-recommends",
                            "-o", "Acquire::ForceHash=SHA256", *packages])
         raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device's release")
         files = context.fetch_packages(self.step, parse_print_uris(answer.stdout))
@@ -136,9 +139,13 @@ class _Device:
         return TrialResult(command, done.exit_status == 0, max(0, done.exit_status - 128),
                            "\n".join(said.strip().splitlines()[-4:]))
 
-    def _show_debian(self) -> None:
+    def _show_debian(self, directory: Path) -> None:
+        apt, world = self.context.apt, self.context.world.for_device()
+        if self.held:
+            view = apt.view(directory, world, local=self.held)
+            self.binds = {view.lists: recipe.LISTS}
         self.session.run(["sh", "-c", recipe.device_script(
-            self.context.world.for_device().sources_list(self.context.apt.mirror_files))],
+            world.sources_list(apt.mirror_files, recipe.LOCAL if self.held else ""))],
             binds=self.binds, log=self.log).check(
                 TrialError, "the emulated device could not be set up", f"Read {self.log}.")
 

@@ -36,7 +36,7 @@ def make_twins(
         if control.get("Multi-Arch") != "same" or control["Package"].endswith("-dbgsym"):
             continue
         wanted = f"{control['Package']}:{context.build.name}={plain_version}"
-        answer = session.run(["apt-get", "download", "--print-uris", "-qq", wanted], binds=binds)
+        answer = session.run(["apt-get", "download", "--print-uris", "-q", wanted], binds=binds)
         raise_for_apt(answer, f"{wanted}, which the patched {member} needs beside it, cannot be had")
         (original,) = context.fetch_packages(member, parse_print_uris(answer.stdout))
         yield _repack(context, session, original, plain_version, version)

@@ -100,7 +100,20 @@ def extension_modules(packages):
                 if marker in path and "/python" in path:
                     relative = path.split(marker, 1)[1]
                     directory, base = os.path.split(relative)
+                    if marker == "/dist-packages/" and base.split(".")[0].endswith("_tests"):
+                        continue  # a project's helpers of its own tests, such as numpy's
                     yield ".".join(directory.split("/") + [base.split(".")[0]]).lstrip("."), package
+
+
+def top_modules(packages):
+    """Yield (module name, package) of what these Debian packages put right into dist-packages."""
+    for package in packages:
+        listing = subprocess.Popen(["dpkg", "-L", package], stdout=subprocess.PIPE).communicate()[0]
+        for path in sorted(listing.decode("utf-8").splitlines()):
+            relative = path.split("/dist-packages/", 1)[-1]
+            name = relative.replace("/__init__.py", "").replace(".py", "")
+            if path.endswith(".py") and relative != path and "/" not in name and not name.startswith("_"):
+                yield name, package
 
 
 def attempt(code):
@@ -132,6 +145,9 @@ def main():
         smoke = json.load(file)
     trials = [("import %s (%s)" % (module, package), "import " + module)
               for module, package in extension_modules(sys.argv[2:])]
+    if sys.version_info[0] == 3:
+        trials += [("import %s (%s)" % (module, package), "import " + module)
+                   for module, package in top_modules(sys.argv[2:])]
     trials += sorted(STANDARD.items())
     if sys.version_info[0] == 2:
         trials += sorted(PYTHON_2.items())

@@ -68,6 +68,18 @@ def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
             member.read()
 
 
+def test_when_a_package_was_packed(tmp_path: Path) -> None:
+    path = make_deb(tmp_path / "one.deb", {})
+    assert deb.packed_at(path) == 0
+    content = path.read_bytes()
+    path.write_bytes(content[:24] + b"1700000000  " + content[36:])
+    assert deb.packed_at(path) == 1700000000
+    for wrong in (b"", b"!<arch>\n", b"no archive" * 9, content[:24] + b"yesterday   "):
+        path.write_bytes(wrong)
+        with pytest.raises(GateError):
+            deb.packed_at(path)
+
+
 def test_argv() -> None:
     assert deb.tarfile_argv(Path("/a/b.deb"), "data") == ("dpkg-deb", "--fsys-tarfile", "/a/b.deb")
     assert deb.tarfile_argv(Path("/a/b.deb"), "control") == ("dpkg-deb", "--ctrl-tarfile", "/a/b.deb")

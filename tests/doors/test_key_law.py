@@ -28,7 +28,7 @@ patches = (RulesPatch("x", "p", "words", "--- a/x\\n+++ b/x\\n"),)
 environment = Environment(base, added)
 print(digest(source_inputs(source, patches, "1-1", ("cross", "nocheck"), "amd64", "armel", environment)))
 print(resolution_key(base, "state", {"host": "armel", "profiles": ("cross",)}, {"bb", "aa", "cc"}))
-print(RootRecipe("bookworm", "amd64", "armel", "deb x", (), ("fakeroot",), (), recipe.root_commands()).key)
+print(RootRecipe("bookworm", "amd64", "armel", base, (), recipe.root_commands()).key)
 print(digest({"set": frozenset("abcdef"), "nested": {"z": {"y", "x"}, "a": (1, None, True)}}))
 """
 

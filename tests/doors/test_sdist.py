@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.sdist import newest_time
+from debxcross.doors.sdist import newest_time, read_texts
 from debxcross.errors import GateError
 
 
@@ -61,3 +61,56 @@ def test_what_is_no_whole_archive_is_told(tmp_path: Path, name: str, content: by
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(GateError, match="is not a whole archive"):
         newest_time(tmp_path / "none.tar.gz")
+
+
+def archive(path: Path, *members: tuple[str, bytes, str], top: str = "tiny-1.0/") -> Path:
+    """Write a tar of (name, type, link target); regular files hold their own name."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, kind, target in members:
+            information = tarfile.TarInfo(name if name.startswith(("/", "..")) else top + name)
+            information.type, information.linkname = kind, target
+            content = name.encode() if kind == tarfile.REGTYPE else b""
+            information.size = len(content)
+            tar.addfile(information, io.BytesIO(content))
+    return path
+
+
+def test_wanted_texts_by_their_path_below_the_top(tmp_path: Path) -> None:
+    path = archive(tmp_path / "tiny-1.0.tar.gz", ("PKG-INFO", tarfile.REGTYPE, ""),
+                   ("src/x.py", tarfile.REGTYPE, ""), ("src/link", tarfile.SYMTYPE, "../PKG-INFO"),
+                   ("hard", tarfile.LNKTYPE, "tiny-1.0/PKG-INFO"))
+    assert read_texts(path, lambda name: name == "PKG-INFO") == ("tiny-1.0", {"PKG-INFO": "PKG-INFO"})
+    zipped = tmp_path / "tiny-1.0.zip"
+    with zipfile.ZipFile(zipped, "w") as file:
+        file.writestr("tiny-1.0/PKG-INFO", "x")
+    assert read_texts(zipped, lambda name: True) == ("tiny-1.0", {"PKG-INFO": "x"})
+
+
+@pytest.mark.parametrize(("member", "problem"), [
+    (("/etc/passwd", tarfile.REGTYPE, ""), "leads out of the source tree"),
+    (("../../x", tarfile.REGTYPE, ""), "leads out of the source tree"),
+    (("a/../../x", tarfile.REGTYPE, ""), "leads out of the source tree"),
+    (("a", tarfile.SYMTYPE, "/etc/passwd"), "is a link to '/etc/passwd', out of the source tree"),
+    (("a/b", tarfile.SYMTYPE, "../../../x"), "is a link to '../../../x'"),
+    (("a", tarfile.LNKTYPE, "../x"), "is a link to '../x'"),
+    (("a", tarfile.CHRTYPE, ""), "is a device or a pipe"),
+    (("a", tarfile.FIFOTYPE, ""), "is a device or a pipe"),
+])
+def test_malicious_sdists_are_refused(tmp_path: Path, member: tuple[str, bytes, str], problem: str) -> None:
+    path = archive(tmp_path / "tiny-1.0.tar.gz", ("PKG-INFO", tarfile.REGTYPE, ""), member)
+    with pytest.raises(GateError) as caught:
+        read_texts(path, lambda name: True)
+    assert caught.value.brief.startswith("tiny-1.0.tar.gz: the member ") and problem in caught.value.brief
+
+
+def test_one_top_directory(tmp_path: Path) -> None:
+    path = tmp_path / "tiny-1.0.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a/x", "x")
+        file.writestr("b/x", "x")
+    with pytest.raises(GateError, match="has 2 top directories"):
+        read_texts(path, lambda name: True)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a/../../x", "x")
+    with pytest.raises(GateError, match="leads out of the source tree"):
+        read_texts(path, lambda name: True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.wheelfile import open_wheel
+from debxcross.doors.wheelfile import install_tools, open_wheel, read_metadata
 from debxcross.errors import GateError
 
 INFO = "lantern-1.0.dist-info"
@@ -118,3 +118,24 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 0x1
     path.write_bytes(content)
     _refused(path, "'lantern.py' is encrypted")
+
+
+def test_tools_are_installed_with_their_programs(tmp_path: Path) -> None:
+    members = {
+        **MEMBERS,
+        "lantern-1.0.data/scripts/shine": b"#!python\nprint('on')\n",
+        "lantern-1.0.data/purelib/lamp.py": b"",
+        "lantern-1.0.data/data/share/man/shine.1": b"",
+        f"{INFO}/entry_points.txt": b"[console_scripts]\ndim = lantern:dim\n",
+    }
+    install_tools(_wheel(tmp_path, members), tmp_path / "tools", "/usr/bin/python3.11")
+    assert (tmp_path / "tools/bin/shine").read_bytes() == b"#!/usr/bin/python3.11\nprint('on')\n"
+    assert b"from lantern import dim" in (tmp_path / "tools/bin/dim").read_bytes()
+    assert all((tmp_path / "tools/bin" / name).stat().st_mode & 0o111 for name in ("shine", "dim"))
+    assert (tmp_path / "tools/lamp.py").exists() and not (tmp_path / "tools/share").exists()
+
+
+def test_requirements_of_a_wheel(tmp_path: Path) -> None:
+    metadata = MEMBERS[f"{INFO}/METADATA"] + b"Requires-Dist: six\nRequires-Dist: attrs ;\n extra == 'x'\n"
+    path = _wheel(tmp_path, {**MEMBERS, f"{INFO}/METADATA": metadata})
+    assert read_metadata(path) == ("six", "attrs ; extra == 'x'")

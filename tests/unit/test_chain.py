@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.chain import (DEFAULT_PROFILES, SourceMember, describe_order, parse, parse_target)
+from debxcross.core.chain import DEFAULT_PROFILES, SourceMember, parse, parse_target
 from debxcross.errors import ConfigurationError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "debxcross" / "chains").glob("*.toml"))
@@ -103,9 +103,3 @@ def test_what_names_no_source_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="does not name a source") as caught:
         parse_target(text)
     assert "SOURCE=VERSION/SUITE" in caught.value.resolution
-
-
-def test_order_in_words() -> None:
-    needs = {"zlib": (), "openssl": (), "python2.7": ("openssl", "zlib")}
-    assert describe_order(tuple(needs), lambda name: needs[name]) == (
-        "zlib; openssl; python2.7 (after openssl, zlib)")

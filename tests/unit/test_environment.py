@@ -35,8 +35,7 @@ def source_key(**inputs: Any) -> str:
 
 
 KEY = source_key(**INPUTS)
-ROOT = RootRecipe("bookworm", "amd64", "armel", "deb …\n", (("bookworm", "ee"),), ("fakeroot",),
-                  ("force-unsafe-io",), ("mkdir /build",))
+ROOT = RootRecipe("bookworm", "amd64", "armel", BASE, ("force-unsafe-io",), ("mkdir /build",))
 
 
 @pytest.mark.parametrize("changes", [
@@ -97,8 +96,8 @@ def test_questions_to_apt() -> None:
 
 @pytest.mark.parametrize("changes", [
     {"release": "trixie"}, {"build_architecture": "arm64"}, {"host_architecture": "armhf"},
-    {"releases": (("bookworm", "ef"),)}, {"packages": ()}, {"dpkg_options": ()}, {"commands": ()},
-    {"variant": "apt"},
+    {"packages": BASE[:1]}, {"packages": (BASE[0], replace(BASE[1], sha256="bc"))},
+    {"dpkg_options": ()}, {"commands": ()}, {"variant": "apt"},
 ])
 def test_every_part_of_a_root_recipe_changes_its_key(changes: dict[str, Any]) -> None:
     assert replace(ROOT, **changes).key != ROOT.key

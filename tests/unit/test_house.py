@@ -52,7 +52,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 PURE = frozenset((
     "__future__", "base64", "binascii", "collections", "configparser", "csv", "dataclasses", "datetime",
     "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
-    "packaging", "re", "shlex", "string", "textwrap", "typing", "urllib.parse",
+    "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing", "urllib.parse",
 ))
 #: Of these modules, core may import only the names that compute.
 PURE_NAMES = {"pathlib": {"PurePosixPath"}}

@@ -48,7 +48,7 @@ def test_the_builds_user_and_path_are_fixed() -> None:
 
 def test_apt_inside_sees_the_bound_indexes_and_no_network() -> None:
     script = recipe.apt_script("deb file:/x ./\n", "Package: *\n", recipe.apt_options("amd64", "armel"))
-    assert script.startswith("set -eu\n") and "ln -s /debxcross/lists/*_* /var/lib/apt/lists/" in script
+    assert script.startswith("set -eu\n") and "find /debxcross/lists/ " in script
     assert "cat > /etc/apt/sources.list <<'DEBXCROSS_END'\ndeb file:/x ./\nDEBXCROSS_END\n" in script
     assert script.count("<<'DEBXCROSS_END'") == script.count("\nDEBXCROSS_END\n") == 3
     # The only update reads the local repository's index.
@@ -56,6 +56,20 @@ def test_apt_inside_sees_the_bound_indexes_and_no_network() -> None:
     assert len(updates) == 1 and "sourcelist=/etc/apt/local.list" in updates[0]
     assert 'BarbarianArchitectures { "armel"; };' in script
     assert "--no-download" in recipe.OFFLINE
+
+
+def test_roots_are_made_of_one_local_repository() -> None:
+    asked = recipe.bootstrap_argv("armel", ("apt", "fakeroot"), required=True)
+    assert asked[-3:] == ("?and(?architecture(armel),?or(?essential,?priority(required)))", "apt", "fakeroot")
+    assert "--print-uris" in asked and "Acquire::ForceHash=SHA256" in asked
+    assert "?and(?architecture(armel),?essential)" in recipe.bootstrap_argv("armel", (), required=False)
+    hooks = recipe.repository_hooks("'/a store/x'")
+    assert "--setup-hook=sync-in '/a store/x' /repository" in hooks
+    assert any("copy://$1/repository ./" in hook and "trusted=yes" in hook for hook in hooks)
+    # Nothing of this machine stays in the root.
+    assert any(hook.startswith("--customize-hook=rm -rf ") and "etc/hostname" in hook for hook in hooks)
+    text = recipe.release_text("bookworm", ("amd64", "armel"), "ab", 7)
+    assert text == "Codename: bookworm\nArchitectures: amd64 armel\nSHA256:\n ab 7 Packages\n"
 
 
 def test_wheels() -> None:

@@ -38,6 +38,21 @@ def test_sources_list() -> None:
     ]
 
 
+def test_archives_of_snapshots_may_be_old() -> None:
+    old = Archive("main", ("http://mirror.example/archive/debian/20250520T000000Z/",), ("/k/archive.gpg",))
+    assert old.snapshot and Archive("main", (old.uris[0].rstrip("/"),), ()).snapshot
+    # A mirror of today must be of today, also where a snapshot stands behind it.
+    assert not Archive("main", (*MAIN.uris, *old.uris), ()).snapshot
+    assert not MAIN.snapshot and not Archive("main", (), ()).snapshot
+    world = World("amd64", "armel", (SuiteUse("bookworm", old, BOTH, source=True),
+                                     SuiteUse("bookworm-security", SECURITY, BOTH)))
+    assert world.sources_list({}).splitlines() == [
+        f"deb [arch=amd64,armel signed-by=/k/archive.gpg check-valid-until=no] {old.uris[0]} bookworm main",
+        f"deb-src [signed-by=/k/archive.gpg check-valid-until=no] {old.uris[0]} bookworm main",
+        "deb [arch=amd64,armel signed-by=/k/archive.gpg,/k/more.gpg] http://security.example "
+        "bookworm-security main"]
+
+
 def test_before_the_probe_all_architectures_are_asked_for() -> None:
     lines = WORLD.sources_list({"main": "/m"}).splitlines()
     assert not any("trusted" in line for line in lines)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a run writes down what happens, for ``status``, ``log`` and ``shell``."""
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from debxcross.doors.store import raise_for_os_error
+from debxcross.errors import BusyError
+from debxcross.run.events import Event, Listener
+
+
+@contextmanager
+def event_log(directory: Path) -> Iterator[Listener]:
+    """Yield what writes events to ``directory``/logs/events.jsonl, emptied for this run.
+
+    The lock ends with the process.  Raises BusyError when another run writes there,
+    StoreError or DiskFullError when the directory cannot be used.
+    """
+    path = directory / "logs" / "events.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")
+    except OSError as error:
+        raise_for_os_error(error, directory)
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another run writes its results to {directory}",
+                resolution="Wait for it ('debxcross status' shows how it stands), "
+                           "or name another place with --output.") from None
+        stream.truncate(0)
+
+        def write(event: Event) -> None:
+            stream.write(event.line() + "\n")
+            stream.flush()
+
+        yield write

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The smallest real run, from an empty store: mirror, toolchain, build, repository, device.
+
+It needs the machine's own Debian mirror and takes a few minutes; everything below shares
+the one run.
+"""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools import need
+
+pytestmark = pytest.mark.network
+CHAIN = Path(__file__).resolve().parents[1] / "data" / "small.toml"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory of its own with store, keys and results."""
+
+    directory: Path
+
+    @property
+    def repository(self) -> Path:
+        """The published tree."""
+        return self.directory / "out" / "armel" / "repo"
+
+    def debxcross(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the command line and check how it ends."""
+        environment = {**os.environ, "DEBXCROSS_STORE": str(self.directory / "store"),
+                       "DEBXCROSS_KEYS": str(self.directory / "keys")}
+        done = subprocess.run(
+            [sys.executable, "-c", "from debxcross.cli import main; main()", *arguments],
+            cwd=self.directory, env=environment, capture_output=True, text=True, timeout=1500)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def summary(self) -> Any:
+        """Return the summary of the last run."""
+        return json.loads((self.directory / "out/armel/summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    need("mmdebstrap", "qemu-arm-static", "gpg", "apt-ftparchive", "unshare")
+    directory = tmp_path_factory.mktemp("real")
+    place = Place(directory)
+    place.debxcross("build-dep-chain", "armel", "--chain", str(CHAIN))
+    yield place
+    shutil.rmtree(directory / "store", ignore_errors=True)  # a base root is most of a gigabyte
+
+
+def test_the_device_took_what_was_built(place: Place) -> None:
+    summary = place.summary()
+    assert summary["trial"]["passed"] >= 1
+    assert [deb["name"] for deb in summary["debs"]] == ["zlib1g", "zlib1g-dbgsym", "zlib1g-dev"]
+    assert {member["name"]: member["state"] for member in summary["members"]}["device-trial"] == "built"
+
+
+def test_a_cross_build_equals_debians_native_one(place: Place) -> None:
+    """zlib1g-dev holds a static library, headers and a .pc file: all of it as Debian's own buildd made it."""
+    lists = next((place.directory / "store" / "apt").glob("*/var/lib/apt/lists"))
+    native = ""
+    for index in lists.glob("*_dists_bookworm_main_binary-armel_Packages"):
+        for stanza in index.read_text().split("\n\n"):
+            if stanza.startswith("Package: zlib1g-dev\n"):
+                native = next(line.split()[1] for line in stanza.splitlines() if line.startswith("SHA256:"))
+    ours = next(deb["sha256"] for deb in place.summary()["debs"] if deb["name"] == "zlib1g-dev")
+    assert ours == native
+
+
+def test_the_repository_is_signed_by_the_key_beside_it(place: Place) -> None:
+    keyring = next(place.repository.glob("*.gpg"))
+    release = place.repository / "dists/bookworm/InRelease"
+    done = subprocess.run(["gpgv", "--keyring", str(keyring), str(release)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    secret = list((place.directory / "keys").rglob("*.key"))
+    assert secret and not list(place.repository.rglob("*.key"))
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in secret)
+
+
+def test_a_second_run_starts_no_process(place: Place) -> None:
+    """Processes are counted by the kernel, through strace, not by our own word."""
+    need("strace")
+    trace = place.directory / "trace"
+    environment = {**os.environ, "DEBXCROSS_STORE": str(place.directory / "store"),
+                   "DEBXCROSS_KEYS": str(place.directory / "keys")}
+    done = subprocess.run(
+        ["strace", "-f", "-e", "trace=execve", "-o", str(trace), sys.executable, "-c",
+         "from debxcross.cli import main; main()", "build-dep-chain", "armel", "--chain", str(CHAIN)],
+        cwd=place.directory, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    started = [line for line in trace.read_text().splitlines() if "execve(" in line and "= 0" in line]
+    assert len(started) == 1, started  # python itself
+    assert {member["state"] for member in place.summary()["members"]} == {"cached"}
+
+
+def test_building_again_gives_the_same_bytes(place: Place) -> None:
+    before = {deb["name"]: deb["sha256"] for deb in place.summary()["debs"]}
+    place.debxcross("build-dep-chain", "armel", "--chain", str(CHAIN), "--rebuild", "zlib", "--no-trial")
+    summary = place.summary()
+    assert {deb["name"]: deb["sha256"] for deb in summary["debs"]} == before
+    assert {member["name"]: member["state"] for member in summary["members"]}["zlib"] == "built"
+
+
+def test_status_log_and_shell_look_into_the_run(place: Place) -> None:
+    assert "zlib" in place.debxcross("status", "armel").stdout
+    assert "dpkg-buildpackage" in place.debxcross("log", "zlib", "--arch", "armel").stdout
+    inside = place.debxcross("shell", "zlib", "--arch", "armel", "--", "dpkg", "--print-foreign-architectures")
+    assert inside.stdout.strip() == "armel"
