@@ -7,6 +7,7 @@ it is called, so that --help stays quick.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -90,6 +91,8 @@ def _group() -> None:
 
 def main() -> None:
     """Run the command line; exit with the status of the error's class (docs/errors.md)."""
+    # The users inside build roots read what is laid out for them; what is secret has its own mode.
+    os.umask(0o022)
     try:
         # Outside its standalone mode click returns the status of an Exit.
         sys.exit(_group(standalone_mode=False) or 0)

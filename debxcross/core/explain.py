@@ -163,11 +163,9 @@ def _flat(inputs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
             found.update({f"the patch {_named(one)}": ("there", str(one)) for one in value})
         elif isinstance(value, (list, tuple)) and any(isinstance(one, Mapping) for one in value):
             for one in value:
-                label, shown = _record(name, one)
-                found[label] = (shown, str(sorted(one.items())))
+                found.update(_record(name, one))
         elif isinstance(value, Mapping) and "name" in value:
-            label, shown = _record(name, value)
-            found[label] = (shown, str(sorted(value.items())))
+            found.update(_record(name, value))
         else:
             found[_WORDS.get(name, name)] = _scalar(value)
     return found
@@ -178,9 +176,13 @@ def _named(patch: Any) -> str:
     return str(patch).rpartition(" ")[0] or f"with sha256 {str(patch)[:12]}…"
 
 
-def _record(name: str, value: Mapping[str, Any]) -> tuple[str, str]:
-    word = {"tools": "the build tool", "pin": "the pinned file of"}.get(name, name)
-    return f"{word} {value['name']}", str(value.get("version") or "there")
+def _record(name: str, value: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return a file with a digest as one input, anything else field by field."""
+    word = {"tools": "the build tool", "pin": "the pinned file of"}.get(name, f"the {name}")
+    label = f"{word} {value['name']}"
+    if "sha256" in value:
+        return {label: (str(value.get("version") or "there"), str(sorted(value.items())))}
+    return {f"{label}: {field}": _scalar(one) for field, one in value.items() if field != "name"}
 
 
 def _scalar(value: Any) -> tuple[str, str]:

@@ -9,7 +9,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from debxcross.core.architecture import Architecture
+from debxcross.core.world import LOCAL_ORIGIN
 
+#: The head of the local repository's Release: preferences know it by its Origin.
+LOCAL_RELEASE = f"Origin: {LOCAL_ORIGIN}\nLabel: {LOCAL_ORIGIN}\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n"
 #: Raised whenever the same inputs would give other bytes, so that keys change with it.
 SCHEMA = 1
 #: Debian's buildds build here; some packages record the path.
@@ -105,6 +108,8 @@ def apt_script(sources_list: str, preferences: str, apt_options: str) -> str:
         f"cd {LOCAL}\n",
         f"if [ -d {DEBS} ]; then cp {DEBS}/*.deb . 2>/dev/null || :; fi\n",
         "dpkg-scanpackages --multiversion . > Packages 2>/dev/null\n",
+        _here_document("Release", f"{LOCAL_RELEASE}SHA256:"),
+        "echo \" $(sha256sum < Packages | cut -d' ' -f1) $(stat -c %s Packages) Packages\" >> Release\n",
         "apt-get -qq update -o Dir::Etc::sourcelist=/etc/apt/local.list -o Dir::Etc::sourceparts=- "
         "-o APT::Get::List-Cleanup=0\n",
     ))

@@ -210,11 +210,9 @@ def own_files(host: Architecture, compiler: str, python: str, sysconfigdata: str
         "sysconfigdata": sysconfigdata, "python_platform": host.wheel_platform.replace("_", "-", 1),
         "longdouble": _LONG_DOUBLE.get(host.name, ""), "tools": _TOOLS, "example": "sysroot",
     }
-    headers = (f"usr/include/c++/{compiler}", f"usr/include/{host.multiarch}/c++/{compiler}",
-               f"usr/include/c++/{compiler}/backward") if compiler else ()
     programs: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("cc", "cc", {"driver": "gcc", "variable": "CC", "headers": ()}),
-        ("c++", "cc", {"driver": "g++", "variable": "CXX", "headers": headers}),
+        ("cc", "cc", {"driver": "gcc", "variable": "CC", "cxx": ""}),
+        ("c++", "cc", {"driver": "g++", "variable": "CXX", "cxx": compiler}),
         ("clang", "clang", {"driver": "clang", "variable": "CLANG"}),
         ("clang++", "clang", {"driver": "clang++", "variable": "CLANGXX"}),
         ("pkg-config", "pkg-config", {}),

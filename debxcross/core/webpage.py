@@ -20,6 +20,9 @@ from debxcross.core.repository import IndexEntry, RepositorySettings
 _RELATIONS = ("Pre-Depends", "Depends", "Recommends", "Suggests", "Conflicts", "Breaks", "Replaces",
               "Provides", "Enhances")
 
+#: So many names of one change are shown.
+_TOLD = 6
+
 
 @dataclass(frozen=True)
 class PackageFiles:
@@ -114,11 +117,11 @@ def _changes(changes: Sequence[Change]) -> str:
         parts = []
         for sign, word, names in (("+", "added", change.added), ("−", "removed", change.removed)):
             parts += [f'<span class="{word}"><span aria-label="{word}">{sign}</span> '
-                      f"{escape(name)}</span>" for name in names[:12]]
-        more = change.more + sum(max(0, len(names) - 12) for names in (change.added, change.removed))
+                      f"{escape(name)}</span>" for name in names[:_TOLD]]
+        more = change.more + sum(max(0, len(names) - _TOLD) for names in (change.added, change.removed))
         parts += [f"<span>and {more} more</span>"] if more else []
         parts += [] if parts else ["<span>indexes and keys only</span>"]
-        items.append(f"<li>{_day(change.date)} <b>{escape(change.codename)}</b> {' '.join(parts)}</li>\n")
+        items.append(f"<li>{_day(change.date)} <b>{escape(change.codename)}</b><br>{' '.join(parts)}</li>\n")
     listed = "".join(items)
     return (f'<section id="changes">\n<h2>Newest changes</h2>\n<ol class="changes">\n{listed}</ol>\n'
             "</section>\n")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 #: Results of this run win over everything, even when their version is lower: openssl 1.1.1
 #: of the chain against 3.0 of the release.  Only in build roots, never on devices.
 LOCAL_PRIORITY = 1001
+LOCAL_ORIGIN = "debxcross-local"
 #: Suites that only lend tools the release does not have.
 TOOL_PRIORITY = 200
 #: How archives of snapshots name a time in their addresses: …/archive/debian/20250520T000000Z/
@@ -97,8 +98,12 @@ class World:
         return "\n".join(lines) + "\n"
 
     def preferences(self) -> str:
-        """Return apt preferences: local results first (origin "" is file:), tool suites last."""
-        stanzas = [f'Package: *\nPin: origin ""\nPin-Priority: {LOCAL_PRIORITY}\n']
+        """Return apt preferences: local results first, tool suites last.
+
+        The local results are named by their Release's Origin: ``Pin: origin ""`` would also
+        match every archive that is reached through a list of mirrors.
+        """
+        stanzas = [f"Package: *\nPin: release o={LOCAL_ORIGIN}\nPin-Priority: {LOCAL_PRIORITY}\n"]
         stanzas += [
             f"Package: *\nPin: release n={use.suite}\nPin-Priority: {use.priority}\n"
             for use in self.suites

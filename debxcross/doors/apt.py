@@ -19,7 +19,7 @@ from typing import Any
 
 from debxcross.core.environment import PackageFile
 from debxcross.core.key import digest
-from debxcross.core.recipe import LOCAL
+from debxcross.core.recipe import LOCAL, LOCAL_RELEASE
 from debxcross.core.world import World, apt_configuration
 from debxcross.doors import process
 from debxcross.errors import (
@@ -42,6 +42,9 @@ def ask(request: Mapping[str, Any], configuration: Path | None = None) -> Any:
             raise HostError("this Python has no python-apt",
                             resolution="Install python3-apt and run debxcross with /usr/bin/python3 "
                                        "(make an environment with --system-site-packages).")
+        if "No space left on device" in done.stderr:
+            done.check(DiskFullError, "no space left while apt read the indexes",
+                       "Free some space, then run the same command again: what is finished is kept.")
         done.check(HostError, "apt could not answer", "Run 'debxcross doctor'.")
     return json.loads(done.stdout)
 
@@ -155,8 +158,10 @@ class AptRoot:
         for path in self.lists.glob("*_*"):
             (view.lists / path.name).symlink_to(path)
         if local:
-            # The name apt gives to the index of "deb file:/debxcross/local ./".
-            (view.lists / f"{LOCAL.replace('/', '_')}_._Packages").write_text(local)
+            # The names apt gives to what it has of "deb file:/debxcross/local ./".
+            name = f"{LOCAL.replace('/', '_')}_._"
+            (view.lists / f"{name}Packages").write_text(local)
+            (view.lists / f"{name}Release").write_text(LOCAL_RELEASE)
         return view
 
     def update(self, maximum_age: float) -> bool:

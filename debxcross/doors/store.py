@@ -68,6 +68,14 @@ def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
     ) from error
 
 
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+        return True
+    except OSError:  # too many links
+        return False
+
+
 def check_file_system(directory: Path) -> None:
     """Raise StoreError, naming everything at once, when a store cannot live in this directory."""
     place = directory / f".check-{secrets.token_hex(4)}"
@@ -112,10 +120,9 @@ def _links(place: Path) -> bool:
 
 
 def _modes(place: Path) -> bool:
-    file = place / "modes"
-    file.touch()
-    file.chmod(0o750)
-    return file.stat().st_mode & 0o777 == 0o750
+    (place / "modes").touch()
+    (place / "modes").chmod(0o750)
+    return (place / "modes").stat().st_mode & 0o777 == 0o750
 
 
 def _names(place: Path) -> bool:
@@ -154,9 +161,8 @@ class Store:
     def __init__(self, directory: Path) -> None:
         """Open the store, making it when it is not there.
 
-        Raises StoreError for a store of a newer layout, a directory that cannot be used or a
-        file system that lacks something, DiskFullError when there is no space, BusyError when
-        somebody deletes from it all the time.
+        Raises StoreError for a newer layout, a directory that cannot be used or a file system
+        that lacks something, DiskFullError, and BusyError when somebody deletes from it.
         """
         self.directory = directory
         try:
@@ -233,19 +239,22 @@ class Store:
         return True
 
     def lay_out(self, files: tuple[StoredFile, ...], directory: Path) -> None:
-        """Put files, under their names, into a directory: hard links where possible."""
+        """Put files, under their names, into a directory: hard links, but copies outside the store.
+
+        Whoever writes to a link would change the object.
+        """
         directory.mkdir(parents=True, exist_ok=True)
+        inside = directory.resolve().is_relative_to(self.directory.resolve())
         for file in files:
             target = directory / file.name
             target.unlink(missing_ok=True)
-            try:
-                os.link(self.path(file.sha256), target)
-            except FileNotFoundError:
+            source = self.path(file.sha256)
+            if not source.exists():
                 raise StoreError(
                     f"the store has lost {file.name} ({file.sha256[:12]}…)",
-                    resolution="Run the command again with --rebuild for the member it belongs to.") from None
-            except OSError:  # another file system, or too many links
-                self._write(target, self.path(file.sha256))
+                    resolution="Run the command again with --rebuild for the member it belongs to.")
+            if not (inside and _linked(source, target)):
+                self._write(target, source)
 
     # Artifacts and memos
 
@@ -273,10 +282,9 @@ class Store:
         """Keep an answer (JSON values or frozen dataclasses)."""
         self._write(self._entry(f"memo/{kind}", key), canonical(value))
 
-    def write(self, name: str, content: bytes) -> Path:
-        """Write a file of the store itself by its name, and return its path."""
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the store itself by its name."""
         self._write(self.directory / name, content)
-        return self.directory / name
 
     # Looking and deleting
 
@@ -297,8 +305,8 @@ class Store:
 
     def root_keys(self) -> tuple[str, ...]:
         """Return the keys of all base roots, also of those that lack their entry or directory."""
-        names = {path.name for path in (self.directory / "roots").iterdir() if path.suffix != ".tmp"}
-        return tuple(sorted({name.removesuffix(".json") for name in names}))
+        paths = (self.directory / "roots").iterdir()
+        return tuple(sorted({path.name.removesuffix(".json") for path in paths if path.suffix != ".tmp"}))
 
     def leftovers(self) -> tuple[Path, ...]:
         """Return the unfinished files of writers and downloads that did not come back."""
@@ -322,10 +330,7 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the store alone, so that nothing is deleted from under a run.
-
-        Raises BusyError when somebody else has it open.
-        """
+        """Hold the store alone, to delete.  Raises BusyError when somebody else has it open."""
         try:
             fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

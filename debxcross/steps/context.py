@@ -58,6 +58,7 @@ class Context:
         """Return the log file of a step, emptied for this run."""
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{step}.log"
+        path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
         path.write_bytes(b"")
         return path
 
@@ -129,7 +130,8 @@ class Context:
         """Raise FetchError, naming what is missing in the store, when nothing may be fetched."""
         if self.offline and missing:
             raise FetchError(
-                f"{member}: {len(missing)} files are not in the store, and --offline allows no network",
+                f"{member}: the store lacks {len(missing)} file{'s' if len(missing) > 1 else ''}, "
+                "and --offline allows no network",
                 "\n".join(sorted(missing)),
                 "Run once without --offline, or bring them with 'debxcross store import'.")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carries a store's content to another machine in one file, and takes it in there.
 
-The file is a plain tar archive: the layout's number, then objects, answers and last the
-results, so that nothing is taken in before what it names.  The same content gives the same
+The file is a plain tar archive: the layout's number, then objects, answers, results and the
+end, so that nothing is taken in before what it names.  The same content gives the same
 bytes.  Base roots travel as their packages; the other machine makes them of those.
 """
 from __future__ import annotations
@@ -32,6 +32,8 @@ _NAME = re.compile(
     r"(?:(?P<object>objects/(?P<two>[0-9a-f]{2})/(?P<sha256>(?P=two)[0-9a-f]{62}))"
     r"|(?P<kind>artifacts|memo/[a-z-]+)/(?P<start>[0-9a-f]{2})/(?P<key>(?P=start)[0-9a-f]*)\.json)\Z")
 _LARGEST_ENTRY = 64 << 20
+#: The last member; a file without it was cut short.
+_END = "end"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def export(store: Store, target: Path, keep: int, named: Sequence[Path]) -> Exch
                 _add(tar, f"memo/{kind}/{key[:2]}/{key}.json", canonical(store.memo(kind, key)))
             for artifact in artifacts:
                 _add(tar, f"artifacts/{artifact.key[:2]}/{artifact.key}.json", canonical(artifact))
+            _add(tar, _END, b"")
     except OSError as error:
         raise_for_os_error(error, target.parent)
     return Exchange(len(kept.objects), len(memos), len(artifacts), _bytes(inventory, kept.objects))
@@ -129,8 +132,10 @@ def take_in(store: Store, source: Path) -> Exchange:
                 raise StoreError(
                     f"{source} is of a store with layout {layout}, this debxcross knows {LAYOUT}",
                     "", "Use the debxcross that made it.")
-            while (member := tar.next()) is not None:
+            while (member := tar.next()) is not None and member.name != _END:
                 taken.take(tar, member)
+            if member is None:
+                raise _damaged(source, "it is cut short")
     except FileNotFoundError:
         raise UsageError(f"there is no file {source}", "", "Check the path.") from None
     except tarfile.TarError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from debxcross.core.artifact import Artifact
 from debxcross.core.environment import Environment
 from debxcross.core.explain import Change, Entry, Explanation, changes, package
-from debxcross.core.key import digest
+from debxcross.core.key import digest, plain
 from debxcross.doors.store import Store
 from debxcross.steps import source, wheel
 from debxcross.steps.context import Context
@@ -37,7 +37,7 @@ def history(store: Store, name: str, release: str, architecture: str) -> tuple[E
 
 def inputs_in(artifact: Artifact) -> Mapping[str, Any]:
     """Return the inputs an artifact's provenance tells; {} when it does not."""
-    inputs: Mapping[str, Any] = artifact.provenance.get("inputs", {})
+    inputs: Mapping[str, Any] = plain(artifact.provenance.get("inputs", {}))
     names = artifact.provenance.get("patches", ())
     digests = inputs.get("patches", ())
     if len(names) == len(digests) > 0:
@@ -115,12 +115,12 @@ def _changes_now(
     if isinstance(work, SourceWork):
         if base is not None and local is not None:
             known = source.known_inputs(context, work, base, local)
-        now = {**(known or source.inputs_of(context, work, bare)),
+        now = {**plain(known or source.inputs_of(context, work, bare)),
                "patches": [f"{one.name} {one.sha256}" for one in work.patches]}
     else:
         if base is not None and local is not None:
             known = wheel.known_inputs(context, work, base, local)
-        now = {**(known or wheel.inputs_of(context, work, bare))}
+        now = plain(known or wheel.inputs_of(context, work, bare))
     if known is None:
         # Of the environment, only the results of other members are known.
         now["environment"] = [f"{file.name} {file.sha256}" for file in local or ()]

@@ -49,13 +49,11 @@ def read_given(files: Sequence[Path], component: str) -> Given:
     or with fields that break Policy.
     """
     by_kind: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
+    others = []
     for path in files:
-        if path.suffix not in by_kind:
-            raise PublishError(f"{path} is nothing that can be published", "",
-                               f"Name files that end in {', '.join(_KINDS)}.")
         if not path.is_file():
             raise PublishError(f"there is no file {path}", resolution="Build it first, then publish again.")
-        by_kind[path.suffix].append(path)
+        by_kind.get(path.suffix, others).append(path)
     entries, pooled = [], []
     for path, control in ftparchive.read_controls(by_kind[".deb"]).items():
         try:
@@ -71,6 +69,12 @@ def read_given(files: Sequence[Path], component: str) -> Given:
         sources.append(source)
         pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name), one.sha256, one.size)
                    for one in source.files]
+    # Whoever names "zlib_*" means the archives of the source too, which the .dsc names already.
+    named = {one.file for one in pooled}
+    for path in others:
+        if path not in named:
+            raise PublishError(f"{path} is nothing that can be published", "",
+                               f"Name files that end in {', '.join(_KINDS)}.")
     for path in (*by_kind[".buildinfo"], *by_kind[".log"]):
         sha256, size = file_digest(path)
         pooled.append(Pooled(repository.companion_path(component, path.name), path, sha256, size, True))

@@ -128,11 +128,9 @@ class IndexFinder:
         if known is not None and time.time() - known["time"] <= self.maximum_age:
             return tuple(IndexFile(**one) for one in known["files"])
         context.busy(STEP, f"reading the index about {name}")
-        found: dict[str, IndexFile] = {}
-        for files in self.index.files(name):
-            for file in files:
-                found.setdefault(file.name, file)
-        files = tuple(found[one] for one in sorted(found))
+        # The first index that knows a project decides: a stranger's release of the same name in
+        # another one never comes in between.
+        files = self.index.files(name)[0]
         context.store.remember("index-page", key, {
             "time": int(time.time()), "files": [asdict(file) for file in files]})
         return files

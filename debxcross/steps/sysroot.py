@@ -29,7 +29,7 @@ from debxcross.core.sysroot import (
 )
 from debxcross.core.tree import MERGED
 from debxcross.doors import deb, tar
-from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
 from debxcross.doors.store import Store, file_digest, raise_for_os_error
 from debxcross.doors.template import data_directory, render
 from debxcross.doors.unpack import Tree, Unpacked
@@ -116,7 +116,9 @@ def resolve(
             answer = view.run(["apt-get", "install", "--print-uris", "-qq", "-y",
                                "-o", "Acquire::ForceHash=SHA256", *names])
             if answer.exit_status:
-                _raise_for_names(context, release, names, {file.name.split("_")[0] for file in results})
+                _raise_for_names(context, view, release, names, {one.name.split("_")[0] for one in results})
+                # Asked for addresses only, apt keeps to itself which packages are in each other's way.
+                answer = view.run(["apt-get", "install", "--simulate", "-q", "-y", *names])
             raise_for_apt(answer, f"{' '.join(names)} cannot be together in a sysroot for {release} {host}")
             found = [vars(one) for one in parse_print_uris(answer.stdout)]
         context.store.remember("sysroot", question, found)
@@ -140,26 +142,27 @@ def _origin(context: Context, uri: str) -> tuple[str, str]:
     return "local", ""
 
 
-def _raise_for_names(context: Context, release: str, names: Sequence[str], local: set[str]) -> None:
-    """Raise UsageError when names are what is wrong: all of them, with the nearest known ones."""
+def _raise_for_names(
+    context: Context, view: AptRoot, release: str, names: Sequence[str], local: set[str]
+) -> None:
+    """Raise UsageError when names are what is wrong: all of them, with the nearest known ones.
+
+    ``view`` sees what the device sees; the run's own apt also sees the build architecture.
+    """
     host, build = context.host.name, context.build.name
-    known = {architecture: set(context.apt.run(
-        ["apt-cache", "-o", f"APT::Architecture={architecture}", "-o", "APT::Architectures::=" + architecture,
-         "pkgnames"]).stdout.split()) for architecture in (host,)}[host]
     said = []
     for name in names:
-        shown = context.apt.run(["apt-cache", "show", "--no-all-versions", f"{name}:{host}"])
-        if name in local or shown.exit_status == 0:
+        if name in local or view.run(["apt-cache", "show", name]).stdout.strip():
             continue
-        others = context.apt.run(["apt-cache", "show", "--no-all-versions", f"{name}:{build}"])
-        provided = context.apt.run(["apt-cache", "showpkg", f"{name}:{host}"]).stdout.partition(
-            "Reverse Provides:")[2].split()
-        if build != host and others.exit_status == 0 and "\nArchitecture: all\n" not in others.stdout:
+        providers = view.run(["apt-cache", "showpkg", name]).stdout.partition("Reverse Provides:")[2]
+        if found := sorted({line.split()[0] for line in providers.splitlines() if line.strip()}):
+            if len(found) > 1:
+                said.append(f"{name}: virtual; choose one of {', '.join(found[:8])}")
+        elif build != host and context.apt.run(["apt-cache", "show", f"{name}:{build}"]).stdout.strip():
             said.append(f"{name}: {release} has it for {build}, not for {host}")
-        elif len(provided) > 2:
-            said.append(f"{name}: virtual; choose one of {', '.join(sorted(set(provided[::2])))}")
-        elif others.exit_status:
-            near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+        else:
+            known = sorted(set(view.run(["apt-cache", "pkgnames"]).stdout.split()))
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
             said.append(f"{name}: no such package" + (f"; did you mean {' or '.join(near)}?" if near else ""))
     if said:
         raise UsageError(

@@ -16,6 +16,7 @@ from typing import Any
 from debxcross import __version__
 from debxcross.core.key import digest
 from debxcross.core.repository import RepositorySettings
+from debxcross.doors.template import data_directory
 
 #: Warnings about keys are a matter of the day.
 _SECONDS = 86400.0
@@ -48,7 +49,8 @@ def question(root: Path, state: Path, settings: RepositorySettings, given: str, 
     paths = [*sorted(dists.glob("*Release*")), *sorted(dists.glob("*/*/[PS]*")), root / "repository.json",
              root / "index.html", root / "device" / settings.codename, keys / "pubring.kbx",
              keys / "private-keys-v1.d",
-             *(path for name in ("retired", "signer") if (path := keys / name).exists())]
+             *(path for name in ("retired", "signer") if (path := keys / name).exists()),
+             *sorted(data_directory("repo").iterdir())]
     stamps = _stamps(paths, time.time_ns())
     return digest([__version__, settings, replace, given, stamps]) if given and stamps else ""
 

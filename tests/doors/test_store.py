@@ -58,7 +58,10 @@ def test_a_file_goes_in_by_content_and_comes_out_by_name(store: Store, tmp_path:
     store.lay_out((stored,), tmp_path / "out" / "deep")
     out = tmp_path / "out" / "deep" / "tiny.deb"
     assert out.read_bytes() == b"content"
-    assert out.stat().st_ino == store.path(stored.sha256).stat().st_ino
+    assert out.stat().st_ino != store.path(stored.sha256).stat().st_ino  # a copy: it may be written to
+    store.lay_out((stored,), store.directory / "work" / "some")
+    linked = store.directory / "work" / "some" / "tiny.deb"
+    assert linked.stat().st_ino == store.path(stored.sha256).stat().st_ino
     store.lay_out((stored,), tmp_path / "out" / "deep")  # over what is there
     path.unlink()
     assert store.has(stored)

@@ -202,8 +202,9 @@ def test_links_that_lead_to_nothing_are_left_out(tmp_path: Path, tree: Tree) -> 
 
 
 def test_only_what_the_filters_want(tmp_path: Path, tree: Tree) -> None:
-    path = deb(tmp_path / "a.deb", entry("./usr/share/doc/a/copyright", b"x"), entry("./usr/include/a.h", b"x"),
-               entry("./bin/su", b"x", mode=0o755), entry("./usr/share/pkgconfig/a.pc", b"x"))
+    path = deb(
+        tmp_path / "a.deb", entry("./usr/share/doc/a/copyright", b"x"), entry("./usr/include/a.h", b"x"),
+        entry("./bin/su", b"x", mode=0o755), entry("./usr/share/pkgconfig/a.pc", b"x"))
     found = tree.unpack(path, lambda package: chooser(DEFAULT_FILTERS, package))
     assert found.paths == ("usr/include/a.h", "usr/share/pkgconfig/a.pc")
 
@@ -215,7 +216,8 @@ def test_linker_scripts_follow_the_merged_usr(tmp_path: Path, tree: Tree) -> Non
 
 
 def _whole(tmp_path: Path) -> bytes:
-    return deb(tmp_path / "whole.deb", *(entry(f"./usr/{name}", os.urandom(5000)) for name in "ab")).read_bytes()
+    files = [entry(f"./usr/{name}", os.urandom(5000)) for name in "ab"]
+    return deb(tmp_path / "whole.deb", *files).read_bytes()
 
 
 @pytest.mark.parametrize("rest", [4, 60, 150, 400, 3000, 9000])

@@ -50,7 +50,7 @@ def test_apt_inside_sees_the_bound_indexes_and_no_network() -> None:
     script = recipe.apt_script("deb file:/x ./\n", "Package: *\n", recipe.apt_options("amd64", "armel"))
     assert script.startswith("set -eu\n") and "find /debxcross/lists/ " in script
     assert "cat > /etc/apt/sources.list <<'DEBXCROSS_END'\ndeb file:/x ./\nDEBXCROSS_END\n" in script
-    assert script.count("<<'DEBXCROSS_END'") == script.count("\nDEBXCROSS_END\n") == 3
+    assert script.count("<<'DEBXCROSS_END'") == script.count("\nDEBXCROSS_END\n") == 4
     # The only update reads the local repository's index.
     updates = [line for line in script.splitlines() if " update " in line]
     assert len(updates) == 1 and "sourcelist=/etc/apt/local.list" in updates[0]

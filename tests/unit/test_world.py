@@ -62,7 +62,7 @@ def test_before_the_probe_all_architectures_are_asked_for() -> None:
 def test_preferences() -> None:
     lines = WORLD.preferences().splitlines()
     assert [dict(one) for one in Deb822.iter_paragraphs(lines, use_apt_pkg=False)] == [
-        {"Package": "*", "Pin": 'origin ""', "Pin-Priority": str(LOCAL_PRIORITY)},
+        {"Package": "*", "Pin": "release o=debxcross-local", "Pin-Priority": str(LOCAL_PRIORITY)},
         {"Package": "*", "Pin": "release n=bullseye", "Pin-Priority": str(TOOL_PRIORITY)},
     ]
     # apt_preferences(5): over 1000 even downgrades; under 500 the release wins.
