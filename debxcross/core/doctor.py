@@ -29,6 +29,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PROGRAMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("apt", ("apt-get",), "resolves build dependencies"),
     ("apt-utils", ("apt-ftparchive",), "indexes the repository"),
+    ("arch-test", ("arch-test",), "lets mmdebstrap make foreign roots"),
     ("dpkg", ("dpkg-deb",), "makes and reads packages"),
     ("dpkg-dev", ("dpkg-source",), "unpacks and packs sources"),
     ("gpg", ("gpg",), "signs the repository"),
