@@ -19,9 +19,11 @@ from debxcross.core.predict import stanza_text
 from debxcross.core.repository import RepositorySettings
 from debxcross.doors import deb
 from debxcross.doors.index import Index
+from debxcross.doors.template import data_directory
 from debxcross.errors import HostError, UnsatisfiableError
-from debxcross.steps import root, security, source, wheel
+from debxcross.steps import builds, keyrepo, root, security, source, wheel
 from debxcross.steps.context import Context
+from debxcross.steps.importrepo import given_files
 from debxcross.steps.explain import record, record_use
 from debxcross.steps.prepare import (
     Prepared, base_recipe_root, ensure_base_root, local_debs, make_plan, raise_for,
@@ -77,8 +79,7 @@ class Run:
         for warning in self.prepared.warnings:
             self.context.events.tell("warning", text=warning)
         self._check()
-        record_use(self.context, f"indexes of {self.prepared.chain.name}", self.prepared.chain.release,
-                   self.context.apt.directory.name)
+        record_use(self.context, "indexes", self.prepared.chain, self.context.apt.directory.name)
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
@@ -130,7 +131,7 @@ class Run:
             # Nothing will be built in it: that it could be made is enough.
             self._base, made = base_recipe_root(self.context, prepared), False
         assert self._base is not None, "problems stop a run before it starts"
-        record_use(self.context, BUILD_ROOT, prepared.chain.release, self._base.key)
+        record_use(self.context, BUILD_ROOT, prepared.chain, self._base.key)
         return "built" if made else "cached", None
 
     def _device_root(self) -> tuple[str, Any]:
@@ -143,7 +144,7 @@ class Run:
                 f"the emulated {host} device could not be made", f"{error.brief}\n{error.details}",
                 f"'debxcross doctor {host}' tells whether this machine can run {host} programs; "
                 "--no-trial leaves the trial out.") from error
-        record_use(self.context, DEVICE_ROOT, self.prepared.chain.release, self._device.key)
+        record_use(self.context, DEVICE_ROOT, self.prepared.chain, self._device.key)
         return "built" if made else "cached", None
 
     def _member(self, name: str) -> tuple[str, Any]:
@@ -175,7 +176,7 @@ class Run:
             state = "substituted"
         else:
             state = "found"
-        record(self.context, self.prepared.chain.release, state, artifact)
+        record(self.context, self.prepared.chain, state, artifact)
 
     def _is_cached(self, work: SourceWork, local: tuple[StoredFile, ...]) -> bool:
         assert self._base is not None
@@ -217,9 +218,15 @@ class Run:
              *security.stored(self.prepared.updates.published())},
             key=lambda file: file.name))
         settings = self._settings()
-        question = digest({"files": files, "settings": settings, "live": _sha256(live)})
+        state = self.settings.keys / settings.name
+        for warning in keyrepo.warnings(state / "keys", time.time()):
+            context.events.tell("warning", text=warning)
+        beside = builds.beside(self._artifacts.values(), self.prepared.work.values(), host, context.store)
+        listed = (files, beside)
+        question = digest({"files": listed, "settings": settings, "live": _sha256(live),
+                           "place": str(web_root), "made of": _published_files()})
         if (known := context.store.memo("publication", question)) is not None:
-            self._summary.update(known)
+            self._summary.update({**known, "device": self._device_lines(settings)})
             return "cached", None
         context.fetch_packages(REPOSITORY, self.prepared.updates.published())
         context.busy(REPOSITORY, f"checking that {len(files)} packages are installable")
@@ -227,17 +234,18 @@ class Run:
             context.store.lay_out(files, directory / "debs")
             self._installable(files, directory)
             context.busy(REPOSITORY, f"publishing {len(files)} packages")
-            state = self.settings.keys / settings.name
-            publication = publish(web_root, state, settings, sorted((directory / "debs").glob("*.deb")),
-                                  now=time.time)
+            context.store.lay_out(beside, directory / "beside")
+            given = given_files([directory / "debs", directory / "beside"])
+            publication = publish(web_root, state, settings, given, now=time.time)
         keyring = f"{settings.keyring_package}.gpg"
-        self._summary.update({
+        said = {
             "repository": str(web_root), "url": settings.url, "fingerprint": publication.fingerprint,
-            "keyring": keyring, "device": self._device_lines(settings),
-            "published": digest([one.sha256 for one in publication.packages]),
-        })
-        question = digest({"files": files, "settings": settings, "live": _sha256(live)})
-        context.store.remember("publication", question, self._summary)
+            "keyring": keyring, "published": digest([one.sha256 for one in publication.packages]),
+        }
+        question = digest({"files": listed, "settings": settings, "live": _sha256(live),
+                           "place": str(web_root), "made of": _published_files()})
+        context.store.remember("publication", question, said)
+        self._summary.update({**said, "device": self._device_lines(settings)})
         return "built", None
 
     def _device_lines(self, settings: RepositorySettings) -> list[str]:
@@ -271,7 +279,7 @@ class Run:
         if problems:
             lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
             raise UnsatisfiableError(
-                f"{len(problems)} of {len(names)} packages are not installable on "
+                f"{len(problems)} of {len(names)} packages cannot be installed on "
                 f"{self.prepared.chain.release} {context.host.name}", "\n".join(lines),
                 "Add what is missing to the chain; nothing was published.")
 
@@ -308,6 +316,12 @@ class Run:
                         for name, (state, seconds) in outcomes.items()],
             "debs": sorted(debs, key=lambda one: str(one["name"])), **self._summary,
         }
+
+
+def _published_files() -> str:
+    """Return the digest of the templates that everything beside the packages is made from."""
+    files = [path for path in sorted(data_directory("repo").rglob("*")) if path.is_file()]
+    return digest([(path.name, _sha256(path)) for path in files])
 
 
 def _sha256(path: Path) -> str:

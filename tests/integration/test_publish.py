@@ -171,7 +171,7 @@ def test_a_device_updates_and_downloads_over_http(served: Archive, device: Devic
     assert device.update() == ""
     assert device.download("tiny") == deb.read_bytes()
     policy = device.apt("policy", "tiny").stdout
-    assert "990" in policy and served.url in policy
+    assert "500" in policy and served.url in policy
     # The next publication comes within the same second, and apt sees it.
     newer = served.deb("tiny", "1:1.0-1")
     assert served.publish(newer).date == publication.date + 1
@@ -185,7 +185,8 @@ def test_old_devices_use_the_key_file(archive: Archive, device: Device, tmp_path
     key = archive.web / "debxcross-archive-keyring.gpg"
     path = (files / "debxcross-stretch-to-bullseye.sources").read_text()
     assert "Signed-By: /usr/share/keyrings/debxcross-archive-keyring.gpg\n" in path
-    (apt / "sources.list.d/d.sources").write_text(path.replace("/usr/share/keyrings/debxcross-archive-keyring.gpg", str(key)))
+    (apt / "sources.list.d/d.sources").write_text(
+        path.replace("/usr/share/keyrings/debxcross-archive-keyring.gpg", str(key)))
     assert device.update() == ""
     (apt / "sources.list.d/d.sources").unlink()
     (apt / "sources.list.d/d.list").write_bytes((files / "debxcross-jessie.list").read_bytes())
