@@ -29,6 +29,9 @@ def write_lock(request: Request, path: Path, update: Sequence[str] = (),
     known = (*application.chain.members, *PARTS)
     if unknown := sorted(set(update) - set(known)):
         raise UsageError(f"the lock has no {', '.join(unknown)}", resolution=f"It has: {', '.join(known)}.")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f"the lock {path} cannot be written",
+                         resolution="Name a file in a directory that exists and is yours with -o.")
     context = application.context()
     prepared = application.prepared(context)
     if update:

@@ -13,15 +13,15 @@ from typing import Any
 
 from debxcross import config
 from debxcross.core import device, openpgp
-from debxcross.core.archivekey import expiry_warnings
 from debxcross.core.manifest import Manifest, parse_manifest
 from debxcross.core.repository import RepositorySettings
 from debxcross.core.snapshot import snapshot_name
 from debxcross.doors import apt, ftparchive, gpg
 from debxcross.doors.fetch import fetch, make_transfer
 from debxcross.doors.httpserver import Server
+from debxcross.doors.store import Store
 from debxcross.errors import FetchError, PublishError, UsageError
-from debxcross.steps import collectrepo, devicefiles, generation, importrepo, keyrepo, verifyrepo
+from debxcross.steps import closure, collectrepo, devicefiles, generation, importrepo, keyrepo, verifyrepo
 from debxcross.steps.collectrepo import Collected
 from debxcross.steps.keyrepo import KeyState
 from debxcross.steps.publish import Publication, publish, read_manifest
@@ -146,7 +146,7 @@ class Repository:
         assert self.manifest is not None
         releases = []
         for name in sorted(self.manifest.releases):
-            found = self._live(name)
+            found = self.live(name)
             releases.append({
                 "codename": name, "date": found.release.date, "components": list(found.release.components),
                 "architectures": list(found.release.architectures), "signed_by": list(found.signers),
@@ -157,7 +157,8 @@ class Repository:
                 "snapshots": [snapshot_name(date) for date in generation.snapshots(self.root, name)]})
         return {"origin": self.manifest.origin, "url": self.manifest.url, "releases": releases}
 
-    def _live(self, codename: str) -> generation.Generation:
+    def live(self, codename: str) -> generation.Generation:
+        """Return what is live of a release, by its own key file.  Raises PublishError."""
         keyring = self.root / f"{self.settings(Wish(codename)).keyring_package}.gpg"
         found = generation.read_generation(self.root / "dists" / codename, keyring)
         if found is None:
@@ -168,8 +169,8 @@ class Repository:
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about keys that are about to expire; () where there are no keys here."""
         try:
-            return expiry_warnings(gpg.keys(self.state() / "keys"), time.time())
-        except (PublishError, UsageError):
+            return keyrepo.warnings(self.state() / "keys", time.time())
+        except UsageError:
             return ()
 
     def keys(self) -> tuple[KeyState, ...]:
@@ -191,16 +192,18 @@ class Repository:
         return key.fingerprint
 
     def device(self, release: str | None, target: str, *, no_clock: bool, sources: bool
-               ) -> tuple[str, dict[str, bytes]]:
-        """Return the set-up script for a device, and the same as files below its root directory."""
+               ) -> tuple[str, dict[str, bytes], str]:
+        """Return the set-up script for a device, the same as files below its root, and a warning."""
         settings = self.settings(Wish(self.codename(release)))
         wanted = device.device_release(target)
         keys = openpgp.public_keys((self.root / f"{settings.keyring_package}.gpg").read_bytes())
-        components = self._live(settings.codename).release.components
+        components = self.live(settings.codename).release.components
         script = devicefiles.install_script(settings, keys, components, wanted.form, sources=sources,
                                             no_clock=no_clock and wanted.checks_date)
+        warning = ("Debian 13 and later refuse a signature from the future, whatever they are told: "
+                   "set the clock before apt-get update" if no_clock and wanted.checks_signature else "")
         return script, devicefiles.device_files(settings, keys, components, wanted, no_clock=no_clock,
-                                                sources=sources)
+                                                sources=sources), warning
 
     def serve(self, address: str, port: int, told: Callable[[str], None] | None) -> Server:
         """Return a server for the web root, which listens already."""
@@ -218,6 +221,23 @@ def _architectures(files: Sequence[Path]) -> tuple[str, ...]:
     controls = ftparchive.read_controls([path for path in files if path.suffix == ".deb" and path.is_file()])
     found = {dict(control.fields).get("Architecture", "all") for control in controls.values()}
     return tuple(sorted(found - {"all"})) or (apt.build_architecture(),)
+
+
+def verify_installable(directory: Path, releases: Sequence[str], found: Findings) -> None:
+    """Add to ``found`` what no device could install, for each release and architecture.
+
+    Raises FetchError, VerificationError, HostError when the release's archives cannot be asked.
+    """
+    repository, configuration = Repository(directory), config.load()
+    store = Store(configuration.store)
+    for name in releases or generation.codenames(repository.root):
+        live = repository.live(name)
+        # An index may be empty, and then "all" is not for its devices either.
+        own = {entry.architecture for entry in live.content.entries} - {"all"}
+        for architecture in sorted(own):
+            problems = closure.not_installable(configuration, store, name, architecture, live.content)
+            for package, why in sorted(problems.items()):
+                found.bad(f"dists/{name}", f"{package}:{architecture} cannot be installed: {'; '.join(why)}")
 
 
 def verify(where: str, key: Path | None, releases: Sequence[str], state: Path | None) -> Findings:

@@ -12,6 +12,7 @@ from debxcross import config
 from debxcross.app.build import Application, Request
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain
+from debxcross.core.elfneeds import has_libraries_of
 from debxcross.core.gate import Verdict, failed
 from debxcross.core.inspection import Inspection
 from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, parse_filter
@@ -62,9 +63,11 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Ma
         raise UsageError(f"{request.lock} is for {lock.architecture}, not for {request.architecture}",
                          resolution=f"Write: debxcross sysroot create {lock.architecture} --from-lock …")
     release = lock.release if lock else request.release
+    # No root is entered and no file of another user made, so no namespace is needed either.
     application = _application(
         Request(request.architecture, release=release, store=request.store, refresh=request.refresh,
-                output=request.output.absolute().parent, without=request.without), listeners)
+                output=request.output.absolute().parent, without=request.without, isolation="none"),
+        listeners)
     store, events, host = application.store, application.events, application.host
 
     def busy(text: str) -> None:
@@ -194,7 +197,11 @@ def inspect(paths: Sequence[Path], sysroot_path: Path | None, release: str | Non
     if sysroot_path is None:
         if (release is None) != (arch is None):
             raise UsageError("--release and --arch belong together", resolution="Name both, or a --sysroot.")
-        device = looking.Device(architecture(arch), known_release(release).name) if arch and release else None
+        device = None
+        if arch and release:
+            # Devices run releases that nothing is built for any more.
+            name = release if has_libraries_of(release) else known_release(release).name
+            device = looking.Device(architecture(arch), name)
         return tuple(looking.inspect(path, device) for path in paths)
     if sysroot_path.is_dir():
         return _inspect_with(paths, sysroot_path)

@@ -20,7 +20,7 @@ from debxcross.run.events import Listener
 from debxcross.steps.resolve import (
     STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, machines,
 )
-from debxcross.steps.wheel_chain import ChainMaker
+from debxcross.steps.wheel_chain import ChainMaker, unused_options
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
@@ -52,8 +52,9 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> tuple[Req
     asked = read_requirements(
         request.requirements, [str(path) for path in request.files],
         [str(path) for path in request.constraints], _read, request.require_hashes)
-    options = _options(request.projects)
-    chain, notes = _resolve(request, asked, options, listeners)
+    own = _options(request.projects)
+    chain, notes = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
+    notes = (*notes, *unused_options(own, chain))
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _CHAIN_FILE
@@ -73,9 +74,9 @@ def _read(name: str) -> str:
 
 
 def _options(paths: Sequence[Path]) -> dict[str, ProjectOptions]:
-    """Return the options that ship, those of the user's files instead where they name a project."""
+    """Return the options in these files, of later ones where several name a project."""
     options: dict[str, ProjectOptions] = {}
-    for path in (_PROJECTS, *paths):
+    for path in paths:
         try:
             options.update(parse_options(tomllib.loads(_read(str(path))), str(path)))
         except tomllib.TOMLDecodeError as error:

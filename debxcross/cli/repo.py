@@ -129,9 +129,11 @@ def listing(directory: Path, state: Path | None, as_json: bool) -> None:
 @click.option("--key", type=_path, metavar="FILE", help="The key to believe.  [default: that of --state]")
 @click.option("--release", "releases", multiple=True, metavar="CODENAME",
               help="Only this release.  Repeatable.")
+@click.option("--installable", is_flag=True,
+              help="Also ask the releases' own archives whether apt could install every package.")
 @_state
 @_json
-def verify(where: str, key: Path | None, releases: tuple[str, ...], state: Path | None,
+def verify(where: str, key: Path | None, releases: tuple[str, ...], installable: bool, state: Path | None,
            as_json: bool) -> None:
     """Check all that a client would check, and more; exit status 11 when something is wrong.
 
@@ -139,6 +141,10 @@ def verify(where: str, key: Path | None, releases: tuple[str, ...], state: Path 
     sqv, key strength and expiry; of a local repository also its snapshots and web pages.
     """
     found = app.verify(where, key, releases, state)
+    if installable and "://" in where:
+        raise click.UsageError("--installable needs a directory.")
+    if installable:
+        app.verify_installable(Path(where), releases, found)
     if as_json:
         click.echo(json.dumps({"files": found.files, "packages": found.packages, "notes": found.notes,
                                "faults": [vars(fault) for fault in found.faults]}, indent=1))
@@ -281,8 +287,8 @@ def device_setup(directory: Path, target: str, release: str | None, no_clock: bo
     repository = Repository(directory, state)
     if release is None and repository.manifest and target in repository.manifest.releases:
         release = target
-    script, files = repository.device(release, target, no_clock=no_clock, sources=sources)
-    _warn(repository.warnings())
+    script, files, warning = repository.device(release, target, no_clock=no_clock, sources=sources)
+    _warn((*repository.warnings(), *((warning,) if warning else ())))
     if output is None:
         click.echo(script, nl=False)
         return

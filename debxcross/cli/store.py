@@ -14,7 +14,7 @@ _store = click.option("--store", "directory", type=_path, metavar="DIR",
                       help="The store.  [default: $XDG_CACHE_HOME/debxcross]")
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 _keep = click.option("--keep", type=click.IntRange(0), default=2, show_default=True, metavar="N",
-                     help="Keep the newest N results of every member, release and architecture.")
+                     help="Keep the newest N results of every chain's members, per architecture.")
 _lock = click.option("--lock", "named", type=_path, multiple=True, metavar="FILE",
                      help="Keep what this lock (or any file with sha256 digests) names.  Repeatable.")
 

@@ -21,9 +21,11 @@ from debxcross.errors import UnsupportedError
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of back end; ``modules`` are its modules and projects, as PEP 503 spells names.
+    """A kind of back end.
 
-    ``packages`` are Debian's for the build machine, ``requires`` are PEP 508's.  ``compiled`` is what its builds are configured by: "" (sysconfig alone), "meson" or "cmake".
+    ``modules`` are its modules and projects, as PEP 503 spells names; ``packages`` are Debian's for
+    the build machine, ``requires`` are PEP 508's.  ``compiled`` is what its builds are
+    configured by: "" (sysconfig alone), "meson" or "cmake".
     """
 
     name: str

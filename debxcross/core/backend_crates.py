@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlunsplit
 
 from debxcross.errors import UnsupportedError
 
@@ -64,7 +65,8 @@ def configuration_url(registry: str) -> str:
     """
     last = registry.rstrip("/").rpartition("/")[2].removesuffix(".git")
     if last.endswith("-index"):
-        return f"https://index.{last.removesuffix('-index')}/config.json"
+        host = f"index.{last.removesuffix('-index')}"
+        return urlunsplit(("https", host, "/config.json", "", ""))
     return f"{registry.rstrip('/')}/config.json"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 _MATTERS = re.compile(
     r"(\berror\b[: ]|\bError \d+\b|\bfatal\b|undefined reference|No such file or directory|"
-    r"cannot find|unmet build dep|\*\*\* (\[|No rule)|not found\b|FAILED|Traceback|[A-Za-z]+Error: |No space left)",
+    r"cannot find|unmet build dep|\*\*\* (\[|No rule)|not found\b|FAILED|Traceback|[A-Za-z]+Error: |"
+    r"No space left)",
     re.IGNORECASE)
 #: A compiler's and a linker's own words: never noise, even where a flag or a symbol is named so.
 _CERTAIN = re.compile(r": (fatal )?error: |undefined reference to ")

@@ -7,11 +7,13 @@ manual (cmake-toolchains(7)), meson-python's, and NumPy's meson.build (longdoubl
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from debxcross.core.architecture import Architecture
 
-#: Where the build root has them: one real data file, the cross file, the toolchain file.
+#: Where the build root has the cross file, the toolchain file, and a prefix like /usr for
+#: whoever looks for headers beside the library directory.
 CROSS = "/build/cross"
 MESON_FILE = f"{CROSS}/meson.cross"
 CMAKE_FILE = f"{CROSS}/toolchain.cmake"
@@ -32,6 +34,11 @@ def sysconfig_name(python: str, host: Architecture) -> str:
     return f"_sysconfigdata__{platform}{host.multiarch}"
 
 
+def library_directory(python: str) -> str:
+    """Return the directory with that one module: a real file, for PyO3 resolves links."""
+    return f"{CROSS}/lib/python{python}"
+
+
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
     """Return the endings of extension modules for CPython ``python`` (PEP 3149)."""
     if python == "2.7":
@@ -50,7 +57,7 @@ def environment(python: str, host: Architecture, tools: str) -> Mapping[str, str
     rust = host.rust_target.replace("-", "_")
     return {
         "PATH": f"{tools}/bin:/usr/bin:/bin",
-        "PYTHONPATH": f"{CROSS}:{tools}",
+        "PYTHONPATH": f"{library_directory(python)}:{tools}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
@@ -66,7 +73,7 @@ def environment(python: str, host: Architecture, tools: str) -> Mapping[str, str
         f"CARGO_TARGET_{rust.upper()}_LINKER": f"{triplet}-gcc",
         f"CC_{rust}": f"{triplet}-gcc",
         "PYO3_PYTHON": f"/usr/bin/python{python}",
-        "PYO3_CROSS_LIB_DIR": CROSS,
+        "PYO3_CROSS_LIB_DIR": library_directory(python),
         "PYO3_CROSS_PYTHON_VERSION": python,
         "PKG_CONFIG_ALLOW_CROSS": "1",
         "OPENSSL_NO_VENDOR": "1",
@@ -123,3 +130,22 @@ def cmake_text(python: str, host: Architecture) -> str:
         f"set(Python_SOABI cpython-{python.replace('.', '')}-{host.multiarch})\n"
         f"set(Python3_SOABI cpython-{python.replace('.', '')}-{host.multiarch})\n"
     )
+
+
+#: Sizes in bytes that numpy's header writes down: long, pointer, long double.
+_SIZES = {"armel": (4, 4, 8), "armhf": (4, 4, 8), "mipsel": (4, 4, 8), "i386": (4, 4, 12)}
+
+
+def numpy_configuration(text: str, host: Architecture) -> str:
+    """Return numpy's _numpyconfig.h of the build machine with the sizes of the host.
+
+    numpy.get_include() leads to the headers of the numpy that runs, whose sizes are those of the
+    build machine; code compiled with them is silently wrong on another.
+    """
+    long_double_default = 8 if _LONG_DOUBLE[host.name].startswith("IEEE_DOUBLE") else 16
+    long, pointer, long_double = _SIZES.get(host.name, (8, 8, long_double_default))
+    sizes = {"LONG": long, "PY_INTPTR_T": pointer, "INTP": pointer, "UINTP": pointer,
+             "LONGDOUBLE": long_double, "COMPLEX_LONGDOUBLE": 2 * long_double}
+    for name, size in sizes.items():
+        text = re.sub(rf"^(#define NPY_SIZEOF_{name}) \d+$", rf"\1 {size}", text, flags=re.MULTILINE)
+    return text

@@ -7,6 +7,7 @@ before all other characters, and ``+`` before ``.``.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from packaging.specifiers import Specifier, SpecifierSet
@@ -111,15 +112,23 @@ def _clauses(package: str, specifier: Specifier) -> tuple[str, ...]:
             f"{package} (<< {_next_prefix(parsed, len(parsed.release) - 1)})")
 
 
-def relations(package: str, specifiers: SpecifierSet) -> tuple[str, ...]:
+def with_epoch(version: str, epoch: int) -> str:
+    """Return a Debian version with an epoch, unless it has one of its own."""
+    return version if not epoch or ":" in version else f"{epoch}:{version}"
+
+
+def relations(package: str, specifiers: SpecifierSet, epoch: int = 0) -> tuple[str, ...]:
     """Return the Debian relations, all to be met, of a requirement on ``package``.
+
+    ``epoch`` is that of Debian's versions of the package.
 
     They are sorted, lower bounds first; no specifier gives the bare name.  A ``!=`` becomes
     an alternative of what is older and what is newer, as Debian's relations have no "not".
 
     Raises UnsupportedError for ``===`` with something that is no PEP 440 version.
     """
-    found = {clause for specifier in specifiers for clause in _clauses(package, specifier)}
+    found = {re.sub(r"(\([<>=]+ )([^)]+)", lambda match: match[1] + with_epoch(match[2], epoch), clause)
+             for specifier in specifiers for clause in _clauses(package, specifier)}
     if not found:
         return (package,)
     return tuple(sorted(found, key=lambda clause: ("|" in clause, "(<<" in clause, clause)))

@@ -22,13 +22,15 @@ class DeviceRelease:
 
     ``form`` is "list" (one-line source, key among the machine's own), "path" (deb822
     source that names a key file) or "embedded" (the key is part of the source);
-    ``checks_date`` whether its apt minds a Release from the future.
+    ``checks_date`` whether its apt minds a Release from the future, ``checks_signature``
+    whether its verifier (sqv) minds a signature from the future, which no setting changes.
     """
 
     name: str
     number: int
     form: str
     checks_date: bool
+    checks_signature: bool = False
 
 
 DEVICE_RELEASES = {release.name: release for release in (
@@ -37,8 +39,8 @@ DEVICE_RELEASES = {release.name: release for release in (
     DeviceRelease("buster", 10, "path", True),
     DeviceRelease("bullseye", 11, "path", True),
     DeviceRelease("bookworm", 12, "embedded", True),
-    DeviceRelease("trixie", 13, "embedded", True),
-    DeviceRelease("forky", 14, "embedded", True),
+    DeviceRelease("trixie", 13, "embedded", True, True),
+    DeviceRelease("forky", 14, "embedded", True, True),
 )}
 
 #: The source templates in repo/ by form.

@@ -81,6 +81,11 @@ def oldest_release(needs: ElfNeeds) -> str:
                  if _numbers(glibc) <= _numbers(c) and _numbers(libstdcxx) <= _numbers(cxx)), "")
 
 
+def has_libraries_of(release: str) -> bool:
+    """Tell whether a release's libraries are known here: also of those too old to build for."""
+    return release in _LIBRARIES
+
+
 def release_faults(needs: ElfNeeds, release: str) -> list[str]:
     """Say which of a release's libraries are too old; nothing for a release that is not known."""
     faults = []

@@ -29,7 +29,7 @@ class Example:
 EXAMPLES = (
     Example("c", "C", "hello from C: glibc "),
     Example("cxx", "C++", "hello from C++: 1.41421, exceptions and threads work",
-            paths=("usr/include/c++/*/vector",), package="libstdc++-12-dev"),
+            paths=("usr/include/c++/*/vector",), package="libstdc++-N-dev"),
     Example("openssl", "C with OpenSSL and zlib", "sha256 begins ", ("pkg-config",),
             ("usr/include/openssl/ssl.h", "usr/include/zlib.h"), "libssl-dev and zlib1g-dev"),
     Example("cmake-boost-python", "CMake with Boost.Python", "hello from Boost.Python", ("cmake", "python3"),

@@ -55,7 +55,8 @@ DEFAULT_FILTERS = (
         "/usr/lib/*/libexpat*.a", "/usr/lib/*/libcrypt.a", "/usr/lib/*/libtirpc.a", "/usr/lib/*/libnsl.a",
         "/usr/lib/*/libboost_*.a",
         # A compiler brings its own.
-        "/usr/lib/gcc/*/include/*", "/usr/lib/gcc/*/plugin/*", "/usr/lib/gcc/*/cc1*", "/usr/lib/gcc/*/lto*", "*.la",
+        "/usr/lib/gcc/*/include/*", "/usr/lib/gcc/*/plugin/*", "/usr/lib/gcc/*/cc1*",
+        "/usr/lib/gcc/*/lto*", "*.la",
     ),
     *(PathFilter(True, pattern) for pattern in (
         "/usr/share/pkgconfig/*", "/usr/share/aclocal/*", "/usr/share/cmake/*", "/usr/share/cmake-*",

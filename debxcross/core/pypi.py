@@ -72,6 +72,12 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def bare(requirement: Requirement) -> str:
+    """Return a requirement without its marker, spelt in the one way that can be compared."""
+    extras = f"[{','.join(sorted(map(normalise, requirement.extras)))}]" if requirement.extras else ""
+    return f"{normalise(requirement.name)}{extras}{requirement.specifier}"
+
+
 def without_password(url: str) -> str:
     """Return an address that can be shown: user name and password are left out."""
     parts = urlsplit(url)

@@ -282,11 +282,16 @@ with open(sys.argv[2], "w") as file:
 """
 
 
-def cross_script(python: str, module: str, directory: str) -> str:
-    """Return the script that puts the settings of the host's interpreter into a directory of their own."""
+def cross_script(python: str, module: str, prefix: str) -> str:
+    """Return the script that makes a prefix with the settings of the host's interpreter.
+
+    They are alone in their directory; include/ beside it is Debian's, which serves all architectures.
+    """
+    directory = f"{prefix}/lib/python{python}"
     return "".join((
         "set -eu\n",
-        f"mkdir -p {directory}\n",
+        f"mkdir -p {directory} {prefix}/include\n",
+        f"ln -s /usr/include/python{python} {prefix}/include/python{python}\n",
         _here_document("/build/settings.py", _SETTINGS_PROGRAM),
         f"for name in {module} $(echo {module} | sed s/__linux_/__/); do\n",
         f"  file=/usr/lib/python{python}/$name.py\n",

@@ -19,7 +19,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 
-from debxcross.core.pypi import SDIST_ENDINGS, IndexFile, normalise, sdist_version
+from debxcross.core.pypi import SDIST_ENDINGS, IndexFile, bare, normalise, sdist_version
 from debxcross.core.requirement import Wanted
 from debxcross.errors import UnsatisfiableError
 
@@ -60,7 +60,7 @@ class Finder(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """A release that was chosen; ``requires`` holds on the device, extras' parts included.
+    """A release that was chosen; ``requires`` holds on the device, whatever extras are asked for.
 
     ``beyond`` are the requirements that the extras asked for by it add, which stand in no
     metadata of its own: ``requests[socks]`` brings PySocks.
@@ -184,13 +184,9 @@ def resolve(
             f"no answer after {_MOST_ROUNDS} rounds of resolution", "",
             "Name versions of the projects that have many releases.") from error
     chosen = {key[0]: candidate.release for key, candidate in result.mapping.items()}
-    extras: dict[str, list[str]] = {name: [] for name in chosen}
-    for name, extra in result.mapping:
-        if extra:
-            extras[name].append(extra)
     choices = tuple(
-        Choice(release, provider.active(release, sorted(extras[name])), provider.beyond(release, chosen))
-        for name, release in sorted(chosen.items()))
+        Choice(release, provider.active(release), provider.beyond(release, chosen))
+        for _, release in sorted(chosen.items()))
     return Resolution(choices, provider.notes(choices))
 
 
@@ -307,15 +303,14 @@ class _Provider(_Base):
                 requirement.marker = None
                 yield requirement
 
-    def active(self, release: Release, extras: Sequence[str]) -> tuple[str, ...]:
-        """Return what holds of a release's requirements, for itself and for these extras."""
-        return tuple(sorted({str(one) for extra in ("", *extras)
-                             for one in self._requirements(release, extra)}))
+    def active(self, release: Release) -> tuple[str, ...]:
+        """Return what holds of a release's own requirements."""
+        return tuple(sorted({bare(one) for one in self._requirements(release, "")}))
 
     def beyond(self, release: Release, chosen: Mapping[str, Release]) -> tuple[str, ...]:
         """Return what the extras add that a release's requirements name."""
         return tuple(sorted({
-            str(more) for one in self._requirements(release, "") for extra in sorted(one.extras)
+            bare(more) for one in self._requirements(release, "") for extra in sorted(one.extras)
             for more in self._requirements(chosen[normalise(one.name)], normalise(extra))}))
 
     def notes(self, choices: Sequence[Choice]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.debversion import debian_version, relations
+from debxcross.core.debversion import debian_version, relations, with_epoch
+from debxcross.core.pypi import bare
 from debxcross.core.wheel import EntryPoint, Wheel, WheelFile, license_files
 from debxcross.errors import ConfigurationError, GateError
 
@@ -175,14 +176,9 @@ def package_name(project: str, settings: WrapSettings) -> str:
     return settings.names.get(name, prefix + name)
 
 
-def _with_epoch(text: str, epoch: int) -> str:
-    """Return a Debian version with an epoch, unless it has one of its own."""
-    return text if not epoch or ":" in text else f"{epoch}:{text}"
-
-
 def deb_version(version: str, package: str, settings: WrapSettings) -> str:
     """Return the version of the deb of a wheel, with epoch and revision."""
-    text = _with_epoch(debian_version(version), settings.epochs.get(package, 0))
+    text = with_epoch(debian_version(version), settings.epochs.get(package, 0))
     return f"{text}-{settings.revision}"
 
 
@@ -362,11 +358,7 @@ def _bound_to_one_python(file: WheelFile) -> bool:
 
 def active_requirements(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]:
     """Return the wheel's own requirements that hold on the device, without markers, sorted."""
-    found = set()
-    for requirement in _active(wheel, wheel.requires_dist, settings):
-        requirement.marker = None
-        found.add(str(requirement))
-    return tuple(sorted(found))
+    return tuple(sorted(map(bare, set(_active(wheel, wheel.requires_dist, settings)))))
 
 
 def _active(wheel: Wheel, texts: Sequence[str], settings: WrapSettings) -> Iterator[Requirement]:
@@ -388,10 +380,7 @@ def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
     for requirement in _active(wheel, (*wheel.requires_dist, *settings.also_requires), settings):
         package = package_name(requirement.name, settings)
         if package:
-            epoch = settings.epochs.get(package, 0)
-            for relation in relations(package, requirement.specifier):
-                yield re.sub(r"(\([<>=]+ )([^)]+)", lambda found: found[1] + _with_epoch(found[2], epoch),
-                             relation)
+            yield from relations(package, requirement.specifier, settings.epochs.get(package, 0))
 
 
 def folded(lines: Sequence[str]) -> tuple[str, ...]:
@@ -411,7 +400,11 @@ def _synopsis(wheel: Wheel) -> str:
 
 def _extended(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]:
     """Return the long description: a paragraph of the wheel's own, and what this package is."""
-    own = textwrap.wrap(_prose(wheel.description), 76)
+    prose = _prose(wheel.description)
+    # Published debs for Python 2.7 keep their bytes.
+    if settings.major != "2" and prose.rstrip(" .") == wheel.summary.rstrip(" ."):
+        prose = ""
+    own = textwrap.wrap(prose, 76)
     ours = textwrap.wrap(f"This package holds {wheel.name} {wheel.version} for Python"
                          f" {settings.python}. It was made from a wheel.", 76)
     return folded([*own, "", *ours] if own else ours)

@@ -100,7 +100,7 @@ home=/nonexistent
 [ "$user" != root ] || home=/root
 set -- chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC \
     HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/sh TERM=dumb DEBIAN_FRONTEND=noninteractive \
-    /usr/bin/setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all -- \
+    /usr/bin/setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all --pdeathsig KILL -- \
     /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$directory" "$@"
 # A proc mounted in the machine's own namespace would outlive the command: only in one of its own.
 if [ "$method" = copy ] && unshare --mount --pid --fork true 2>/dev/null; then

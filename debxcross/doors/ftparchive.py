@@ -47,19 +47,31 @@ def read_controls(debs: Sequence[Path]) -> dict[Path, DebControl]:
     if not debs:
         return {}
     real = {path: os.path.realpath(path) for path in debs}
+    targets = sorted(set(real.values()))
     with tempfile.TemporaryDirectory(prefix="debxcross-debs-") as name:
-        for number, target in enumerate(sorted(set(real.values()))):
-            Path(name, f"{number}.deb").symlink_to(target)
-        done = process.run(packages_argv(Path(name)))
+        directory = os.path.dirname(targets[0])
+        if not _holds_just(directory, targets):
+            directory = name
+            for number, target in enumerate(targets):
+                Path(name, f"{number}.deb").symlink_to(target)
+        done = process.run(packages_argv(Path(directory)))
         # It tells the name of some of the links and the target of others.
-        found = {os.path.realpath(name): control
-                 for name, control in map(_control, parse_stanzas(done.stdout))}
+        found = {os.path.realpath(path) if directory == name else path: control
+                 for path, control in map(_control, parse_stanzas(done.stdout))}
     # It leaves out what it cannot read and still ends with status 0.
     missing = sorted(str(path) for path, target in real.items() if target not in found)
     if missing:
         raise PublishError("not a readable deb: " + ", ".join(missing), done.stderr.strip(),
                            "Build it again; check it with: dpkg-deb --info FILE")
     return {path: found[target] for path, target in real.items()}
+
+
+def _holds_just(directory: str, targets: Sequence[str]) -> bool:
+    """Tell whether a directory holds these debs, no other one, and no directory or link."""
+    with os.scandir(directory) as entries:
+        found = [(entry.path, entry.is_file(follow_symlinks=False)) for entry in entries]
+    return (all(plain for _, plain in found)
+            and sorted(path for path, _ in found if path.endswith(".deb")) == list(targets))
 
 
 def _control(fields: Fields) -> tuple[str, DebControl]:

@@ -22,13 +22,17 @@ from pathlib import Path
 from debxcross.core.archivekey import SigningKey, key_fault
 from debxcross.core.openpgp import public_keys
 from debxcross.doors import process
-from debxcross.errors import PublishError
+from debxcross.errors import DiskFullError, PublishError
 
 #: RFC 4880 section 9.4: SHA256, SHA384, SHA512.
 _STRONG_DIGESTS = (8, 9, 10)
 #: A socket's address has 108 bytes (unix(7)); gpg-agent adds "/S.gpg-agent.browser".
 _LONGEST_TEMPORARY = 60
 _AGENT_SECONDS = 2.0
+#: Looking needs no agent and leaves no lock file, so that it works on a full or read-only disk.
+_READ_ONLY = ("--no-autostart", "--lock-never")
+#: Bytes that gpg and its agent need at least.
+_ROOM = 1 << 15
 #: Files of a home that are ours: fingerprints that sign no more; an external signer's command.
 _RETIRED, _SIGNER = "retired", "signer"
 #: apt's own policy for Sequoia (Debian 13).
@@ -146,7 +150,7 @@ def keys(home: Path) -> tuple[SigningKey, ...]:
         raise PublishError(f"there is no key directory {home}",
                            resolution="Restore it from its backup, or publish once to make a new key.")
     # Which secret parts are there is read from the directory: gpg would start an agent to tell.
-    listing = process.run(gpg_argv(home, "--no-autostart", "--with-colons", "--fixed-list-mode",
+    listing = process.run(gpg_argv(home, *_READ_ONLY, "--with-colons", "--fixed-list-mode",
                                    "--with-keygrip", "--list-keys")).check(
         PublishError, f"gpg cannot read {home}", "Restore it from its backup.")
     grips = {path.stem for path in (home / "private-keys-v1.d").glob("*.key")}
@@ -242,7 +246,7 @@ def export_public(home: Path, fingerprints: Sequence[str] = ()) -> bytes:
         output = Path(temporary, "key")
         # Public keys need no agent, so this needs no session either.
         done = process.run(gpg_argv(
-            home.absolute(), "--no-autostart", "--export-options", "export-minimal", "--output", str(output),
+            home.absolute(), *_READ_ONLY, "--export-options", "export-minimal", "--output", str(output),
             "--export"))
         # gpg ends with status 0 when it exported nothing.
         content = output.read_bytes() if done.exit_status == 0 and output.exists() else b""
@@ -268,10 +272,21 @@ def sign(home: Path, fingerprints: Sequence[str], document: Path, *, clear: Path
         return
     with _session(home) as short:
         for output, apart in outputs:
-            process.run(sign_argv(short, fingerprints, document, output, detached=apart)).check(
-                PublishError, f"gpg could not sign with key {' '.join(fingerprints)}",
-                "The key must be there with its secret part and without a passphrase: "
-                f"gpg --homedir {home} --list-secret-keys")
+            done = process.run(sign_argv(short, fingerprints, document, output, detached=apart))
+            if done.exit_status and _is_full(home, output.parent):
+                # The agent says only that it does not run.
+                raise DiskFullError(
+                    f"no space left for gpg in {home} or {output.parent}", done.stderr.strip(),
+                    "Free some space there, then run the same command again.")
+            done.check(PublishError, f"gpg could not sign with key {' '.join(fingerprints)}",
+                       "The key must be there with its secret part and without a passphrase: "
+                       f"gpg --homedir {home} --list-secret-keys")
+
+
+def _is_full(*directories: Path) -> bool:
+    """Tell whether there is no room for a signature or a socket."""
+    found = [os.statvfs(directory) for directory in directories]
+    return any(status.f_bavail * status.f_frsize < _ROOM or not status.f_favail for status in found)
 
 
 def verify(keyring: Path, signed: Path, signature: Path | None = None, *,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -35,6 +36,7 @@ _LONGEST_HEAD = 16384
 #: A client that says nothing for so many seconds is gone.
 _IDLE_SECONDS = 60
 _BLOCK = 1 << 20
+_SMALL = 1 << 15
 _REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
             400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
             416: "Range Not Satisfiable", 431: "Request Header Fields Too Large",
@@ -74,8 +76,9 @@ def parse_request(head: bytes) -> Request:
         if not colon or name != name.strip():
             raise _Bad(400)
         headers[name.lower()] = value.strip()
-    # A proxy's form names the host once more.
-    target = re.sub(r"^http://[^/]*", "", target) or "/"
+    if not target.startswith("/"):
+        # A proxy's form names the host once more.
+        target = re.sub(r"^http://[^/]*", "", target) or "/"
     path = os.fsdecode(unquote_to_bytes(target.partition("?")[0].partition("#")[0]))
     if not path.startswith("/") or "\0" in path:
         raise _Bad(400)
@@ -107,6 +110,12 @@ def wanted_range(request: Request, size: int, mtime: int) -> tuple[int, int] | N
     return (start, end) if start < end else None
 
 
+@lru_cache(maxsize=4096)
+def _date(mtime: int) -> str:
+    return formatdate(mtime, usegmt=True)
+
+
+@lru_cache(maxsize=4096)
 def _time(text: str) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp())
@@ -209,9 +218,10 @@ class Server:
             status_of = os.fstat(found)
             size, mtime = status_of.st_size, int(status_of.st_mtime)
             cached = "public, max-age=31536000, immutable" if _IMMUTABLE.match(request.path) else "no-cache"
-            headers = {"Last-Modified": formatdate(mtime, usegmt=True), "Cache-Control": cached,
+            headers = {"Last-Modified": _date(mtime), "Cache-Control": cached,
                        "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
-            since = _time(request.headers.get("if-modified-since", ""))
+            condition = request.headers.get("if-modified-since")
+            since = _time(condition) if condition else None
             if since is not None and mtime <= since:
                 _send_head(connection, 304, headers, keep=keep)
                 return 304
@@ -226,10 +236,12 @@ class Server:
             name = request.path if not request.path.endswith("/") else "index.html"
             headers["Content-Type"] = _TYPES.get(os.path.splitext(name)[1], "application/octet-stream")
             status = 206 if part else 200
-            _send_head(connection, status, headers, keep=keep, length=end - start,
-                       more=request.method == "GET" and end > start)
-            if request.method == "GET":
-                _send_file(connection, found, start, end)
+            wanted = end - start if request.method == "GET" else 0
+            # A small file travels with its head, in one call.
+            body = os.pread(found, wanted, start) if wanted <= _SMALL else b""
+            _send_head(connection, status, headers, keep=keep, length=end - start, body=body,
+                       more=wanted > _SMALL)
+            _send_file(connection, found, start + len(body), start + wanted)
             return status
 
 
@@ -242,19 +254,18 @@ def _opened(root: str, path: str) -> Iterator[int | str]:
     if any(part.startswith(".") for part in path.split("/")):
         yield ""
         return
-    wanted = os.path.join(root, path.strip("/")) + ("/index.html" if path.endswith("/") else "")
-    real = os.path.realpath(wanted)
-    if not real.startswith(f"{root}/"):
-        yield "" if real != root else "/"
-        return
+    wanted = f"{root}/{path.strip('/')}" + ("/index.html" if path.endswith("/") else "")
     try:
-        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(wanted, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         yield ""
         return
     try:
         mode = os.fstat(descriptor).st_mode
-        if stat.S_ISREG(mode):
+        # Where it really is tells the kernel, after all links.
+        if not os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{root}/"):
+            yield ""
+        elif stat.S_ISREG(mode):
             yield descriptor
         else:
             yield "/" + path.strip("/") + "/" if stat.S_ISDIR(mode) and not path.endswith("/") else ""
@@ -263,14 +274,15 @@ def _opened(root: str, path: str) -> Iterator[int | str]:
 
 
 def _send_head(connection: socket.socket, status: int, headers: dict[str, str], *, keep: bool,
-               length: int | None = None, more: bool = False) -> None:
-    body = b"" if status in (200, 206, 304) else f"{status} {_REASONS[status]}\n".encode()
+               length: int | None = None, body: bytes = b"", more: bool = False) -> None:
+    if status >= 300 and status != 304:
+        body = f"{status} {_REASONS[status]}\n".encode()
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Server: debxcross",
              *(f"{name}: {value}" for name, value in headers.items())]
     if status != 304:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     lines.append(f"Connection: {'keep-alive' if keep else 'close'}")
-    # The first bytes of the file travel in the same packet.
+    # The first bytes of a large file travel in the same packet.
     connection.sendall("\r\n".join((*lines, "", "")).encode("latin-1", "replace") + body,
                        socket.MSG_MORE if more else 0)
 

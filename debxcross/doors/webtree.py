@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,23 +30,25 @@ class WebTree:
         self.root = root
         self.staging = root / ".staging"
         self._touched: set[Path] = set()
-        self._known: set[Path] = set()
-        self._unflushed: list[Path] = []
+        self._known: set[str] = set()
+        self._unflushed: list[str] = []
         self._count = 0
         self.directory(root)
         shutil.rmtree(self.staging, ignore_errors=True)
         self.staging.mkdir(mode=0o700)
+        # With the usual umask new files have the right mode already.
+        self._wants_mode = stat.S_IMODE(self.stage(b"").stat().st_mode) != 0o644
 
     def directory(self, path: Path) -> None:
         """Make a directory and those above it."""
-        if path in self._known:
+        if str(path) in self._known:
             return
         if not path.is_dir():
             self.directory(path.parent)
             path.mkdir()
             path.chmod(0o755)
             self._touched.add(path.parent)
-        self._known.add(path)
+        self._known.add(str(path))
 
     def stage(self, content: bytes) -> Path:
         """Write content to a file that is not published yet."""
@@ -65,7 +68,7 @@ class WebTree:
     def next(self) -> Path:
         """Return a name in the staging directory that nothing has yet."""
         self._count += 1
-        return self.staging / str(self._count)
+        return Path(f"{self.staging}/{self._count}")
 
     def place(self, staged: Path, name: str, mtime: int | None = None, *, flush: bool = True) -> None:
         """Give a staged file its published name, once its bytes are on the disk.
@@ -73,9 +76,12 @@ class WebTree:
         Without ``flush`` the bytes are only safe after the next sync(), which is for files
         that nothing refers to before.
         """
-        target = self.root / name
-        self.directory(target.parent)
-        staged.chmod(0o644)
+        target = f"{self.root}/{name}"
+        parent = target.rpartition("/")[0]
+        if parent not in self._known:
+            self.directory(Path(parent))
+        if self._wants_mode:
+            staged.chmod(0o644)
         if mtime is not None:
             os.utime(staged, (mtime, mtime))
         if flush:
@@ -83,7 +89,7 @@ class WebTree:
         else:
             self._unflushed.append(target)
         os.replace(staged, target)
-        self._touched.add(target.parent)
+        self._touched.add(Path(parent))
 
     def write(self, name: str, content: bytes, *, flush: bool = True) -> bool:
         """Give content a published name unless it has it already; tell whether it was written."""
@@ -153,7 +159,7 @@ class WebTree:
 def holds(path: Path, content: bytes) -> bool:
     """Tell whether a file has this content."""
     try:
-        return path.stat().st_size == len(content) and path.read_bytes() == content
+        return os.stat(path).st_size == len(content) and path.read_bytes() == content
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -168,7 +174,7 @@ def _link(existing: Path, new: Path) -> None:
         shutil.copy2(existing, new)
 
 
-def _sync(path: Path, flags: int) -> None:
+def _sync(path: Path | str, flags: int) -> None:
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -220,7 +220,8 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
 
     ``summary`` has, each of them optional: ``debs`` (mappings with name, version, size in
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
-    the whole run), ``repository`` (where it is) and ``device`` (the lines to type there).
+    the whole run), ``trial`` (its packages, and how many trials passed), ``repository`` (where
+    it is) and ``device`` (the lines to type there).
     """
     lines: list[str] = []
     members = summary.get("members", ())
@@ -230,6 +231,9 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
                 for member in members]
         lines += [*table(("member", "state", "time"), rows, width), ""]
     lines += _debs(summary.get("debs", ()), width)
+    if trial := summary.get("trial"):
+        lines.append(f"The emulated device installed {' '.join(trial['packages'])} and passed "
+                     f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'}.")
     if summary.get("seconds") is not None:
         lines.append(f"Everything took {duration(summary['seconds'])}.")
     if summary.get("repository"):

@@ -19,7 +19,7 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import Transfer, fetch
 from debxcross.doors.store import Store
-from debxcross.errors import FetchError
+from debxcross.errors import FetchError, LockError, UnsatisfiableError
 from debxcross.run.events import Events
 from debxcross.steps.substitute import Substitute
 
@@ -120,6 +120,15 @@ class Context:
             ours = {file.sha256 for file in local}
             if said := deviations(held.packages, [file for file in found if file.sha256 not in ours]):
                 raise deviation_error(member, said, self.host.name)
+
+    def unsatisfied(self, member: str, error: UnsatisfiableError) -> UnsatisfiableError | LockError:
+        """Return what it means that apt found no solution: with a lock, that the lock names too little."""
+        if self.held(member) is None:
+            return error
+        return LockError(
+            f"{member}: what the lock names is not enough to build it", error.details,
+            f"Move the lock: debxcross lock {self.host.name} --update {member}. "
+            "Otherwise restore what has changed.")
 
     def fetch_files(self, member: str, files: Sequence[LockedFile]) -> None:
         """Have these files of a source in the store, verified by digest."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from debxcross.core.artifact import Artifact
+from debxcross.core.chain import Chain
 from debxcross.core.environment import Environment
 from debxcross.core.explain import Change, Entry, Explanation, changes, package
 from debxcross.core.key import digest, plain
@@ -20,14 +21,15 @@ from debxcross.steps.source import SourceWork
 _LONGEST = 50
 
 
-def history_key(name: str, release: str, architecture: str) -> str:
-    """Return under which key the memo "history" of a member (or root, or index) is."""
-    return digest({"member": name, "release": release, "architecture": architecture})
+def history_key(name: str, chain: Chain, architecture: str) -> str:
+    """Return under which key the memo "history" of a chain's member (or root, or index) is."""
+    return digest({"member": name, "chain": chain.name, "release": chain.release,
+                   "architecture": architecture})
 
 
-def history(store: Store, name: str, release: str, architecture: str) -> tuple[Entry, ...]:
+def history(store: Store, name: str, chain: Chain, architecture: str) -> tuple[Entry, ...]:
     """Return what happened to a member in this store, the newest last; a damaged history is empty."""
-    value = store.memo("history", history_key(name, release, architecture))
+    value = store.memo("history", history_key(name, chain, architecture))
     try:
         return tuple(Entry(**{**one, "changes": tuple(Change(**change) for change in one["changes"])})
                      for one in value["entries"]) if value else ()
@@ -45,13 +47,13 @@ def inputs_in(artifact: Artifact) -> Mapping[str, Any]:
     return inputs
 
 
-def record(context: Context, release: str, state: str, artifact: Artifact) -> None:
+def record(context: Context, chain: Chain, state: str, artifact: Artifact) -> None:
     """Write down that a member has this result now: when it is new, or another one than before.
 
     ``state`` is one of core.explain.Entry's.
     """
     store, host = context.store, context.host.name
-    entries = history(store, artifact.member, release, host)
+    entries = history(store, artifact.member, chain, host)
     if entries and entries[-1].key == artifact.key and state == "found":
         return
     result = digest(sorted(file.sha256 for file in artifact.debs(host)))
@@ -59,23 +61,24 @@ def record(context: Context, release: str, state: str, artifact: Artifact) -> No
     if entries and entries[-1].key != artifact.key and (before := store.artifact(entries[-1].key)):
         old, new = inputs_in(before), inputs_in(artifact)
         told = changes(old, new) if old and new else ()
-    _append(store, artifact.member, release, host,
+    _append(store, artifact.member, chain, host,
             Entry(artifact.key, int(time.time()), state, result, told))
 
 
-def record_use(context: Context, name: str, release: str, key: str) -> None:
+def record_use(context: Context, name: str, chain: Chain, key: str) -> None:
     """Write down that a base root or an index directory is in use, when it is another one than before."""
-    entries = history(context.store, name, release, context.host.name)
+    entries = history(context.store, name, chain, context.host.name)
     if not entries or entries[-1].key != key:
-        _append(context.store, name, release, context.host.name, Entry(key, int(time.time()), "found", key))
+        _append(context.store, name, chain, context.host.name, Entry(key, int(time.time()), "found", key))
 
 
-def _append(store: Store, name: str, release: str, architecture: str, entry: Entry) -> None:
-    key = history_key(name, release, architecture)
+def _append(store: Store, name: str, chain: Chain, architecture: str, entry: Entry) -> None:
+    key = history_key(name, chain, architecture)
     with store.lock(f"history-{key[:16]}"):
-        entries = (*history(store, name, release, architecture), entry)[-_LONGEST:]
+        entries = (*history(store, name, chain, architecture), entry)[-_LONGEST:]
         store.remember("history", key, {
-            "member": name, "release": release, "architecture": architecture, "entries": entries})
+            "member": name, "chain": chain.name, "release": chain.release, "architecture": architecture,
+            "entries": entries})
 
 
 def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
@@ -83,7 +86,7 @@ def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
     plan, _ = make_plan(context, prepared)
     planned = next(one for one in plan.members if one.name == member)
     release, host = prepared.chain.release, context.host.name
-    entries = history(context.store, member, release, host)
+    entries = history(context.store, member, prepared.chain, host)
     before = context.store.artifact(entries[-1].key) if entries else None
     found: tuple[Change, ...] = ()
     if before is not None and before.key != planned.key and (old := inputs_in(before)):
@@ -97,7 +100,7 @@ def _reason(state: str, reason: str, known: bool, entries: tuple[Entry, ...]) ->
     if state == "cached":
         return f"{reason} since its result was made"
     if not entries:
-        return f"{reason}: this store has had no result for this release and architecture"
+        return f"{reason}: this store has had no result of this chain's for this architecture"
     if known:
         return reason
     return f"{reason}; what else changed, if anything, is known when its packages are resolved"

@@ -36,6 +36,9 @@ class Given:
     sources: tuple[SourceEntry, ...]
     pooled: tuple[Pooled, ...]
 
+    def __add__(self, other: Given) -> Given:
+        return Given(self.entries + other.entries, self.sources + other.sources, self.pooled + other.pooled)
+
     @property
     def companions(self) -> dict[str, str]:
         """The .buildinfo files and logs: path → sha256."""
@@ -49,7 +52,7 @@ def read_given(files: Sequence[Path], component: str) -> Given:
     or with fields that break Policy.
     """
     by_kind: dict[str, list[Path]] = {kind: [] for kind in _KINDS}
-    others = []
+    others: list[Path] = []
     for path in files:
         if not path.is_file():
             raise PublishError(f"there is no file {path}", resolution="Build it first, then publish again.")

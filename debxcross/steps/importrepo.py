@@ -84,7 +84,7 @@ def _listed(root: Path, directory: Path) -> list[Path]:
     for index in sorted(directory.glob("source/Sources")):
         for fields in repository.parse_stanzas(index.read_text("utf-8", "replace")):
             stanza = dict(fields)
-            names = [line.split()[-1] for line in stanza.get("Files", "").strip().splitlines() if line.split()]
+            names = [line.split()[-1] for line in stanza.get("Files", "").split("\n") if line.strip()]
             found.update((_inside(root, f"{stanza.get('Directory', '')}/{name}", index), None)
                          for name in names if name.endswith(".dsc"))
     return list(found)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.core.archivekey import SigningKey, key_fault
+from debxcross.core.archivekey import SigningKey, expiry_warnings, key_fault
 from debxcross.doors import gpg
 from debxcross.errors import PublishError, UsageError
 
@@ -30,6 +30,11 @@ class KeyState:
 
     key: SigningKey
     state: str
+
+
+def warnings(home: Path, now: float) -> tuple[str, ...]:
+    """Return warnings about keys that are about to expire; () where there are no keys."""
+    return expiry_warnings(gpg.keys(home), now) if home.is_dir() and any(home.iterdir()) else ()
 
 
 def list_keys(home: Path) -> tuple[KeyState, ...]:

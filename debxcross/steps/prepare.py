@@ -319,10 +319,13 @@ def _build_problems(
             problems.append(error)
     if problems:
         return problems
-    predicted = "\n".join(_predicted(context, prepared, work) for work in sources)
+    predicted = "\n".join(_predicted(context, prepared, work, context.host.name) for work in sources)
+    # A patched library's twin will stand beside it (steps.twin).
+    twins = "\n".join(_predicted(context, prepared, work, context.build.name) for work in sources
+                      if work.suffix and context.build != context.host)
     updates = prepared.updates
     for_device = "\n".join(filter(None, (predicted, updates.stanzas("all"))))
-    for_root = "\n".join(filter(None, (predicted, updates.stanzas("all", context.build.name))))
+    for_root = "\n".join(filter(None, (predicted, twins, updates.stanzas("all", context.build.name))))
     question = digest({"predicted": for_root, "state": context.apt.state(context.world),
                        "work": [(work.source.dsc.sha256, work.profiles) for work in sources]})
     if context.store.memo("sound", question):
@@ -353,10 +356,10 @@ def _build_problems(
     return problems
 
 
-def _predicted(context: Context, prepared: Prepared, work: SourceWork) -> str:
+def _predicted(context: Context, prepared: Prepared, work: SourceWork, architecture: str) -> str:
     files = {file.name: context.store.path(file.sha256) for file in work.source.files}
     return predicted_stanzas(
-        read_control(files), work.version, prepared.expected[work.source.name], context.host.name,
+        read_control(files), work.version, prepared.expected[work.source.name], architecture,
         work.profiles, context.table)
 
 

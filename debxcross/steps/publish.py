@@ -132,7 +132,10 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
         releasefile.check_same_repository(settings, previous.release)
     old = previous.content if previous else Content()
     keyring = keyring_deb(root, state / "keyring", settings, keys, old.entries)
-    given = read_given([*files, keyring], settings.component)
+    # It stays in the component that the devices have known it in.
+    component = next((entry.component for entry in old.entries if entry.package == settings.keyring_package),
+                     settings.component)
+    given = read_given(files, settings.component) + read_given([keyring], component)
     content = _own_words(decide(old, given), settings, keyring)
     new = _missing(root, given, content, keys, previous)
     components = sorted({settings.component, *(previous.release.components if previous else ())})

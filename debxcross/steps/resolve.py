@@ -261,7 +261,7 @@ def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[s
         upstream = version.partition(":")[2] or version
         upstream = upstream.rpartition("-")[0] or upstream
         try:
-            parsed = Version(backend_version(upstream))
+            parsed = Version(_plain_upstream(upstream))
         except InvalidVersion:
             continue
         if version and project not in wanted:
@@ -270,7 +270,7 @@ def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[s
     return found
 
 
-def backend_version(upstream: str) -> str:
+def _plain_upstream(upstream: str) -> str:
     """Return the version without what Debian adds to it: +dfsg, +ds, ~rc."""
     for mark in ("+dfsg", "+ds", "~dfsg", "+repack"):
         upstream = upstream.partition(mark)[0]

@@ -209,8 +209,10 @@ class _Build:
             directory=work.directory, log=False)
         with self.log.open("a") as log:
             log.write(answer.stdout + answer.stderr)
-        if answer.exit_status:
+        try:
             raise_for_apt(answer, f"the build dependencies of {self.name} cannot be satisfied")
+        except UnsatisfiableError as error:
+            raise context.unsatisfied(self.name, error) from error
         environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
         context.compare(self.name, environment.added, self.local)
         remember(context, work, self.base, self.local, environment)

@@ -56,7 +56,7 @@ def question(root: Path, state: Path, settings: RepositorySettings, given: str, 
 
 
 def _stamps(paths: Sequence[Path], newest: int) -> str:
-    found = []
+    found, here = [], os.getcwd()
     for path in paths:
         try:
             status = os.stat(path)
@@ -64,7 +64,7 @@ def _stamps(paths: Sequence[Path], newest: int) -> str:
             return ""
         if status.st_ctime_ns > newest:
             return ""
-        found.append([str(path.absolute()), status.st_ino, status.st_size, status.st_mtime_ns,
+        found.append([os.path.join(here, path), status.st_ino, status.st_size, status.st_mtime_ns,
                       status.st_ctime_ns])
     return digest(found)
 
@@ -77,7 +77,7 @@ def recall(memo: Path, asked: str, root: Path, now: float) -> Known | None:
             return None
         known = value["known"]
         packages = tuple(tuple(one) for one in known["packages"])
-        if any(os.stat(root / path).st_size != size for _, _, _, path, size, _ in packages):
+        if any(os.stat(f"{root}/{path}").st_size != size for _, _, _, path, size, _ in packages):
             return None
         return Known(known["date"], packages, tuple(known["fingerprints"]), tuple(known["warnings"]))
     except (OSError, ValueError, KeyError, TypeError):

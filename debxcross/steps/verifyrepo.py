@@ -12,7 +12,7 @@ import hashlib
 import lzma
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from debxcross.core import openpgp, releasefile, repository, sourceindex
@@ -90,19 +90,22 @@ class Verifier:
         #: Pool files that are sound: path → sha256.
         self._read: dict[str, str] = {}
 
-    def keys(self) -> None:
-        """Check strength, self-signatures and expiry of the keys that are trusted."""
+    def keys(self, names: Sequence[str]) -> None:
+        """Check strength, self-signatures and expiry of the keys that are trusted and published."""
         with tempfile.TemporaryDirectory(prefix="debxcross-keys-") as name:
-            home, file = Path(name, "home"), Path(name, "keyring")
-            file.write_bytes(self.keyring)
-            gpg.import_key(home, file)
+            home, believed = Path(name, "home"), Path(name, "keyring")
+            believed.write_bytes(self.keyring)
+            gpg.import_key(home, believed)
             found = gpg.keys(home)
-        for key in found:
+        published = {key.fingerprint for path in names if (file := self.place(path))
+                     for key in _public_keys(file)}
+        used = [key for key in found if not published or key.fingerprint in published]
+        for key in used:
             # Nobody has the secret part here, and nobody needs it.
-            fault = key_fault(key.__class__(**{**vars(key), "secret": True}), "HOME")
+            fault = key_fault(replace(key, secret=True), "HOME")
             if fault:
                 self.found.bad("the key", fault[0])
-        self.found.notes += expiry_warnings(found, self.now)
+        self.found.notes += expiry_warnings(used, self.now)
 
     def release(self, dists: str, codename: str, *, live: bool) -> Generation | None:
         """Check one generation; return it when its indexes could be read."""
@@ -296,8 +299,9 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
     Raises PublishError when there is nothing to verify.
     """
     verifier = Verifier(place, keyring, now, root=root)
-    verifier.keys()
     manifest = _manifest(verifier, place)
+    settings = [manifest.settings(name) for name in sorted(manifest.releases)] if manifest else []
+    verifier.keys([f"{one.keyring_package}.gpg" for one in settings[:1]])
     listed: set[str] = set()
     for codename in codenames:
         live = verifier.release(f"dists/{codename}", codename, live=True)
@@ -316,6 +320,13 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
                 listed |= old.content.names().keys()
     verifier.strangers(listed)
     return verifier.found
+
+
+def _public_keys(path: Path) -> tuple[openpgp.PublicKey, ...]:
+    try:
+        return openpgp.public_keys(path.read_bytes())
+    except PublishError:
+        return ()  # The key files are judged on their own.
 
 
 def _manifest(verifier: Verifier, place: Place) -> Manifest | None:

@@ -2,8 +2,6 @@
 """Keeps the web pages at the repository's root; only those that change are written again."""
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,15 +12,12 @@ from debxcross.core.manifest import Manifest
 from debxcross.core.repository import IndexEntry, RepositorySettings
 from debxcross.core.sourceindex import SourceEntry
 from debxcross.core.webpage import PackageFiles
-from debxcross.doors import deb
+from debxcross.doors.changelog import changelog
 from debxcross.doors.template import data_directory
 from debxcross.doors.webtree import WebTree
-from debxcross.errors import GateError
 from debxcross.steps.generation import Content, Generation, Keys
 
 _ASSETS = ("page.css", "page.js")
-#: The changelog of larger debs is left out: it may lie at the very end of them.
-_LARGEST_DEB = 32 << 20
 _LONGEST_CHANGELOG = 8000
 
 
@@ -72,7 +67,7 @@ def package_pages(root: Path, settings: RepositorySettings, content: Content,
     for name in names:
         ordered = webpage.newest_first(entries[name][0])
         beside = [_beside(entry, sources, builds) for entry in ordered]
-        log = _changelog(root / ordered[0].path, name)
+        log = changelog(root / ordered[0].path, name, _LONGEST_CHANGELOG)
         text = webpage.package_page(settings, ordered, [replace(beside[0], changelog=log), *beside[1:]])
         yield f"packages/{settings.codename}/{webpage.page_name(name)}", text.encode()
 
@@ -113,18 +108,3 @@ def _beside(entry: IndexEntry, sources: Mapping[tuple[str, str], SourceEntry],
     log, buildinfo = (next((path for path in paths if path.endswith(kind)), "")
                       for kind in (".log", ".buildinfo"))
     return PackageFiles(f"{source.directory}/{source.dsc.name}" if source else "", log, buildinfo)
-
-
-def _changelog(path: Path, package: str) -> str:
-    """Return the newest part of a package's changelog; "" when it has none of its own."""
-    names = [f"usr/share/doc/{package}/{name}" for name in ("changelog.Debian.gz", "changelog.gz")]
-    try:
-        if path.stat().st_size > _LARGEST_DEB:
-            return ""
-        for member in deb.members(path):
-            if member.path in names and member.type == "file":
-                text = gzip.decompress(member.read()).decode("utf-8", "replace")
-                return text[:_LONGEST_CHANGELOG]
-    except (GateError, OSError, EOFError, zlib.error):
-        pass
-    return ""

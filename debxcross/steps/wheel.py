@@ -11,7 +11,7 @@ from debxcross.core import gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.buildlog import describe_failure
 from debxcross.core.chain import PinnedFile, WheelMember
-from debxcross.core.crossfile import extension_suffixes
+from debxcross.core.crossfile import extension_suffixes, numpy_configuration
 from debxcross.core.environment import Environment, PackageFile, resolution_key
 from debxcross.core.key import digest
 from debxcross.core.pypi import Pin, normalise
@@ -235,6 +235,8 @@ class _Build:
                 install_tools(self.directory / "tool-wheels" / tool.name, tools_directory,
                               f"/usr/bin/python{self.member.python}")
         tools_directory.mkdir(exist_ok=True)
+        for header in sorted(tools_directory.glob("numpy/*core/include/numpy/_numpyconfig.h")):
+            header.write_text(numpy_configuration(header.read_text(), context.host))
         self.binds = {
             self.directory / "source": recipe.SOURCE, self.directory / "debs": recipe.DEBS,
             tools_directory: recipe.TOOLS, context.apt.lists: recipe.LISTS,
@@ -248,7 +250,10 @@ class _Build:
             f"Read {self.log}.")
         packages = _packages(context, self.work)
         answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-q"), binds=self.binds)
-        raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
+        try:
+            raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
+        except UnsatisfiableError as error:
+            raise context.unsatisfied(self.member.name, error) from error
         environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
         context.compare(self.member.name, environment.added, self.local)
         remember(context, self.work, self.base, self.local, environment)

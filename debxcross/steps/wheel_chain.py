@@ -2,10 +2,8 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from packaging.utils import canonicalize_name
 
 from debxcross.core import backend
 from debxcross.core.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
@@ -70,11 +68,9 @@ class ChainMaker:
     def _member(self, choice: Choice, pins: Sequence[PinnedFile]) -> WheelMember:
         release, device = choice.release, self.finder.machine
         options = self._options(release.name)
-        # Requirements of its own extras are others' business: who asks for them depends on them.
-        own = tuple(text for text in choice.requires)
         member = WheelMember(
             release.name, device.python, self.finder.pin(release), package=self._package(release.name),
-            smoke=options.smoke, requires=own, also_requires=choice.beyond,
+            smoke=options.smoke, requires=choice.requires, also_requires=choice.beyond,
             resolved_for=device.full_version, epoch=self._own_epoch(release.name),
             replaces=self._replaces(release.name, options))
         if release.wheel:
@@ -85,7 +81,7 @@ class ChainMaker:
             build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
             host_needs=options.host_needs, package=member.package, smoke=member.smoke,
             build_packages=backend.build_packages(facts, options.build_packages),
-            environment=options.environment, settings=options.settings, requires=own,
+            environment=options.environment, settings=options.settings, requires=choice.requires,
             also_requires=choice.beyond, resolved_for=member.resolved_for, epoch=member.epoch,
             replaces=member.replaces)
 
@@ -126,7 +122,7 @@ class ChainMaker:
         return [f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said]
 
 
-def check_options(options: Mapping[str, ProjectOptions], names: Sequence[str]) -> tuple[str, ...]:
-    """Return a warning for each of a user's options that no project of the resolution has."""
-    unknown = sorted(set(map(normalise, options)) - {canonicalize_name(name) for name in names})
+def unused_options(options: Iterable[str], chain: Chain) -> tuple[str, ...]:
+    """Return a note for each project that a user gave options for and that is not in the chain."""
+    unknown = sorted(set(options) - {normalise(wheel.name) for wheel in chain.wheels})
     return tuple(f"the options for {name} are not used: it is not required" for name in unknown)

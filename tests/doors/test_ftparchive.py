@@ -60,6 +60,18 @@ def test_one_deb_under_several_names(tmp_path: Path) -> None:
     assert list(controls) == names and len({control.sha256 for control in controls.values()}) == 1
 
 
+def test_a_directory_of_just_these_debs_gives_the_same(tmp_path: Path) -> None:
+    need("apt-ftparchive")
+    (tmp_path / "debs").mkdir()
+    names = ("aa", "bb")
+    debs = [tiny_deb(tmp_path / "debs" / f"{name}.deb", CONTROL.replace("foo", name))[1] for name in names]
+    alone = ftparchive.read_controls(debs)
+    assert [dict(control.fields)["Package"] for control in alone.values()] == ["aa", "bb"]
+    # With a stranger beside them only these are read.
+    tiny_deb(tmp_path / "debs" / "cc.deb", CONTROL)
+    assert ftparchive.read_controls(debs) == alone
+
+
 def test_a_file_that_is_no_deb_is_named(tmp_path: Path) -> None:
     need("apt-ftparchive")
     good = tiny_deb(tmp_path / "good.deb", CONTROL)
@@ -73,8 +85,8 @@ def test_a_file_that_is_no_deb_is_named(tmp_path: Path) -> None:
 
 def test_a_control_file_cannot_bring_a_second_stanza(tmp_path: Path) -> None:
     need("apt-ftparchive")
-    _, path = tiny_deb(tmp_path / "a.deb", CONTROL + "\nPackage: evil\nVersion: 9\nArchitecture: all\n"
-                            "Filename: x\nSize: 1\nMD5sum: 1\nSHA256: 1\n")
+    _, path = tiny_deb(tmp_path / "a.deb", CONTROL + (
+        "\nPackage: evil\nVersion: 9\nArchitecture: all\nFilename: x\nSize: 1\nMD5sum: 1\nSHA256: 1\n"))
     controls = ftparchive.read_controls([path])
     assert [dict(control.fields)["Package"] for control in controls.values()] == ["foo"]
 

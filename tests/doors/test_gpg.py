@@ -77,7 +77,6 @@ def test_no_agent_stays(home: Path, document: Path, tmp_path: Path) -> None:
 
 
 def test_the_agent_that_a_killed_run_left_does_no_harm(home: Path, document: Path, tmp_path: Path) -> None:
-    key = gpg.keys(home)[0]
     (tmp_path / "gone").symlink_to(home)
     process.run(("gpgconf", "--homedir", str(tmp_path / "gone"), "--launch", "gpg-agent"))
     assert (home / "S.gpg-agent").exists()

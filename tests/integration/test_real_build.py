@@ -68,7 +68,7 @@ def test_the_device_took_what_was_built(place: Place) -> None:
 
 
 def test_a_cross_build_equals_debians_native_one(place: Place) -> None:
-    """zlib1g-dev holds a static library, headers and a .pc file: all of it as Debian's own buildd made it."""
+    """zlib1g-dev holds a static library, headers and a .pc file, all as Debian's own buildd made them."""
     lists = next((place.directory / "store" / "apt").glob("*/var/lib/apt/lists"))
     native = ""
     for index in lists.glob("*_dists_bookworm_main_binary-armel_Packages"):
@@ -116,5 +116,6 @@ def test_building_again_gives_the_same_bytes(place: Place) -> None:
 def test_status_log_and_shell_look_into_the_run(place: Place) -> None:
     assert "zlib" in place.debxcross("status", "armel").stdout
     assert "dpkg-buildpackage" in place.debxcross("log", "zlib", "--arch", "armel").stdout
-    inside = place.debxcross("shell", "zlib", "--arch", "armel", "--", "dpkg", "--print-foreign-architectures")
+    inside = place.debxcross(
+        "shell", "zlib", "--arch", "armel", "--", "dpkg", "--print-foreign-architectures")
     assert inside.stdout.strip() == "armel"

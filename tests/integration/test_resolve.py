@@ -51,6 +51,10 @@ def info(name: str, version: str, requires: Sequence[str] = (), metadata: str = 
     return "\n".join(lines).encode()
 
 
+def _record_digest(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
 class Shop:
     """An index of plain files, being filled."""
 
@@ -82,8 +86,7 @@ class Shop:
         members = {f"{name}.py": b"", f"{directory}/METADATA": info(name, version, requires),
                    f"{directory}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()}
         record = "".join(
-            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()},\n"
-            for path, content in members.items())
+            f"{path},sha256={_record_digest(content)},\n" for path, content in members.items())
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for path, content in {**members, f"{directory}/RECORD": record.encode()}.items():
@@ -115,8 +118,9 @@ class Desk:
                 urls, target, sha256=sha256, size=size, transfer=transfer))
         world = World("amd64", "armel", ())
         self.context = Context(
-            Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world, transfer,
-            Events(time.time, ()), DpkgArchTable.load_arch_table(), BUILD, HOST, directory / "logs", 1)
+            Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world,
+            transfer, Events(time.time, ()), DpkgArchTable.load_arch_table(), BUILD, HOST,
+            directory / "logs", 1)
 
     def finder(self, machine: Machine = DEVICE, **more: Any) -> IndexFinder:
         return IndexFinder(self.context, self.index, machine, TOOLS, **more)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.chain import Chain
 from debxcross.core.key import digest
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import make_transfer
@@ -42,9 +43,9 @@ def build(store: Store, number: int) -> Artifact:
     store.commit(made)
     store.remember("environment", digest(["question", number]), [
         {"uri": "", "file": package.name, "size": package.size, "sha256": package.sha256}])
-    known = store.memo("history", history_key(MEMBER, "bookworm", "armel")) or {"entries": []}
-    store.remember("history", history_key(MEMBER, "bookworm", "armel"), {
-        "member": MEMBER, "release": "bookworm", "architecture": "armel",
+    history = history_key(MEMBER, Chain("small", "bookworm", ()), "armel")
+    known = store.memo("history", history) or {"entries": []}
+    store.remember("history", history, {
         "entries": [*known["entries"], {"key": key, "time": number, "state": "built", "result": key,
                                         "changes": []}]})
     return made

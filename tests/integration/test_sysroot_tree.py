@@ -153,6 +153,16 @@ def test_nothing_is_overwritten_unasked(
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+def test_what_a_killed_run_left_is_gone(
+    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+) -> None:
+    left = tmp_path / ".sysroot.debxcross" / "tree" / "usr"
+    left.mkdir(parents=True)
+    (left / "half").write_text("done")
+    made = make(store, chosen, tmp_path / "sysroot")
+    assert not left.exists() and not (made.output / "usr/half").exists()
+
+
 def test_force_replaces_only_sysroots(
     store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
 ) -> None:
@@ -274,7 +284,7 @@ def test_a_real_one_is_less_than_half(real: Path, tmp_path: Path) -> None:
 @pytest.mark.network
 def test_names_that_cannot_be_had(tmp_path: Path) -> None:
     request = app.SysrootRequest("armel", tmp_path / "x", only=True)
-    for packages, said in ((("libsll-dev",), "did you mean libssl-dev"), (("zlib1g-dev:amd64",), "another"),
+    for packages, said in ((("libsll-dev",), " libssl-dev"), (("zlib1g-dev:amd64",), "another"),
                            (("libsll-dev", "zlib1g-dve"), "zlib1g-dve: no such package")):
         with pytest.raises(UsageError) as caught:
             app.create(replace(request, packages=packages), ())

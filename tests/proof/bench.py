@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from debxcross.core.repository import RepositorySettings
+from debxcross.doors import gpg
 from debxcross.doors.httpserver import Server
 from debxcross.steps.publish import Publication, publish
 from debxcross.steps.verifyrepo import Findings, here, verify
@@ -52,7 +53,7 @@ class Bench:
         return publish(self.web, self.state, self.settings(), files, now=lambda: self.now, replace=replace)
 
     def verify(self) -> Findings:
-        keyring = (self.web / "debxcross-archive-keyring.gpg").read_bytes()
+        keyring = gpg.export_public(self.state / "keys")
         return verify(here(self.web), keyring, self.now, (CODENAME,), root=self.web)
 
     def command(self, *files: Path) -> list[str]:

@@ -52,8 +52,9 @@ def add_key(bench: Bench, number: int) -> None:
     home, file = bench.directory / f"brought-{number}", bench.directory / f"key-{number}"
     home.mkdir(mode=0o700)
     with gpg._session(home) as short:
-        process.run(gpg.gpg_argv(short, "--quick-generate-key", f"key {number}", "ed25519", "sign", "5y")).check(
-            PublishError, "no key")
+        made = process.run(gpg.gpg_argv(
+            short, "--quick-generate-key", f"key {number}", "ed25519", "sign", "5y"))
+        made.check(PublishError, "no key")
         process.run(gpg.gpg_argv(short, "--output", str(file), "--export-secret-keys")).check(
             PublishError, "no key")
     keyrepo.add(bench.state / "keys", "", bench.now, brought=file)

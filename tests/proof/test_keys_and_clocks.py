@@ -12,7 +12,7 @@ from debxcross.doors import gpg, process
 from debxcross.errors import PublishError
 from debxcross.steps import keyrepo
 from debxcross.steps.collectrepo import rollback
-from tests.proof.bench import CODENAME, Bench, Device, base_roots, served
+from tests.proof.bench import CODENAME, Bench, Device, base_roots, served, wrong
 
 BAD_KEYS = {
     "SHA-1 self-signature": (("--cert-digest-algo", "SHA1"), ("rsa3072", "sign", "1y"), "SHA-1"),
@@ -31,7 +31,8 @@ def make_key(directory: Path, options: tuple[str, ...] = (),
         process.run(gpg.gpg_argv(short, *options, "--quick-generate-key", f"{directory.name}", *kind)).check(
             PublishError, "no key was made")
         process.run(gpg.gpg_argv(short, "--output", str(output),
-                                 "--export-secret-keys" if secret else "--export")).check(PublishError, "no export")
+                                 "--export-secret-keys" if secret else "--export")).check(
+            PublishError, "no export")
     return output
 
 
@@ -115,37 +116,42 @@ def devices_that_only_know_the_first_key(bench: Bench, bases: dict[str, Path]) -
 @pytest.mark.slow
 def test_wrong_clocks(tmp_path: Path, bases: dict[str, Path]) -> None:
     bench = Bench(tmp_path)
+    told = {}
     with served(bench):
         bench.now = time.time()
         bench.publish(bench.deb("tiny", "1"))
-        told = {}
-        for device in devices(bench, bases):
-            script = (bench.web / "device" / CODENAME / "install-no-clock.sh")
-            (device.root / "root/no-clock.sh").write_bytes(script.read_bytes())
+        found = devices(bench, bases)
+        for device in found:
             for words, days in (("a year ahead", 365), ("a year behind", -365)):
-                told[device.release, words] = at(device, days, "apt-get", "update")
-            bench.now += 5
-            bench.publish(bench.deb("tiny", f"{time.time():.0f}"))
-            readme = (bench.web / "device" / CODENAME / "README.txt").read_text().split()
-            fingerprint = next(word for word in readme if len(word) == 40)
-            device.run("sh", "/root/no-clock.sh", fingerprint)
-            told[device.release, "a year behind, --no-clock"] = at(device, -365, "apt-get", "update")
-            told[device.release, "a year ahead, --no-clock"] = at(device, 365, "apt-get", "update")
-        for (release, words), fault in told.items():
-            print(f"\nclock: {release} {words}: {fault or 'content'}", end="")
-        for (release, words), fault in told.items():
-            if words.startswith("a year ahead"):
-                assert fault == "", (release, words)
-            if words == "a year behind":
-                assert fault, (release, words)
+                told[device.release, words] = at(device, days)
+        # Seen from the devices, their clocks are now a year behind the repository's.
+        bench.now += 365 * 86400
+        bench.publish(bench.deb("tiny", "2"))
+        for device in found:
+            told[device.release, "a year behind the Date"] = device.update()
+            script = bench.web / "device" / CODENAME / "install-no-clock.sh"
+            (device.root / "root/no-clock.sh").write_bytes(script.read_bytes())
+            readme = (script.parent / "README.txt").read_text().split()
+            device.run("sh", "/root/no-clock.sh", next(word for word in readme if len(word) == 40))
+            told[device.release, "a year behind the Date, --no-clock"] = device.update()
+            told[device.release, "two years behind the Date, --no-clock"] = at(device, -365)
+    for (release, words), fault in told.items():
+        print(f"\nclock: {release} {words}: {fault.splitlines()[0] if fault else 'content'}", end="")
+        refused = words in ("a year behind", "a year behind the Date")
+        if words.startswith("two years") and DEVICE_RELEASES[release].checks_signature:
+            # No setting helps there, and the set-up says so.
+            assert "Not live until" in fault, (release, words, fault)
+        else:
+            assert bool(fault) is refused, (release, words, fault)
 
 
-def at(device: Device, days: int, *argv: str) -> str:
-    """Run a command with a clock that is wrong by so many days; return apt's first complaint."""
+def at(device: Device, days: int) -> str:
+    """Update with a clock that is wrong by so many days; return what is wrong, or ""."""
     library = next(device.root.glob("usr/lib/*/faketime/libfaketime.so.1")).relative_to(device.root)
-    done = device.run("env", f"LD_PRELOAD=/{library}", f"FAKETIME={days:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-                      *argv)
-    return next((line for line in done.stdout.splitlines() if line.startswith(("E:", "W:", "Err"))), "")
+    # As another user the methods could not share libfaketime's memory.
+    return wrong(device.run("env", f"LD_PRELOAD=/{library}", f"FAKETIME={days:+d}d",
+                            "FAKETIME_DONT_FAKE_MONOTONIC=1", "apt-get", "-o", "APT::Sandbox::User=root",
+                            "update"))
 
 
 @pytest.mark.slow
@@ -159,8 +165,9 @@ def test_two_publications_within_a_second_and_a_rollback(tmp_path: Path, bases: 
         assert [first.date + 1, first.date + 2] == [second.date, third.date]
 
         def candidates() -> set[str]:
-            return {device.run("sh", "-c", "apt-get update >/dev/null && apt-cache show --no-all-versions tiny"
-                               " | sed -n 's/^Version: //p'").stdout.strip() for device in found}
+            ask = ("apt-get update >/dev/null && apt-cache show --no-all-versions tiny "
+                   "| sed -n 's/^Version: //p'")
+            return {device.run("sh", "-c", ask).stdout.strip() for device in found}
 
         assert candidates() == {"3"}
         back = rollback(bench.web, bench.state, bench.settings(), "previous", now=lambda: bench.now)

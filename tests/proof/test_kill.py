@@ -60,12 +60,12 @@ def calls_of(bench: Bench, deb: Path) -> collections.Counter[str]:
 def packages(bench: Bench) -> set[str]:
     """Return what a client finds, having followed InRelease to every deb."""
     found = bench.verify()
-    live = [fault for fault in found.faults if fault.path.startswith(("dists/", "pool/"))
-            and ("by-hash" in fault.path or fault.path.endswith("InRelease") or fault.path.startswith("pool/"))]
-    assert live == []
+    names = ("by-hash", "InRelease", "pool/")
+    assert [fault for fault in found.faults if any(name in fault.path for name in names)] == []
     keyring = bench.web / "debxcross-archive-keyring.gpg"
     text = gpg.verify(keyring, bench.web / "dists" / CODENAME / "InRelease").text
-    sha256 = next(line.split()[0] for line in text.splitlines()[::-1] if line.endswith("binary-amd64/Packages"))
+    lines = text.splitlines()[::-1]
+    sha256 = next(line.split()[0] for line in lines if line.endswith("binary-amd64/Packages"))
     index = bench.web / f"dists/{CODENAME}/main/binary-amd64/by-hash/SHA256/{sha256}"
     return set(re.findall(r"^Filename: .*/(tiny_.*)_amd64.deb$", index.read_text(), re.MULTILINE))
 

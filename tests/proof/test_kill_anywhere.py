@@ -152,5 +152,6 @@ def test_an_interrupted_run_ends_soon_and_leaves_nobody(
         assert process.returncode == 130, stderr.decode(errors="replace")[-2000:]
         assert took < PATIENCE, f"seed {SEED}: it took {took:.1f} s"
         assert bench.processes() == [] and b"Run the same command again" in stderr
-        assert list((bench.store / "work").iterdir()) == []
     assert bench.run("out") == expected
+    # Deleting build roots would have taken its time: the next run does it.
+    assert list((bench.store / "work").iterdir()) == []

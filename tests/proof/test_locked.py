@@ -86,6 +86,10 @@ def roots(store: Path) -> Mapping[str, list[tuple[str, ...]]]:
     found = {}
     for root in sorted((store / "roots").iterdir()):
         if root.is_dir():
+            # Nothing of the machine, nor of the local repository it was made from.
+            assert (root / "etc/apt/sources.list").read_text() == ""
+            assert not any((root / name).exists() for name in (
+                "etc/hostname", "etc/resolv.conf", "repository")), root
             found[root.name] = sorted(
                 (str(path.relative_to(root)), oct(status.st_mode), str(status.st_uid), str(status.st_gid),
                  str(int(status.st_mtime)), str(path.is_symlink() and os.readlink(path)),

@@ -44,7 +44,8 @@ class Apt:
 
     def __init__(self, directory: Path, bench: Bench) -> None:
         self.directory = directory
-        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "var/lib/apt/lists/partial",
+        for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
+                     "var/lib/apt/lists/partial",
                      "var/cache/apt/archives/partial", "var/lib/dpkg", "got"):
             (directory / name).mkdir(parents=True)
         (directory / "var/lib/dpkg/status").touch()

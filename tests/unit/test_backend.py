@@ -54,7 +54,8 @@ def test_dependencies_from_the_most_reliable_place() -> None:
     assert found.dependencies == ("b>=1",) and found.requires_python == ">=3.8"
     dynamic = read_facts("x-1.tar.gz", "x", "1", project, {"PKG-INFO": STATIC + "Dynamic: Requires-Dist\n"})
     assert dynamic.dependencies == ("c", "d ; (os_name == 'nt') and extra == 'fast'")
-    told = {"PKG-INFO": STATIC.replace("2.2", "2.1"), "src/x.egg-info/requires.txt": "e\n[fast:os_name=='a']\nf\n"}
+    told = {"PKG-INFO": STATIC.replace("2.2", "2.1"),
+            "src/x.egg-info/requires.txt": "e\n[fast:os_name=='a']\nf\n"}
     assert read_facts("x", "x", "1", {"project": {"dynamic": ["dependencies"]}}, told).dependencies == (
         "e", "f ; (os_name=='a') and extra == 'fast'")
     assert read_facts("x", "x", "1", {}, {"x.egg-info/PKG-INFO": ""}).dependencies == ()

@@ -14,7 +14,7 @@ ARMEL = architecture("armel")
 def test_the_three_settings_come_together() -> None:
     found = crossfile.environment("3.11", ARMEL, "/tools")
     assert found["_PYTHON_SYSCONFIGDATA_NAME"] == "_sysconfigdata__arm-linux-gnueabi"
-    assert found["PYTHONPATH"] == "/build/cross:/tools"
+    assert found["PYTHONPATH"] == "/build/cross/lib/python3.11:/tools"
     assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
     assert found["CC"] == "arm-linux-gnueabi-gcc"
     assert found["CARGO_TARGET_ARMV5TE_UNKNOWN_LINUX_GNUEABI_LINKER"] == "arm-linux-gnueabi-gcc"
@@ -39,6 +39,18 @@ def test_cmake_is_told_the_suffix() -> None:
     text = crossfile.cmake_text("3.11", ARMEL)
     assert "set(Python_SOABI cpython-311-arm-linux-gnueabi)" in text
     assert "set(CMAKE_C_COMPILER arm-linux-gnueabi-gcc)" in text
+
+
+def test_numpys_header_gets_the_sizes_of_the_host() -> None:
+    here = ("#define NPY_SIZEOF_INT 4\n#define NPY_SIZEOF_LONG 8\n#define NPY_SIZEOF_LONGDOUBLE 16\n"
+            "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE 32\n#define NPY_SIZEOF_PY_INTPTR_T 8\n"
+            "#define NPY_SIZEOF_INTP 8\n#define NPY_SIZEOF_LONGLONG 8\n")
+    # As numpy's own build for armel writes them.
+    assert crossfile.numpy_configuration(here, ARMEL) == (
+        "#define NPY_SIZEOF_INT 4\n#define NPY_SIZEOF_LONG 4\n#define NPY_SIZEOF_LONGDOUBLE 8\n"
+        "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE 16\n#define NPY_SIZEOF_PY_INTPTR_T 4\n"
+        "#define NPY_SIZEOF_INTP 4\n#define NPY_SIZEOF_LONGLONG 8\n")
+    assert crossfile.numpy_configuration(here, architecture("riscv64")) == here
 
 
 def test_scripts_keep_the_projects_own_words() -> None:

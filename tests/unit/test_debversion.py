@@ -151,3 +151,11 @@ def test_relations_between_one_release_s_relatives(operator: str) -> None:
 def test_a_local_label_is_met_by_itself_only(version: str, met: bool) -> None:
     clauses = relations("p", SpecifierSet("==1.5+abc"))
     assert all(_satisfied(clause, f"{debian_version(version)}-2") for clause in clauses) == met
+
+
+def test_relations_with_the_epoch_that_debian_has() -> None:
+    assert relations("python3-numpy", SpecifierSet(">=1.20,<2"), 1) == (
+        "python3-numpy (>= 1:1.20)", "python3-numpy (<< 1:2~~)")
+    assert relations("x", SpecifierSet("!=1"), 1) == ("x (<< 1:1) | x (>= 1:1+a~)",)
+    assert relations("x", SpecifierSet("==2!1"), 1) == ("x (>= 2:1)", "x (<< 2:1+a~)")
+    assert relations("x", SpecifierSet(""), 1) == ("x",)

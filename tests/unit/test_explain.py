@@ -58,6 +58,14 @@ def test_a_wheels_inputs() -> None:
         "the set of control templates has other bytes"]
 
 
+def test_records_without_a_digest_are_compared_field_by_field() -> None:
+    before = {"member": {"name": "cffi", "host_needs": ["libffi-dev"], "pin": {"version": "1"}}}
+    after = {"member": {"name": "cffi", "host_needs": [], "pin": {"version": "2"}}}
+    assert [one.words for one in changes(before, after)] == [
+        "the member cffi: host_needs changed from libffi-dev to none",
+        "the member cffi: pin has other bytes"]
+
+
 def test_own_inputs_are_told_before_packages() -> None:
     found = words(version="1.2-2", environment=["aaa_1_all.deb " + "c" * 64])
     assert found[0].startswith("the version") and len(found) == 4

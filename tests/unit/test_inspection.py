@@ -89,3 +89,9 @@ def test_every_architecture_has_an_interpreter() -> None:
                          "ET_DYN", one.elf.float_abi, "/nowhere", ("libc.so.6",))
         assert one in elfneeds.fitting(facts)
         assert "its interpreter is /nowhere" in elfneeds.start_faults(facts, ElfNeeds(starts=True), one)[0]
+
+
+def test_old_devices_are_known_though_nothing_is_built_for_them() -> None:
+    assert elfneeds.has_libraries_of("buster") and not elfneeds.has_libraries_of("potato")
+    assert elfneeds.release_faults(replace(NEEDS, versions=(("libc.so.6", "GLIBC_2.34"),)), "buster") == [
+        "it needs glibc 2.34, buster has 2.28"]

@@ -78,8 +78,10 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(LockError, match="my.lock has 7 faults") as raised:
         parse(document(
             chain=7, archives={"bookworm": 1},
-            packages={"build-root": ["libc6 2.36", f"a b c {ONE} many d"], "device": "none", "device-root": []},
-            member=[{**tomllib.loads(TEXT)["member"][0], "files": [f"x {ONE} y z w"], "suite": []}]), "my.lock")
+            packages={"build-root": ["libc6 2.36", f"a b c {ONE} many d"], "device": "none",
+                      "device-root": []},
+            member=[{**tomllib.loads(TEXT)["member"][0], "files": [f"x {ONE} y z w"], "suite": []}]),
+            "my.lock")
     assert raised.value.details.splitlines() == [
         "chain: must be a string, not 7",
         "archives.bookworm: must be a string, not 1",

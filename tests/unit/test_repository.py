@@ -144,7 +144,8 @@ def test_release_says_what_apt_needs_and_reads_back() -> None:
         "Origin: debxcross", "Label: debxcross", "Suite: stable", "Codename: bookworm",
         "Date: Fri, 20 Nov 2026 04:38:05 UTC", "Acquire-By-Hash: yes",
         "No-Support-for-Architecture-all: Packages",
-        "Snapshots: http://example.invalid/repo/snapshots/@SNAPSHOTID@/", "Architectures: amd64 armel", "Components: main",
+        "Snapshots: http://example.invalid/repo/snapshots/@SNAPSHOTID@/", "Architectures: amd64 armel",
+        "Components: main",
         "Description: Packages cross-built by debxcross",
         "MD5Sum:",
         " d41d8cd98f00b204e9800998ecf8427e                0 main/binary-armel/Packages",
@@ -180,7 +181,8 @@ def test_what_devices_have_confirmed_does_not_change(change: dict[str, str]) -> 
     text = releasefile.release_text(SETTINGS, ("main",), ("armel",), [IndexFile.of("a", b"")], 1)
     published = releasefile.parse_release(text)
     releasefile.check_same_repository(SETTINGS, published)
-    values = {"codename": "bookworm", "suite": "stable", "architectures": ("armel",), "url": "file:/x", **change}
+    values = {"codename": "bookworm", "suite": "stable", "architectures": ("armel",), "url": "file:/x",
+              **change}
     with pytest.raises(PublishError, match="would change"):
         releasefile.check_same_repository(RepositorySettings(**values), published)
 

@@ -81,7 +81,9 @@ def test_extras_bring_what_they_need() -> None:
     # No metadata of a names d: whoever installs a without extras' machinery must be told.
     assert by_name["a"].beyond == ("d>=1",)
     assert by_name["b"].beyond == ()
-    assert chosen(solve(shelf, "b[slow]")) == ["b 1", "c 1", "e 1"]
+    slow = solve(shelf, "b[slow]")
+    assert chosen(slow) == ["b 1", "c 1", "e 1"]
+    assert slow.choices[0].requires == ("c",)  # what its metadata says without any extra
 
 
 def test_conflict_in_words() -> None:

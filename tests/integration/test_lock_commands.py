@@ -186,6 +186,8 @@ def test_offline_needs_a_lock_and_a_lock_needs_a_build(desk: Desk) -> None:
     assert done.returncode == 2
     assert "It has: alpha, beta, build-root, device-root, device." in done.stderr
     assert not (desk.directory / "new.lock").exists()
+    done = desk.run("lock", HOST, "--chain", "./tiny.toml", "-o", "nowhere/new.lock")
+    assert done.returncode == 2 and "nowhere/new.lock cannot be written" in done.stderr
     done = desk.run("lock", HOST, "--chain", "security-bookworm")
     assert done.returncode == 12 and "cannot be locked" in done.stderr
 

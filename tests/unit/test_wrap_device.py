@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debs beside Debian's own packages: epochs, extras' requirements, what stands in the way."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from debxcross.core.architecture import architecture
+from debxcross.core.gate import requirements_verdict
+from debxcross.core.wheel import Wheel, WheelFile
+from debxcross.core.wrap import (WrapSettings, active_requirements, deb_tree, deb_version,
+                                 device_environment)
+
+DEVICE = device_environment(architecture("armel"), "3.11.2")
+SETTINGS = WrapSettings("armel", "3.11", {"lamp": "python3-lamp"}, "A <a@b>", 0, DEVICE)
+WHEEL = Wheel(
+    "lamp", "1.0", ("py3-none-any",), True,
+    ("bulb[neon]<3,>=2", "fuse ; platform_machine == 'armv5tel'", "plug ; sys_platform == 'win32'"),
+    "", "", "", "MIT", "", "", (), (), (), (WheelFile("lamp.py", False, "0" * 64, 1),),
+    "lamp-1.0.dist-info")
+
+
+def test_epochs_reach_version_and_relations() -> None:
+    settings = replace(SETTINGS, epochs={"python3-lamp": 1, "python3-bulb": 2}, also_requires=("gas>=1",))
+    tree = deb_tree(WHEEL, settings)
+    assert (tree.version, tree.file_name) == ("1:1-1", "python3-lamp_1-1_all.deb")
+    assert tree.depends == ("python3:any", "python3-bulb (<< 2:3~~)", "python3-bulb (>= 2:2)",
+                            "python3-fuse", "python3-gas (>= 1)")
+    assert deb_version("2!1.0", "python3-lamp", settings) == "2:1-1"
+
+
+def test_requirements_on_the_device_are_compared() -> None:
+    assert active_requirements(WHEEL, SETTINGS) == ("bulb[neon]<3,>=2", "fuse")
+    assert requirements_verdict("w", ("a", "b"), ("a", "b")).ok
+    verdict = requirements_verdict("w", ("a",), ("b",))
+    assert not verdict.ok and verdict.found == "also b; not a"
+
+
+def test_a_description_that_only_repeats_the_summary_is_left_out() -> None:
+    words = "lamp is a package which gives light and warmth to everybody around it"
+    wheel = replace(WHEEL, summary=f"{words}.", description=f"Lamp\n====\n\n{words}.\n")
+    assert not any("warmth" in line for line in deb_tree(wheel, SETTINGS).extended)
+    old = replace(SETTINGS, python="2.7", device_environment=device_environment(
+        architecture("armel"), "2.7.18"))
+    two = replace(wheel, tags=("py2-none-any",))
+    assert any("warmth" in line for line in deb_tree(two, old).extended)
