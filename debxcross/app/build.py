@@ -352,7 +352,8 @@ class Application:
     def index(self, context: Context) -> Index:
         """Open the package index: the configured one, else pip's."""
         settings = pip_settings()
-        url = self.configuration.index_url or default_index_url(settings)
+        url = self.configuration.index_url or settings.index_url or self._machine(
+            "index", lambda: default_index_url(settings))
         transfer = context.transfer
         return Index(
             url, lambda page, accept: read_page(page, accept, transfer),

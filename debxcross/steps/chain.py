@@ -219,7 +219,7 @@ class Run:
             key=lambda file: file.name))
         settings = self._settings()
         state = self.settings.keys / settings.name
-        for warning in keyrepo.warnings(state / "keys", time.time()):
+        for warning in self._key_warnings(state / "keys"):
             context.events.tell("warning", text=warning)
         beside = builds.beside(self._artifacts.values(), self.prepared.work.values(), host, context.store)
         listed = (files, beside)
@@ -247,6 +247,17 @@ class Run:
         context.store.remember("publication", question, said)
         self._summary.update({**said, "device": self._device_lines(settings)})
         return "built", None
+
+    def _key_warnings(self, home: Path) -> list[str]:
+        """Return what is worth saying of the signing keys; gpg is asked once a day and key."""
+        files = [path for path in sorted(home.glob("*")) if path.is_file()]
+        question = digest([str(home), [(path.name, path.stat().st_mtime_ns) for path in files],
+                           int(time.time() // 86400)])
+        said = self.context.store.memo("key-warnings", question)
+        if said is None:
+            said = list(keyrepo.warnings(home, time.time()))
+            self.context.store.remember("key-warnings", question, said)
+        return list(said)
 
     def _device_lines(self, settings: RepositorySettings) -> list[str]:
         release, name, web = self.prepared.chain.release, settings.name, self.settings.output / "repo"
