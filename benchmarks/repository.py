@@ -4,9 +4,10 @@
     .venv/bin/python benchmarks/repository.py [COUNT]
 
 All three sign with one key and write Packages, .gz and .xz for two architectures.  COUNT
-(10,000) tiny debs (xz, as dpkg makes them), each with a changelog, are made first.  debxcross also writes a page for
-each package, keeps a snapshot and verifies what it signed.  Servers are asked by ab
-(apache2-utils), 200 connections at a time, kept alive.  Needs reprepro, aptly, nginx and ab.
+(10,000) tiny debs (xz, as dpkg makes them), each with a changelog, are made first.  debxcross
+also writes a page for each package, keeps a snapshot and verifies what it signed.  Servers are
+asked by ab (apache2-utils), 200 connections at a time, kept alive.  Needs reprepro, aptly,
+nginx and ab.
 """
 from __future__ import annotations
 
