@@ -14,17 +14,19 @@ from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain
 from debxcross.core.elfneeds import has_libraries_of
 from debxcross.core.gate import Verdict, failed
-from debxcross.core.inspection import Inspection
+from debxcross.core.inspection import Collection, Inspection
 from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, parse_filter
+from debxcross.core.release import RELEASES
 from debxcross.core.release import release as known_release
 from debxcross.core.sysroot import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
 from debxcross.doors import tar
 from debxcross.doors.store import Store
-from debxcross.errors import UsageError
+from debxcross.errors import FetchError, UsageError
 from debxcross.run.events import Listener
 from debxcross.steps import inspect as looking
 from debxcross.steps import probe, sysroot, sysroot_verify
 from debxcross.steps.context import Context
+from debxcross.steps.library_packages import library_packages
 
 
 @dataclass(frozen=True)
@@ -188,30 +190,65 @@ def verdict_line(verdict: Verdict) -> str:
     return f"FAILED    {subject}: expected {verdict.expected}\n{indented}"
 
 
-def inspect(paths: Sequence[Path], sysroot_path: Path | None, release: str | None,
-            arch: str | None, store: Path | None) -> tuple[Inspection, ...]:
-    """Look at programs against a sysroot, or a release and an architecture, or nothing.
+@dataclass(frozen=True)
+class InspectRequest:
+    """What ``inspect`` was asked for: a sysroot, or a release and an architecture, or neither.
 
-    Raises UsageError for what is no ELF file, or when release and architecture do not come together.
+    ``offline`` keeps it from asking the archive which package has a library.
     """
-    if sysroot_path is None:
-        if (release is None) != (arch is None):
-            raise UsageError("--release and --arch belong together", resolution="Name both, or a --sysroot.")
-        device = None
-        if arch and release:
-            # Devices run releases that nothing is built for any more.
-            name = release if has_libraries_of(release) else known_release(release).name
-            device = looking.Device(architecture(arch), name)
-        return tuple(looking.inspect(path, device) for path in paths)
-    if sysroot_path.is_dir():
-        return _inspect_with(paths, sysroot_path)
-    with Store(config.load(store=store).store).work(shutil.rmtree) as work:
-        tar.extract(sysroot_path, work / "sysroot")
-        return _inspect_with(paths, work / "sysroot")
+
+    paths: tuple[Path, ...]
+    sysroot: Path | None = None
+    release: str | None = None
+    arch: str | None = None
+    store: Path | None = None
+    offline: bool = False
+    without: tuple[str, ...] = ()
 
 
-def _inspect_with(paths: Sequence[Path], directory: Path) -> tuple[Inspection, ...]:
+def inspect(
+    request: InspectRequest, listeners: Sequence[Listener] = ()
+) -> tuple[Inspection | Collection, ...]:
+    """Look at programs and at those inside of packages.
+
+    Raises UsageError for what holds no machine code, or when release and architecture do not
+    come together; FetchError when the archive cannot be asked.
+    """
+    if request.sysroot is None:
+        device = _device(request, listeners)
+        return tuple(one for path in request.paths for one in looking.inspect(path, device))
+    if request.sysroot.is_dir():
+        return _inspect_with(request.paths, request.sysroot)
+    with Store(config.load(store=request.store).store).work(shutil.rmtree) as work:
+        tar.extract(request.sysroot, work / "sysroot")
+        return _inspect_with(request.paths, work / "sysroot")
+
+
+def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.Device | None:
+    if (request.release is None) != (request.arch is None):
+        raise UsageError("--release and --arch belong together", resolution="Name both, or a --sysroot.")
+    if not request.arch or not request.release:
+        return None
+    host, name = architecture(request.arch), request.release
+    if request.offline or name not in RELEASES and has_libraries_of(name):
+        # Devices run releases that nothing is built for any more.
+        return looking.Device(host, name if has_libraries_of(name) else known_release(name).name)
+    application = _application(
+        Request(host.name, release=name, store=request.store, isolation="none", without=request.without),
+        listeners)
+    try:
+        packages = library_packages(
+            application.context(), name, application.configuration.index_max_age)
+    except FetchError as error:
+        raise FetchError(error.brief, error.details,
+                         f"{error.resolution} --offline does without.".strip()) from error
+    return looking.Device(host, name, packages=packages)
+
+
+def _inspect_with(
+    paths: Sequence[Path], directory: Path
+) -> tuple[Inspection | Collection, ...]:
     manifest = read_manifest(directory)
     device = looking.Device.of(sysroot_verify.read_tree(directory), directory,
                                architecture(manifest.architecture), manifest.release)
-    return tuple(looking.inspect(path, device) for path in paths)
+    return tuple(one for path in paths for one in looking.inspect(path, device))

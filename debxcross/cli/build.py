@@ -11,7 +11,7 @@ import click
 
 from debxcross.app.build import Application, Request
 from debxcross.cli import report
-from debxcross.errors import DebxcrossError
+from debxcross.errors import DebxcrossError, UsageError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -85,6 +85,14 @@ def build_dep_chain(
         offline=offline), dry_run, json_lines)
 
 
+def _no_lock(context: click.Context, option: click.Parameter, value: object) -> None:
+    if value:
+        raise UsageError(
+            "locks are for chains, and 'debxcross build' has none",
+            resolution="Name the sources in [[source]] tables of a chain file; build, lock and repeat that "
+                       "with build-dep-chain (docs/locks.md).")
+
+
 @click.command("build")
 @click.argument("targets", nargs=-1, required=True, metavar="SOURCE[=VERSION][/SUITE]...")
 @click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
@@ -92,6 +100,8 @@ def build_dep_chain(
               help="The release to build in and for.")
 @_places
 @_running
+@click.option("--locked", hidden=True, expose_value=False, callback=_no_lock)
+@click.option("--offline", is_flag=True, hidden=True, expose_value=False, callback=_no_lock)
 @_patches
 @_refresh
 @_without

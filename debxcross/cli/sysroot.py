@@ -98,15 +98,24 @@ def verify(path: Path, no_programs: bool, isolation: str, logs: Path | None, wit
               help="What runs on the device: libraries are looked for in it.")
 @click.option("--release", metavar="SUITE", help="The release on the device, with --arch.")
 @click.option("--arch", metavar="ARCH", help="The device's architecture, with --release.")
+@click.option("--offline", is_flag=True,
+              help="Do not ask the release's archive which package has a library.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@_without
 @_store
-def inspect(files: tuple[Path, ...], tree: Path | None, release: str | None, arch: str | None, as_json: bool,
-            store: Path | None) -> None:
+def inspect(
+    files: tuple[Path, ...], tree: Path | None, release: str | None, arch: str | None, offline: bool,
+    as_json: bool, without: tuple[str, ...], store: Path | None,
+) -> None:
     """Tell what FILEs are, what they need, and whether they will run on the device.
 
+    FILEs are programs and libraries, also inside of .debs and wheels.
     The exit status is 21 when one of them will not.
     """
-    found = app.inspect(files, tree, release, arch, store)
+    report.terminate_like_interrupt()
+    with report.listener(False) as listener:
+        found = app.inspect(
+            app.InspectRequest(files, tree, release, arch, store, offline, without), (listener,))
     click.echo(json.dumps([one.data() for one in found], indent=2) if as_json
                else "\n\n".join(one.text() for one in found))
     if any(one.faults for one in found):

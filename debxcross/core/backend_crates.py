@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The crates of a Rust extension: what Cargo.lock names, and where a registry has them.
+"""The crates of a Rust extension: what Cargo.lock names, and how Cargo finds them offline.
 
-Sources: The Cargo Book ("Cargo.toml vs Cargo.lock", "Registry Index" with config.json,
-"Source Replacement" with directory sources and .cargo-checksum.json).
+Sources: The Cargo Book ("Cargo.toml vs Cargo.lock", "Source Replacement" with directory
+sources and .cargo-checksum.json).
 """
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlunsplit
 
-from debxcross.errors import UnsupportedError
+from debxcross.errors import UnsupportedError, VerificationError
 
 _CHECKSUM = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -46,7 +45,7 @@ def parse_lock(document: Mapping[str, Any], sdist: str) -> tuple[Crate, ...]:
         if source is None:
             continue
         crate = Crate(str(package.get("name")), str(package.get("version")),
-                      str(package.get("checksum", "")), str(source).partition("+")[2])
+                      str(package.get("checksum", "")), str(source).removeprefix("registry+"))
         if not str(source).startswith(("registry+", "sparse+")) or not _CHECKSUM.match(crate.sha256) \
                 or not _NAME.match(crate.name) or not _VERSION.match(crate.version):
             raise UnsupportedError(
@@ -57,41 +56,42 @@ def parse_lock(document: Mapping[str, Any], sdist: str) -> tuple[Crate, ...]:
     return tuple(sorted(set(found), key=lambda crate: (crate.name, crate.version)))
 
 
-def configuration_url(registry: str) -> str:
-    """Return where the configuration of a registry's index is.
+def lock_folders(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the folders ("" or "rust/") of the lock files that count, sorted.
 
-    The registry that Cargo has built in is named in Cargo.lock by its old index, HOST-index in
-    a repository; Cargo itself asks index.HOST instead ("sparse" protocol).
+    One below another one's folder belongs to tests or to a crate that is brought along; one
+    without a manifest beside it to nobody.
     """
-    last = registry.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    if last.endswith("-index"):
-        host = f"index.{last.removesuffix('-index')}"
-        return urlunsplit(("https", host, "/config.json", "", ""))
-    return f"{registry.rstrip('/')}/config.json"
+    known = set(paths)
+    folders = sorted(path.removesuffix("Cargo.lock") for path in known
+                     if path.rpartition("/")[2] == "Cargo.lock"
+                     and f"{path.removesuffix('Cargo.lock')}Cargo.toml" in known)
+    return tuple(one for one in folders
+                 if not any(one != other and one.startswith(other) for other in folders))
 
 
-def download_url(configuration: Mapping[str, Any], crate: Crate) -> str:
-    """Return the address of a crate, as the index's "dl" says."""
-    template = str(configuration.get("dl", ""))
-    markers = {"{crate}": crate.name, "{version}": crate.version, "{sha256-checksum}": crate.sha256}
-    if not any(marker in template for marker in (*markers, "{prefix}", "{lowerprefix}")):
-        return f"{template.rstrip('/')}/{crate.name}/{crate.version}/download"
-    prefix = _prefix(crate.name)
-    for marker, value in {**markers, "{prefix}": prefix, "{lowerprefix}": prefix.lower()}.items():
-        template = template.replace(marker, value)
-    return template
+def check_crate(crate: Crate, sha256: str, sdist: str) -> None:
+    """Raise VerificationError when a crate's archive has another digest than Cargo.lock gives."""
+    if sha256 != crate.sha256:
+        raise VerificationError(
+            f"{crate.file} is not the file that {sdist} was locked with",
+            f"Cargo.lock: sha256 {crate.sha256}; fetched: {sha256}",
+            "The registry, or a mirror in Cargo's configuration, serves another file.")
 
 
-def _prefix(name: str) -> str:
-    if len(name) <= 2:
-        return str(len(name))
-    return f"3/{name[0]}" if len(name) == 3 else f"{name[:2]}/{name[2:4]}"
+def cargo_configuration(directory: str, crates: Iterable[Crate] = ()) -> str:
+    """Return Cargo's config.toml that takes every crate, of whatever registry, from a directory.
 
-
-def cargo_configuration(directory: str) -> str:
-    """Return Cargo's config.toml that takes every crate from a directory."""
-    return (f'[source.crates-io]\nreplace-with = "vendored"\n\n'
-            f"[source.vendored]\ndirectory = {json.dumps(directory)}\n")
+    Cargo's own registry is called crates-io whatever its address is; Cargo refuses a second
+    name for it.
+    """
+    lines = ["[source.crates-io]", 'replace-with = "vendored"']
+    others = sorted({crate.registry for crate in crates if not crate.registry.endswith("/crates.io-index")})
+    for number, registry in enumerate(others):
+        lines += ["", f"[source.registry-{number}]", f"registry = {json.dumps(registry)}",
+                  'replace-with = "vendored"']
+    lines += ["", "[source.vendored]", f"directory = {json.dumps(directory)}"]
+    return "\n".join(lines) + "\n"
 
 
 def vendor_script(crates: str, directory: str) -> str:

@@ -20,18 +20,24 @@ DEFAULT_PATH_EXCLUDES = (
     "/usr/share/lintian/*", "/usr/share/bug/*",
 )
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Policy 5.6.1
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?\Z")
 _VERSION = re.compile(r"(\d+:)?[0-9][A-Za-z0-9.+~-]*\Z")  # Policy 5.6.12
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
 class SourceMember:
-    """A Debian source package to build; an empty version means the newest of the suite."""
+    """A Debian source package to build; an empty version means the newest of the suite.
+
+    ``build_packages`` are packages of the build machine that its build root has beside the
+    build dependencies.
+    """
 
     name: str
     suite: str = ""
     version: str = ""
     profiles: tuple[str, ...] = ()
+    build_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,13 +285,19 @@ def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
 
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
-    faults.known(table, ("name", "suite", "version", "profiles"), where)
+    faults.known(table, ("name", "suite", "version", "profiles", "build-packages"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
+    packages = faults.texts(table, "build-packages", where)
+    for package in packages:
+        # They become a line of a control file.
+        if not _PACKAGE.match(package):
+            faults.add(f"{where}build-packages", f"{package!r} is not NAME or NAME:ARCHITECTURE")
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
+        packages,
     )
 
 

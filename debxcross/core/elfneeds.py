@@ -21,7 +21,8 @@ class ElfNeeds:
 
     ``versions`` are pairs of library and symbol version; ``defines`` the versions that the
     file itself offers; ``cpu`` is ARM's Tag_CPU_arch, -1 when it does not say; ``starts`` tells
-    whether the C library's start-up code is called; ``go`` whether Go's linker made it.
+    whether the C library's start-up code is called; ``go`` whether Go's linker made it;
+    ``pie`` whether it says that it is a program, though it can be loaded anywhere.
     """
 
     versions: tuple[tuple[str, str], ...] = ()
@@ -29,6 +30,7 @@ class ElfNeeds:
     cpu: int = -1
     starts: bool = False
     go: bool = False
+    pie: bool = False
 
 
 #: Release → glibc, newest symbol version of libstdc++; oldest first.
@@ -45,6 +47,10 @@ _INTERPRETERS = {
     "mipsel": "/lib/ld.so.1", "ppc64el": "/lib64/ld64.so.2", "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
     "s390x": "/lib/ld64.so.1",
 }
+#: Where other systems' programs look for a dynamic linker, and whose it is.
+_FOREIGN_INTERPRETERS = (("/lib/ld-musl-", "musl libc (Alpine Linux, OpenWrt)"),
+                         ("/system/bin/linker", "Android"), ("/lib/ld-uClibc", "uClibc"),
+                         ("/nix/store/", "NixOS"), ("/gnu/store/", "Guix"))
 _CPUS = ("before v4", "v4", "v4T", "v5T", "v5TE", "v5TEJ", "v6", "v6KZ", "v6T2", "v6K", "v7", "v6-M", "v6S-M",
          "v7E-M", "v8-A", "v8-R", "v8-M.baseline", "v8-M.mainline")
 #: The newest Tag_CPU_arch that the oldest processors of an architecture run (v5TEJ: ARM926EJ-S).
@@ -109,8 +115,13 @@ def start_faults(facts: ElfFacts, needs: ElfNeeds, host: Architecture) -> list[s
     """
     if facts.type == "ET_REL":
         return ["it is an object file; it must be linked first"]
-    library = facts.type == "ET_DYN" and not facts.interpreter
-    if library or is_static(facts) and facts.type == "ET_EXEC":
+    library = facts.type == "ET_DYN" and not facts.interpreter and not needs.pie
+    foreign = next((whose for begin, whose in _FOREIGN_INTERPRETERS
+                    if facts.interpreter.startswith(begin)), "")
+    if foreign:
+        return [f"it is for {foreign}: its interpreter {facts.interpreter} is not on Debian; "
+                f"build it with {host.gnu_triplet}-gcc, or link it statically"]
+    if library or is_static(facts):
         return []
     expected = _INTERPRETERS[host.name]
     by_ld = f"was it linked with bare ld? Link with {host.gnu_triplet}-gcc"

@@ -16,7 +16,10 @@ from typing import Any
 
 from debxcross.core.key import plain
 
+#: A source's build packages, as its provenance names them.
+ASKED = "build-packages"
 _WORDS = {
+    ASKED: "the build packages",
     "version": "the version", "profiles": "the build profiles", "options": "DEB_BUILD_OPTIONS",
     "schema": "the recipe", "build": "the build architecture", "host": "the host architecture",
     "templates": "the set of control templates", "maintainer": "the maintainer",

@@ -2,7 +2,7 @@
 """What ``inspect`` tells about a file, as lines for people and values for programs."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Inspection:
         """What sort of file it is."""
         if self.facts.type == "ET_DYN" and self.facts.interpreter:
             return "program (PIE)"
+        if self.facts.type == "ET_DYN" and self.needs.pie and not self.facts.needed:
+            return "static program (PIE)"
         if elfneeds.is_static(self.facts) and self.facts.type == "ET_EXEC":
             return "static program"
         return _TYPES.get(self.facts.type, self.facts.type)
@@ -81,6 +83,51 @@ class Inspection:
             lines.append(("will it run?", f"no: {'; '.join(self.faults)}" if self.faults
                           else f"yes, on {self.against}"))
         return "\n".join([f"{self.path}: {self.kind}", *(f"  {name:<14}{text}" for name, text in lines)])
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A file that no processor starts: a static library, or a package without machine code.
+
+    ``what`` says what it is; ``architectures`` are those that its object files may be for;
+    ``against`` and ``faults`` are as in Inspection.
+    """
+
+    path: str
+    what: str
+    architectures: tuple[str, ...] = ()
+    against: str = ""
+    faults: tuple[str, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """Return everything as JSON's values."""
+        return {"path": self.path, "kind": self.what, "architectures": list(self.architectures),
+                "against": self.against, "faults": list(self.faults), "runs": None}
+
+    def text(self) -> str:
+        """Return it for people."""
+        lines = [f"{self.path}: {self.what}"]
+        if self.architectures:
+            lines.append(f"  {'architecture':<14}{' or '.join(self.architectures)}")
+        if self.faults:
+            lines.append(f"  {'can it be used?':<16}no: {'; '.join(self.faults)}")
+        elif self.against:
+            lines.append(f"  {'can it be used?':<16}yes, for {self.against}")
+        return "\n".join(lines)
+
+
+def judge_objects(
+    path: str, objects: Sequence[ElfFacts], host: Architecture | None, against: str
+) -> Collection:
+    """Return what there is to say about a static library of object files."""
+    fitting = [{one.name for one in elfneeds.fitting(facts)} for facts in objects]
+    common = set.intersection(*fitting) if fitting else set()
+    faults = []
+    if host is not None:
+        wrong = [fault for facts in objects for fault in elfneeds.machine_faults(facts, ElfNeeds(), host)]
+        faults = list(dict.fromkeys(wrong))
+    return Collection(path, f"static library of {len(objects)} object files", tuple(sorted(common)),
+                      against, tuple(faults))
 
 
 def judge(

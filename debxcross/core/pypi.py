@@ -228,6 +228,22 @@ def wheel_tags(file_name: str, pin: Pin) -> tuple[str, ...]:
     return tuple(sorted(str(tag) for tag in tags))
 
 
+def is_file_of(file_name: str, pin: Pin) -> bool:
+    """Tell whether a file's name says that it is of this project and version."""
+    try:
+        return bool(wheel_tags(file_name, pin)) or sdist_version(file_name, pin.name) == Version(pin.version)
+    except InvalidVersion:
+        return False
+
+
+def same_release(name: str, version: str, pin: Pin) -> bool:
+    """Tell whether metadata's name and version are those of a pin (PEP 503, PEP 440)."""
+    try:
+        return normalise(name) == pin.name and Version(version) == Version(pin.version)
+    except InvalidVersion:
+        return False
+
+
 def _nothing(pin: Pin, what: str, files: Sequence[IndexFile]) -> FetchError:
     return FetchError(
         f"the index has no {what} of {pin.name} {pin.version}",

@@ -18,8 +18,8 @@ SCHEMA = 1
 #: Debian's buildds build here; some packages record the path.
 BUILD_DIRECTORY = "/build/reproducible-path"
 BUILDER = "builder"
-LISTS, SOURCE, ARCHIVES, DEBS, TOOLS = (
-    f"/debxcross/{name}" for name in ("lists", "source", "archives", "debs", "tools"))
+LISTS, SOURCE, ARCHIVES, DEBS, TOOLS, BUILD_PACKAGES = (
+    f"/debxcross/{name}" for name in ("lists", "source", "archives", "debs", "tools", "build-packages"))
 LOCAL = "/debxcross/local"
 
 
@@ -157,14 +157,22 @@ def unpack_script(dsc: str, directory: str) -> str:
     return f"dpkg-source --no-check --extract {shlex.quote(dsc)} {shlex.quote(directory)}\n"
 
 
-def build_dep_argv(host: str, build: str, profiles: Sequence[str], *extra: str) -> tuple[str, ...]:
-    """Return apt's own resolver call for the tree in the current directory.
+def build_dep_argv(
+    host: str, build: str, profiles: Sequence[str], *extra: str, trees: Sequence[str] = ("./",)
+) -> tuple[str, ...]:
+    """Return apt's own resolver call for source trees: the one in the current directory, and more.
 
     --arch-only leaves Build-Depends-Indep (documentation tools) out.
     """
     cross = () if host == build else (f"--host-architecture={host}",)
     return ("apt-get", *extra, "-y", "build-dep", *cross, "--arch-only",
-            f"--build-profiles={','.join(profiles)}", "./")
+            f"--build-profiles={','.join(profiles)}", *trees)
+
+
+def build_packages_control(packages: Sequence[str], build: str) -> str:
+    """Return a debian/control by which apt adds ``packages`` to what a source's tree asks for."""
+    named = (name if ":" in name else f"{name}:{build}" for name in packages)
+    return f"Source: build-packages\nBuild-Depends: {', '.join(named)}\n"
 
 
 def build_options(profiles: Sequence[str], jobs: int) -> str:

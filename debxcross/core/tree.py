@@ -11,6 +11,9 @@ from collections.abc import Collection, Mapping
 
 #: The directories that are links into /usr, and where they point.
 MERGED = ("bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin")
+#: What debxcross writes into a sysroot by itself: a package with a file there could put a program
+#: on the PATH of whoever sources env.sh, or lie about what is in the tree.
+_RESERVED = ("debxcross", "DEBIAN", "var/lib/dpkg")
 _SET_IDS = 0o6000
 #: Hops after which a chain of links counts as a loop (the kernel's own limit).
 _MOST_HOPS = 40
@@ -21,6 +24,12 @@ _SCRIPT_PATH = re.compile(r"(?<![\w.=/$-])/[^\s()\"',]+")
 def merged(path: str) -> str:
     """Return where a path (without leading slash) is when /lib and its like are links into /usr."""
     return f"usr/{path}" if path.partition("/")[0] in MERGED else path
+
+
+def reserved(path: str) -> bool:
+    """Tell whether a path is, lies below or above one that is debxcross's own."""
+    return any(path == own or path.startswith(f"{own}/") or own.startswith(f"{path}/")
+               for own in _RESERVED)
 
 
 def normal(path: str) -> str | None:

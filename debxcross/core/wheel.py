@@ -22,6 +22,7 @@ from packaging.utils import (InvalidWheelFilename, canonicalize_name, canonicali
                              parse_wheel_filename)
 from packaging.version import InvalidVersion
 
+from debxcross.core.pypi import Pin, normalise, same_release
 from debxcross.errors import GateError
 
 _AGAIN = "Do not use this wheel; build or fetch it again."
@@ -217,6 +218,14 @@ def _check_names(file_name: str, dist_info: str, name: str, version: str) -> tup
                 f"{file_name}: METADATA is about {name} {version}, but the {place} about"
                 f" {found[0]} {found[1]}", resolution=_AGAIN)
     return tuple(sorted(str(tag) for tag in tags))
+
+
+def check_release(file_name: str, wheel: Wheel, name: str, version: str) -> None:
+    """Raise GateError when a wheel is of another project or version than was pinned."""
+    if not same_release(wheel.name, wheel.version, Pin(normalise(name), version)):
+        raise GateError(
+            f"{file_name} says that it is {wheel.name} {wheel.version}; pinned was {name} {version}",
+            "From its METADATA.", "Do not use it; choose another release of the project.")
 
 
 def _value(message: Message, header: str) -> str:

@@ -67,6 +67,10 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
         error, cure = VerificationError, (
             "Nothing of it is used. Check the mirror and the keyring "
             "(mirrors.* and mirrors.keyrings in debxcross.toml).")
+    elif re.search(r"is (expired|not valid yet)", said):
+        error, cure = VerificationError, (
+            "Compare this machine's clock with a watch. If it is right, the mirror is stale: name another "
+            "(mirrors.main, mirrors.security in debxcross.toml); archives of snapshots may be old.")
     elif re.search(r"has unexpected size|Mirror sync in progress", said):
         error, cure = FetchError, (
             "The mirror is between two states, or its cache is stale. Try again later, configure another "

@@ -18,6 +18,7 @@ _AR_MAGIC = b"!<arch>\n"
 _BLOCK = 1 << 20
 #: Machines that pyelftools 0.29 does not know by name (gabi's registry of e_machine).
 _MACHINES = {258: "EM_LOONGARCH", 247: "EM_BPF", 252: "EM_CSKY"}
+_DF_1_PIE = 0x8000000
 _EF_ARM_ABI_FLOAT_SOFT, _EF_ARM_ABI_FLOAT_HARD = 0x200, 0x400
 #: What pyelftools also raises when a damaged file leads it astray (found by fuzzing).
 _DAMAGE = (ValueError, KeyError, AttributeError, IndexError, TypeError, AssertionError, OverflowError)
@@ -79,9 +80,12 @@ def read_needs(file: IO[bytes]) -> ElfNeeds:
         if defined := sections.get(".gnu.version_d"):
             # The first name of each definition is its own; the others are what it builds upon.
             found["defines"] = tuple(next(iter(names)).name for _, names in defined.iter_versions())
-        if symbols := sections.get(".dynsym"):
+        if symbols := sections.get(".dynsym") or _dynamic_segment(elf):
             found["starts"] = any(symbol.name.startswith("__libc_start_main")
                                   for symbol in symbols.iter_symbols())
+        if dynamic := _dynamic(elf, sections):
+            found["pie"] = any(tag.entry.d_tag == "DT_FLAGS_1" and tag.entry.d_val & _DF_1_PIE
+                               for tag in dynamic.iter_tags())
     except (ELFError, ConstructError, *_DAMAGE):
         pass
     return ElfNeeds(**found)
@@ -164,8 +168,13 @@ def _dynamic(elf: Any, sections: dict[str, Any]) -> Any:
     if sections:
         found = [section for section in sections.values() if section["sh_type"] == "SHT_DYNAMIC"]
     else:
-        found = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_DYNAMIC"]
+        return _dynamic_segment(elf)
     return found[0] if found else None
+
+
+def _dynamic_segment(elf: Any) -> Any:
+    """Return the segment that the dynamic linker reads; None for what has none."""
+    return next((one for one in elf.iter_segments() if one["p_type"] == "PT_DYNAMIC"), None)
 
 
 def _dynamic_facts(dynamic: Any) -> dict[str, Any]:

@@ -26,8 +26,10 @@ from debxcross.errors import DiskFullError, PublishError
 
 #: RFC 4880 section 9.4: SHA256, SHA384, SHA512.
 _STRONG_DIGESTS = (8, 9, 10)
-#: A socket's address has 108 bytes (unix(7)); gpg-agent adds "/S.gpg-agent.browser".
-_LONGEST_TEMPORARY = 60
+#: A socket's address has 108 bytes with its final NUL (unix(7)); and libraries
+#: want some of them; what is added to the directory is
+#: "/debxcross-gpg-XXXXXXXX/home/S.gpg-agent.browser".
+_LONGEST_TEMPORARY = 100 - 48
 _AGENT_SECONDS = 2.0
 #: Looking needs no agent and leaves no lock file, so that it works on a full or read-only disk.
 _READ_ONLY = ("--no-autostart", "--lock-never")

@@ -14,6 +14,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import tempfile
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from debxcross.core import tree
-from debxcross.core.tree import member_fault, merged
+from debxcross.core.tree import member_fault, merged, reserved
 from debxcross.doors import process
 from debxcross.errors import PackageError
 
@@ -38,6 +39,9 @@ _KINDS = {
     tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "hardlink", tarfile.CHRTYPE: "character device",
     tarfile.BLKTYPE: "block device", tarfile.FIFOTYPE: "fifo", tarfile.GNUTYPE_SPARSE: "sparse file",
 }
+#: What the fields may be (Policy 5.6.7, 5.6.8, 5.6.12): the first two become names of files.
+_FIELDS = {"Package": r"[a-z0-9][a-z0-9+.-]+", "Architecture": r"[a-z0-9][a-z0-9-]*",
+           "Version": r"[A-Za-z0-9.+~:-]+"}
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError)
 
 
@@ -81,8 +85,8 @@ class Tree:
         self._made = {""}
         self._owners: dict[str, str] = {}
         self._links: dict[str, tuple[str, str]] = {}
-        #: Files that a package has beside an earlier owner: path, package, digest.
-        self._again: list[tuple[str, str, bytes]] = []
+        #: Files that a package has beside an earlier owner: path, package, digest, executable.
+        self._again: list[tuple[str, str, bytes, bool]] = []
         self._lock = threading.Lock()
 
     def unpack(self, deb: Path, chooser: Callable[[str], Callable[[str], bool]]) -> Unpacked:
@@ -117,9 +121,9 @@ class Tree:
         self.parents(path)
         return os.open(f"{self._root}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
 
-    def seen_again(self, path: str, package: str, digest: bytes) -> None:
-        """Note the digest of a file that another package has too."""
-        self._again.append((path, package, digest))
+    def seen_again(self, path: str, package: str, digest: bytes, executable: bool) -> None:
+        """Note what a file is that another package has too."""
+        self._again.append((path, package, digest, executable))
 
     def link(self, path: str, target: str, package: str) -> None:
         """Note a symbolic link.  PackageError when another package has another one there."""
@@ -133,9 +137,11 @@ class Tree:
 
         Raises PackageError when packages have different things at one path.
         """
-        for path, package, digest in sorted(self._again):
+        for path, package, digest, executable in sorted(self._again):
             if hashlib.sha256((self.directory / path).read_bytes()).digest() != digest:
                 raise _clash(path, *sorted((self._owners[path], package)))
+            if executable:  # whichever package came first
+                (self.directory / path).chmod(0o755)
         links = {path: target for path, (target, _) in self._links.items()}
         for path, (_, package) in sorted(self._links.items()):
             if path in self._owners:
@@ -159,6 +165,7 @@ class _Package:
     def __init__(self, target: Tree, deb: Path, name: str, chosen: Callable[[str], bool]) -> None:
         self.target, self.deb, self.name, self.chosen = target, deb, name, chosen
         self.paths: list[str] = []
+        self.left_out: set[str] = set()
 
     def take(self, stream: IO[bytes]) -> None:
         """Unpack the package's data archive."""
@@ -171,8 +178,14 @@ class _Package:
                     raise self._refused(information.name, fault)
                 name = tree.normal(information.name) or ""
                 path = merged(name)
-                if kind == "directory" or not self.chosen(path):
+                if kind == "directory":
                     continue
+                if not self.chosen(path):
+                    self.left_out.add(path)
+                    continue
+                if reserved(path):
+                    raise self._refused(
+                        information.name, "lies where a sysroot keeps what is its own")
                 try:
                     self._put(archive, information, kind, name, path)
                 except NotADirectoryError as error:
@@ -197,10 +210,7 @@ class _Package:
             self.target.link(path, tree.link_inside(name, information.linkname), self.name)
             return
         if kind == "hardlink":
-            original = merged(tree.normal(information.linkname) or "")
-            if original not in self.paths:
-                raise self._refused(information.name, f"is a hard link to {original!r}, "
-                                                      "which is not among the package's files so far")
+            original = self._original(information)
             source: IO[bytes] | None = (self.target.directory / original).open("rb")
             executable = bool((self.target.directory / original).stat().st_mode & stat.S_IXUSR)
         else:
@@ -208,6 +218,22 @@ class _Package:
         assert source is not None
         with source:
             self._write(source, path, executable, information.size if kind == "file" else None)
+
+    def _original(self, information: tarfile.TarInfo) -> str:
+        """Return the path that a hard link is another name of."""
+        original = merged(tree.normal(information.linkname) or "")
+        if original in self.left_out:
+            raise PackageError(
+                f"{self.deb.name} has {information.name!r} as a hard link to {original!r}, "
+                "which a pattern leaves out", "",
+                f"Take both: --path-include '{self.name}:/{original}'")
+        if original not in self.paths:
+            raise self._refused(information.name, f"is a hard link to {original!r}, "
+                                "which is not among the package's files so far")
+        if not (self.target.directory / original).is_file():
+            raise self._refused(information.name,
+                                f"is a hard link to {original!r}, which is a symbolic link")
+        return original
 
     def _write(self, source: IO[bytes], path: str, executable: bool, size: int | None) -> None:
         first = source.read(_BLOCK)
@@ -223,7 +249,7 @@ class _Package:
             while block:
                 written += len(block)
                 if descriptor is not None:
-                    os.write(descriptor, block)
+                    _write_all(descriptor, block)
                 elif digest is not None:
                     digest.update(block)
                 block = source.read(_BLOCK)
@@ -235,7 +261,14 @@ class _Package:
         if size is not None and written != size:
             raise EOFError(f"{path} ends after {written} of {size} bytes")
         if digest is not None:
-            self.target.seen_again(path, self.name, digest.digest())
+            self.target.seen_again(path, self.name, digest.digest(), executable)
+
+
+def _write_all(descriptor: int, block: bytes) -> None:
+    """Write a block; the kernel may take only a part of it at a time."""
+    left = memoryview(block)
+    while left:
+        left = left[os.write(descriptor, left):]
 
 
 def _clash(path: str, one: str, other: str) -> PackageError:
@@ -307,6 +340,10 @@ def _paragraph(text: str, deb: Path) -> Mapping[str, str]:
     facts = dict(Deb822(text))
     if missing := [name for name in ("Package", "Version", "Architecture") if not facts.get(name)]:
         raise _unreadable(deb, f"its control file has no {' and no '.join(missing)}")
+    if wrong := [name for name, form in _FIELDS.items() if not re.fullmatch(form, facts[name])]:
+        raise PackageError(
+            f"{deb.name} is refused: its {wrong[0]} is {facts[wrong[0]]!r}, which Debian's Policy "
+            "does not allow", "It would become the name of a file.", "Do not use this package.")
     return facts
 
 

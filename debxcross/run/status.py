@@ -162,7 +162,8 @@ def render_status(status: RunStatus, width: int) -> str:
             lines += [f"Log: {member.log}"] if member.log else []
     if status.error is not None:
         lines += ["", render_error(status.error, width)]
-    if status.state == "interrupted":
+    elif status.state == "interrupted":
+        # A run that could still speak has said so itself.
         lines += ["", "Next: Run the same command again: it goes on from what is done."]
     return "\n".join(lines)
 

@@ -219,13 +219,12 @@ class Run:
             key=lambda file: file.name))
         settings = self._settings()
         state = self.settings.keys / settings.name
-        for warning in self._key_warnings(state / "keys"):
-            context.events.tell("warning", text=warning)
         beside = builds.beside(self._artifacts.values(), self.prepared.work.values(), host, context.store)
         listed = (files, beside)
         question = digest({"files": listed, "settings": settings, "live": _sha256(live),
                            "place": str(web_root), "made of": _published_files()})
         if (known := context.store.memo("publication", question)) is not None:
+            self._warn_of_keys(state / "keys")
             self._summary.update({**known, "device": self._device_lines(settings)})
             return "cached", None
         context.fetch_packages(REPOSITORY, self.prepared.updates.published())
@@ -245,11 +244,13 @@ class Run:
         question = digest({"files": listed, "settings": settings, "live": _sha256(live),
                            "place": str(web_root), "made of": _published_files()})
         context.store.remember("publication", question, said)
+        # Not before: the first publication makes the keys.
+        self._warn_of_keys(state / "keys")
         self._summary.update({**said, "device": self._device_lines(settings)})
         return "built", None
 
-    def _key_warnings(self, home: Path) -> list[str]:
-        """Return what is worth saying of the signing keys; gpg is asked once a day and key."""
+    def _warn_of_keys(self, home: Path) -> None:
+        """Tell what is worth saying of the signing keys; gpg is asked once a day and key."""
         files = [path for path in sorted(home.glob("*")) if path.is_file()]
         question = digest([str(home), [(path.name, path.stat().st_mtime_ns) for path in files],
                            int(time.time() // 86400)])
@@ -257,7 +258,8 @@ class Run:
         if said is None:
             said = list(keyrepo.warnings(home, time.time()))
             self.context.store.remember("key-warnings", question, said)
-        return list(said)
+        for warning in said:
+            self.context.events.tell("warning", text=warning)
 
     def _device_lines(self, settings: RepositorySettings) -> list[str]:
         release, name, web = self.prepared.chain.release, settings.name, self.settings.output / "repo"

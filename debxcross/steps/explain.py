@@ -9,7 +9,7 @@ from typing import Any
 from debxcross.core.artifact import Artifact
 from debxcross.core.chain import Chain
 from debxcross.core.environment import Environment
-from debxcross.core.explain import Change, Entry, Explanation, changes, package
+from debxcross.core.explain import ASKED, Change, Entry, Explanation, changes, package
 from debxcross.core.key import digest, plain
 from debxcross.doors.store import Store
 from debxcross.steps import source, wheel
@@ -89,8 +89,10 @@ def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
     entries = history(context.store, member, prepared.chain, host)
     before = context.store.artifact(entries[-1].key) if entries else None
     found: tuple[Change, ...] = ()
-    if before is not None and before.key != planned.key and (old := inputs_in(before)):
-        found = _changes_now(context, prepared, member, old)
+    # What is excluded has no inputs of today.
+    if (before is not None and member in prepared.work and before.key != planned.key
+            and inputs_in(before)):
+        found = _changes_now(context, prepared, member, before)
     return Explanation(member, planned.version, release, host, planned.state,
                        _reason(planned.state, planned.reason, bool(planned.key), entries),
                        planned.key, found, entries)
@@ -99,6 +101,8 @@ def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
 def _reason(state: str, reason: str, known: bool, entries: tuple[Entry, ...]) -> str:
     if state == "cached":
         return f"{reason} since its result was made"
+    if state == "excluded":
+        return reason
     if not entries:
         return f"{reason}: this store has had no result of this chain's for this architecture"
     if known:
@@ -107,10 +111,10 @@ def _reason(state: str, reason: str, known: bool, entries: tuple[Entry, ...]) ->
 
 
 def _changes_now(
-    context: Context, prepared: Prepared, member: str, old: Mapping[str, Any]
+    context: Context, prepared: Prepared, member: str, before: Artifact
 ) -> tuple[Change, ...]:
     """Compare with a member's inputs of today: all of them when they are known, else what is known."""
-    work = prepared.work[member]
+    work, old = prepared.work[member], inputs_in(before)
     base = base_recipe_root(context, prepared)
     local = local_debs(prepared, member, known_results(context, prepared, base)) if base else None
     known: Mapping[str, Any] | None = None
@@ -125,7 +129,10 @@ def _changes_now(
             known = wheel.known_inputs(context, work, base, local)
         now = plain(known or wheel.inputs_of(context, work, bare))
     if known is None:
-        # Of the environment, only the results of other members are known.
+        # Of the environment, only the results of other members are known, and what the chain asks for.
+        if isinstance(work, SourceWork):
+            now[ASKED] = work.build_packages
+            old = {**old, ASKED: before.provenance.get(ASKED, ())}
         now["environment"] = [f"{file.name} {file.sha256}" for file in local or ()]
         labels = {package(word)[0] for word in now["environment"]}
         old = {**old, "environment": [word for word in old["environment"] if package(word)[0] in labels]}

@@ -152,7 +152,11 @@ def make_lock(context: Context, prepared: Prepared, index: Index) -> Lock:
     base = root.known_root(context, build)
     made: dict[str, tuple[StoredFile, ...]] = {}
     if base is None:
-        raise _not_built(prepared, context, "the base root")
+        # A run that took every result from a substitute made none.
+        results = preparing.known_results(context, prepared, root.promised_root(context, build))
+        if any(name not in results for name in prepared.order):
+            raise _not_built(prepared, context, "the base root")
+        base, _ = root.ensure_root(context, build, STEP)
     found: dict[str, _Found] = {}
     for name in prepared.order:
         found[name] = _find(context, prepared, base, name, made, index)

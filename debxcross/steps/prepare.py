@@ -106,10 +106,11 @@ def arrange(
     host, profiles = context.host.name, _profiles(chain)
     expected = _expected(context, chain, sources)
     wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
+    members = {member.name: member for member in chain.sources}
     work: dict[str, SourceWork | WheelWork] = {}
     for name, one in sources.items():
         applied = tuple(rule for rule, applies, _ in decided[name] if applies)
-        work[name] = SourceWork(one, applied, profiles[name], suffixes[name])
+        work[name] = SourceWork(one, applied, profiles[name], suffixes[name], members[name].build_packages)
     for member in chain.wheels:
         tools = tuple(tool for tool in chain.build_tools
                       if {tool.name, f"{tool.name}=={tool.version}"} & set(member.build_requires))
@@ -327,7 +328,8 @@ def _build_problems(
     for_device = "\n".join(filter(None, (predicted, updates.stanzas("all"))))
     for_root = "\n".join(filter(None, (predicted, twins, updates.stanzas("all", context.build.name))))
     question = digest({"predicted": for_root, "state": context.apt.state(context.world),
-                       "work": [(work.source.dsc.sha256, work.profiles) for work in sources]})
+                       "work": [(work.source.dsc.sha256, work.profiles, work.build_packages)
+                                for work in sources]})
     if context.store.memo("sound", question):
         return []
     with context.store.work(context.chroots.remove) as directory:
@@ -346,7 +348,9 @@ def _build_problems(
                 "apt-get", "--simulate", "-q", "build-dep",
                 *(() if context.host == context.build else (f"--host-architecture={context.host.name}",)),
                 "--arch-only", f"--build-profiles={','.join(work.profiles)}",
-                str(directory / work.source.name / work.source.dsc.name)])
+                str(directory / work.source.name / work.source.dsc.name),
+                *((str(source.write_build_packages(context, work, directory / "more" / work.source.name)),)
+                  if work.build_packages else ())])
             try:
                 raise_for_apt(answer, f"the build dependencies of {work.source.name} cannot be satisfied")
             except DebxcrossError as error:

@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from debxcross.core import order
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import plain
 from debxcross.doors import deb, process
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
 from debxcross.errors import StoreError, UsageError
-from debxcross.steps import probe, source, wheel
+from debxcross.steps import probe, security, source, wheel
 from debxcross.steps.context import Context
 from debxcross.steps.prepare import Prepared, base_recipe_root, ensure_base_root, known_results, local_debs
 from debxcross.steps.source import SourceWork
+from debxcross.steps.wheel import WheelWork
 
 #: So much of diffoscope's report is shown; all of it is in the file.
 _LINES = 60
@@ -88,14 +90,15 @@ def reproduce(context: Context, prepared: Prepared, member: str, index: Index, o
     another number of jobs.  ``output`` gets the .debs that differ and diffoscope's report.
     Raises UsageError when there is no result to compare with.
     """
+    work = prepared.work_of(member)
+    before = _result(context, prepared, work, member)
     base, _ = ensure_base_root(context, prepared, member)
-    before = _result(context, prepared, member)
+    security.fetch_beside(context, prepared.updates, member, order.behind(member, prepared.needs))
     local = local_debs(prepared, member, known_results(context, prepared, base))
     assert local is not None, "a member with a result has those of what it needs"
     jobs = max(1, context.jobs - 1) if context.jobs > 1 else 2
     witness = _Witness(context.store.directory)
     again = replace(context, store=witness, jobs=jobs, logs=output / "logs", substitutes=())
-    work = prepared.work[member]
     if isinstance(work, SourceWork):
         probe.fetch_source(context, work.source)
         source.build_source(again, work, base, local, again=True)
@@ -106,11 +109,10 @@ def reproduce(context: Context, prepared: Prepared, member: str, index: Index, o
     return _compare(context, before, witness.seen, (context.jobs, jobs), output)
 
 
-def _result(context: Context, prepared: Prepared, member: str) -> Artifact:
+def _result(context: Context, prepared: Prepared, work: SourceWork | WheelWork, member: str) -> Artifact:
     base = base_recipe_root(context, prepared)
     results = known_results(context, prepared, base) if base else {}
     local = local_debs(prepared, member, results)
-    work = prepared.work[member]
     key = None
     if base is not None and local is not None:
         key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)

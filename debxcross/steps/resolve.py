@@ -20,17 +20,17 @@ from debxcross.core import backend
 from debxcross.core.backend import SdistFacts
 from debxcross.core.chain import PinnedFile
 from debxcross.core.key import digest
-from debxcross.core.pypi import ACCEPT, IndexFile, normalise
+from debxcross.core.pypi import ACCEPT, IndexFile, Pin, normalise
 from debxcross.core.requirement import Names, Wanted
 from debxcross.core.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
 from debxcross.core.wrap import device_environment
 from debxcross.doors.index import Index
 from debxcross.doors.wheelfile import read_metadata
-from debxcross.errors import GateError, UnsatisfiableError, UnsupportedError
+from debxcross.errors import UnsatisfiableError, UnsupportedError
 from debxcross.steps import probe
 from debxcross.steps.context import Context
 from debxcross.steps.wheel import fetch_pin
-from debxcross.steps.wheel_hooks import read_sdist
+from debxcross.steps.wheel_hooks import check_identity, read_sdist
 
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
@@ -198,7 +198,7 @@ class IndexFinder:
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
             _, pyproject, texts = read_sdist(directory / stored.name)
-        _check_identity(release, texts.get("PKG-INFO", ""))
+        check_identity(stored.name, Pin(release.name, str(release.version)), texts.get("PKG-INFO", ""))
         return {"texts": texts, "pyproject": pyproject}
 
     def unfit(self, release: Release) -> str:
@@ -211,19 +211,6 @@ class IndexFinder:
             return error.brief
         return backend.unfit(facts, release.name, str(release.version), self.tools.release,
                              self.tools.versions)
-
-
-def _check_identity(release: Release, text: str) -> None:
-    """Raise GateError when PKG-INFO is about something else than the file's name says."""
-    info = HeaderParser().parsestr(text)
-    name, version = str(info.get("Name", release.name)), str(info.get("Version", release.version))
-    try:
-        same = normalise(name) == release.name and Version(version) == release.version
-    except InvalidVersion:
-        same = False
-    if not same:
-        raise GateError(f"{release.file.name} says that it is {name} {version}", "From its PKG-INFO.",
-                        "Do not use it; choose another release of the project.")
 
 
 class BuildRequirements:

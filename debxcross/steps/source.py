@@ -32,6 +32,7 @@ class SourceWork:
     patches: tuple[RulesPatch, ...]
     profiles: tuple[str, ...]
     suffix: str = ""
+    build_packages: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -45,6 +46,20 @@ class SourceWork:
         if "-" in upstream:
             upstream = upstream.rsplit("-", 1)[0]
         return f"{recipe.BUILD_DIRECTORY}/{self.source.name}-{upstream}"
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """The trees whose build dependencies apt installs."""
+        return ("./", recipe.BUILD_PACKAGES) if self.build_packages else ("./",)
+
+
+def write_build_packages(context: Context, work: SourceWork, directory: Path) -> Path:
+    """Write the tree that asks for a member's own build packages, and return where it is."""
+    tree = directory / "build-packages"
+    (tree / "debian").mkdir(parents=True, exist_ok=True)
+    (tree / "debian/control").write_text(
+        recipe.build_packages_control(work.build_packages, context.build.name))
+    return tree
 
 
 def world_state(context: Context, member: str) -> str:
@@ -67,6 +82,7 @@ def _question(context: Context, work: SourceWork, base: BaseRoot, local: Sequenc
     what = {
         "files": [file.sha256 for file in work.source.files], "patches": [one.sha256 for one in work.patches],
         "profiles": work.profiles, "host": context.host.name, "version": work.version,
+        **({"packages": work.build_packages} if work.build_packages else {}),
     }
     return resolution_key(base.packages, world_state(context, work.source.name), what,
                           [file.sha256 for file in local])
@@ -192,6 +208,8 @@ class _Build:
             context.store.lay_out(files, self.directory / name)
             self.binds[self.directory / name] = inside
         self.binds[context.apt.lists] = recipe.LISTS
+        if work.build_packages:
+            self.binds[write_build_packages(context, work, self.directory)] = recipe.BUILD_PACKAGES
         world = context.world.for_build_root()
         self._run(["sh", "-c", recipe.apt_script(
             world.sources_list(context.apt.mirror_files, recipe.LOCAL), world.preferences(),
@@ -205,8 +223,8 @@ class _Build:
         self._patch()
         self._step("resolving build dependencies")
         answer = self._run(recipe.build_dep_argv(
-            context.host.name, context.build.name, work.profiles, "--print-uris", "-q"),
-            directory=work.directory, log=False)
+            context.host.name, context.build.name, work.profiles, "--print-uris", "-q",
+            trees=work.trees), directory=work.directory, log=False)
         with self.log.open("a") as log:
             log.write(answer.stdout + answer.stderr)
         try:
@@ -250,8 +268,8 @@ class _Build:
         self.binds[archives] = recipe.ARCHIVES
         self._step(f"installing {len(environment.added)} build dependencies")
         done = self._run(recipe.build_dep_argv(
-            context.host.name, context.build.name, self.work.profiles, *recipe.OFFLINE),
-            directory=self.work.directory)
+            context.host.name, context.build.name, self.work.profiles, *recipe.OFFLINE,
+            trees=self.work.trees), directory=self.work.directory)
         if done.exit_status:
             raise self._failure("the build dependencies could not be installed")
 
@@ -305,6 +323,7 @@ class _Build:
             "kind": "source", "source": work.source.name, "version": work.version,
             "suite": work.source.suite, "dsc": work.source.dsc.sha256,
             "patches": [one.name for one in work.patches], "checks": len(verdicts),
+            "build-packages": work.build_packages,
             "inputs": inputs_of(context, work, environment),
         })
         context.store.commit(artifact)

@@ -30,6 +30,7 @@ from debxcross.core.sysroot import (
 from debxcross.core.tree import MERGED
 from debxcross.doors import deb, tar
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
+from debxcross.doors.process import Completed
 from debxcross.doors.store import Store, file_digest, raise_for_os_error
 from debxcross.doors.template import data_directory, render
 from debxcross.doors.unpack import Tree, Unpacked
@@ -119,12 +120,25 @@ def resolve(
                 _raise_for_names(context, view, release, names, {one.name.split("_")[0] for one in results})
                 # Asked for addresses only, apt keeps to itself which packages are in each other's way.
                 answer = view.run(["apt-get", "install", "--simulate", "-q", "-y", *names])
-            raise_for_apt(answer, f"{' '.join(names)} cannot be together in a sysroot for {release} {host}")
+                _raise_for_relations(answer, release, names, host)
+            raise_for_apt(answer, f"apt could not choose {' '.join(names)} for {release} {host}")
             found = [vars(one) for one in parse_print_uris(answer.stdout)]
         context.store.remember("sysroot", question, found)
     files = tuple(PackageFile(**one) for one in found)
     stored = context.fetch_packages(STEP, files)
     return tuple(Chosen(file, *_origin(context, one.uri)) for file, one in zip(stored, files))
+
+
+def _raise_for_relations(answer: Completed, release: str, names: Sequence[str], host: str) -> None:
+    """Raise UnsatisfiableError in apt's words, with a next move that fits a sysroot."""
+    together = "cannot be together" if len(names) > 1 else "cannot be"
+    try:
+        raise_for_apt(answer, f"{' '.join(names)} {together} in a sysroot for {release} {host}")
+    except UnsatisfiableError as error:
+        raise UnsatisfiableError(
+            error.brief, error.details,
+            "Of packages that conflict, leave one out or make a sysroot for each. What is missing "
+            "comes from another --release, or from your own build with --results.") from error
 
 
 def _local_index(context: Context, results: Sequence[StoredFile]) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 
 from debxcross.core import gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.backend_crates import Crate
 from debxcross.core.buildlog import describe_failure
 from debxcross.core.chain import PinnedFile, WheelMember
 from debxcross.core.crossfile import extension_suffixes, numpy_configuration
 from debxcross.core.environment import Environment, PackageFile, resolution_key
 from debxcross.core.key import digest
-from debxcross.core.pypi import Pin, normalise
+from debxcross.core.pypi import Pin, is_file_of, normalise
+from debxcross.core.wheel import check_release
 from debxcross.core.wrap import WrapSettings, active_requirements, deb_version, device_environment
 from debxcross.doors import elf
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -23,7 +25,7 @@ from debxcross.doors.process import Completed
 from debxcross.doors.sdist import newest_time
 from debxcross.doors.template import data_directory
 from debxcross.doors.wheelfile import install_tools, open_wheel, unpack
-from debxcross.errors import BuildError, UnsatisfiableError
+from debxcross.errors import BuildError, GateError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
 from debxcross.steps.keep import forget, keep
@@ -112,20 +114,28 @@ def known_inputs(
 
 
 def fetch_pin(context: Context, index: Index, member: str, pin: PinnedFile) -> StoredFile:
-    """Have a pinned file of the index in the store, verified."""
-    memo = context.store.memo("pin", pin.sha256)
+    """Have a pinned file of the index in the store, verified.
+
+    Raises GateError when the file's name is of another project or version than the pin's.
+    """
+    wanted = Pin(normalise(pin.name), pin.version)
+    if not is_file_of(pin.file, wanted):
+        raise GateError(f"{pin.file} is not a file of {pin.name} {pin.version}", "",
+                        "Correct name, version or file of this pin.")
+    # Not by the digest alone: the same bytes pinned as another release are to be looked at again.
+    key = digest([wanted, pin.file, pin.sha256])
+    memo = context.store.memo("pin", key)
     held = context.held(member)
     known = [StoredFile(**memo)] if memo is not None else [
         file.stored for file in (held.files if held else ()) if file.sha256 == pin.sha256]
-    if known and context.store.has(*known):
+    if known and context.store.has(known[0]):
         return known[0]
     context.check_online(member, [f"{pin.file} ({pin.sha256[:12]}…)"])
     context.busy(member, f"fetching {pin.file}")
     with context.store.work(context.chroots.remove) as directory:
-        path = index.file_for(
-            Pin(normalise(pin.name), pin.version), directory, kind=pin.file, sha256=pin.sha256)
+        path = index.file_for(wanted, directory, kind=pin.file, sha256=pin.sha256)
         stored = context.store.put(path, pin.file)
-    context.store.remember("pin", pin.sha256, stored)
+    context.store.remember("pin", key, stored)
     return stored
 
 
@@ -148,7 +158,7 @@ def build_wheel(
         pinned = fetch_pin(context, index, name, work.member.pin)
         tools = tuple(fetch_pin(context, index, name, tool) for tool in work.tools)
         with context.store.work(context.chroots.remove) as directory:
-            return _Build(context, work, base, local, directory, index).carry_out(pinned, tools, again)
+            return _Build(context, work, base, local, directory).carry_out(pinned, tools, again)
 
 
 def resolve(context: Context, work: WheelWork, base: BaseRoot, local: tuple[StoredFile, ...],
@@ -173,9 +183,9 @@ class _Build:
     """One wheel in one throw-away root."""
 
     def __init__(self, context: Context, work: WheelWork, base: BaseRoot, local: tuple[StoredFile, ...],
-                 directory: Path, index: Index | None = None) -> None:
+                 directory: Path) -> None:
         self.context, self.work, self.base, self.local = context, work, base, local
-        self.directory, self.index = directory, index
+        self.directory = directory
         self.member = work.member
         self.log = context.log(self.member.name)
         self.session = context.chroots.session(base.directory, directory)
@@ -200,6 +210,8 @@ class _Build:
             except (BuildError, UnsatisfiableError):
                 keep(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY)
                 raise
+        with open_wheel(wheel) as (content, _):
+            check_release(wheel.name, content, self.member.pin.name, self.member.pin.version)
         deb = self._wrap(wheel, pinned)
         self._judge(wheel, deb)
         inputs = inputs_of(self.context, self.work, environment)
@@ -289,13 +301,14 @@ class _Build:
     def _build_with_hooks(self, sdist: StoredFile) -> Path:
         path = self.directory / "source" / sdist.name
         top, facts = sdist_facts(path, self.member.pin)
-        if self.work.rust and self.index is not None:
-            crates = fetch_crates(self.context, self.index, self.member.name, path)
-            self.context.store.lay_out(crates, self.directory / "crates")
+        crates: tuple[Crate, ...] = ()
+        if self.work.rust:
+            crates, files = fetch_crates(self.context, self.member.name, path)
+            self.context.store.lay_out(files, self.directory / "crates")
             self.binds[self.directory / "crates"] = CRATES
         build = HookBuild(
             self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
-            newest_time(path), self.context.jobs, self.work.rust)
+            newest_time(path), self.context.jobs, crates)
         try:
             return build.carry_out(self._step)
         except BuildError as error:

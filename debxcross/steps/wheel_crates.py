@@ -2,59 +2,76 @@
 """Fetches the crates that an sdist's Cargo.lock names, so that Cargo can build without a network."""
 from __future__ import annotations
 
-import json
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from debxcross.core.artifact import StoredFile
-from debxcross.core.backend_crates import Crate, configuration_url, download_url, parse_lock
-from debxcross.doors.index import Index
+from debxcross.core.backend_crates import Crate, check_crate, lock_folders, parse_lock
+from debxcross.doors import cargo
 from debxcross.doors.sdist import read_texts
 from debxcross.errors import FetchError, GateError
 from debxcross.steps.context import Context
 
-_AT_ONCE = 4
+
+def is_cargo_input(path: str) -> bool:
+    """Tell whether Cargo looks at a file of an sdist to know which crates it needs."""
+    return path.endswith(".rs") or path.rpartition("/")[2] in ("Cargo.toml", "Cargo.lock")
 
 
-def fetch_crates(context: Context, index: Index, member: str, sdist: Path) -> tuple[StoredFile, ...]:
+def locked_crates(texts: Mapping[str, str], sdist: str) -> tuple[tuple[str, ...], tuple[Crate, ...]]:
+    """Return the folders with lock files that count, and the crates that these name.
+
+    Raises GateError for a lock that cannot be read, UnsupportedError for one that cannot be verified.
+    """
+    folders = lock_folders(texts)
+    crates: set[Crate] = set()
+    for folder in folders:
+        path = f"{folder}Cargo.lock"
+        try:
+            crates.update(parse_lock(tomllib.loads(texts[path]), sdist))
+        except tomllib.TOMLDecodeError as error:
+            raise GateError(f"{sdist}: {path} cannot be read", str(error),
+                            "Choose another release of the project.") from error
+    return folders, tuple(sorted(crates, key=lambda crate: (crate.file, crate.registry)))
+
+
+def fetch_crates(
+    context: Context, member: str, sdist: Path
+) -> tuple[tuple[Crate, ...], tuple[StoredFile, ...]]:
     """Have every crate of an sdist in the store, verified by the checksums of its Cargo.lock.
 
-    Raises GateError for a lock that cannot be read, UnsupportedError, FetchError.
+    Raises GateError, UnsupportedError, FetchError, VerificationError, and HostError without a cargo.
     """
-    _, texts = read_texts(sdist, lambda path: path.rpartition("/")[2] == "Cargo.lock")
-    crates: set[Crate] = set()
-    for path, text in sorted(texts.items()):
-        try:
-            crates.update(parse_lock(tomllib.loads(text), sdist.name))
-        except tomllib.TOMLDecodeError as error:
-            raise GateError(f"{sdist.name}: {path} cannot be read", str(error),
-                            "Choose another release of the project.") from error
-    wanted = sorted(crates, key=lambda crate: crate.file)
-    missing = [crate for crate in wanted if context.store.memo("pin", crate.sha256) is None]
+    _, texts = read_texts(sdist, is_cargo_input)
+    folders, crates = locked_crates(texts, sdist.name)
+    missing = [crate for crate in crates if _stored(context, crate) is None]
     if missing:
-        context.busy(member, f"fetching {len(missing)} crates")
-        registries = {crate.registry: _configuration(index, crate.registry) for crate in missing}
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda crate: _fetch(context, index, crate, registries[crate.registry]), missing))
-    found = (context.store.memo("pin", crate.sha256) for crate in wanted)
-    return tuple(StoredFile(**one) for one in found if one is not None)
+        context.check_online(member, [f"{crate.file} ({crate.sha256[:12]}…)" for crate in missing])
+        context.busy(member, f"cargo fetches {len(missing)} crates")
+        for folder in folders:
+            with context.store.work(context.chroots.remove) as directory:
+                cargo.fetch_locked(texts, folder, directory, sdist.name)
+        _keep(context, missing, sdist.name)
+    found = (_stored(context, crate) for crate in crates)
+    return crates, tuple(one for one in found if one is not None)
 
 
-def _configuration(index: Index, registry: str) -> dict[str, Any]:
-    url = configuration_url(registry)
-    page = index.read(url, "application/json")
-    try:
-        found: dict[str, Any] = json.loads(page.body if page else b"")
-    except ValueError as error:
-        raise FetchError(f"the registry of crates does not answer at {url}", str(error),
-                         "Check the network; the registry is the one that Cargo.lock names.") from error
-    return found
+def _stored(context: Context, crate: Crate) -> StoredFile | None:
+    known = context.store.memo("pin", crate.sha256)
+    stored = StoredFile(**known) if known is not None else None
+    return stored if stored is not None and context.store.has(stored) else None
 
 
-def _fetch(context: Context, index: Index, crate: Crate, configuration: dict[str, Any]) -> None:
-    with context.store.work(context.chroots.remove) as directory:
-        path = index.fetch((download_url(configuration, crate),), directory / crate.file,
-                           sha256=crate.sha256, size=None)
-        context.store.remember("pin", crate.sha256, context.store.put(path, crate.file))
+def _keep(context: Context, missing: Sequence[Crate], sdist: str) -> None:
+    """Put what Cargo fetched into the store, after comparing it with the lock file."""
+    for crate in missing:
+        path = cargo.find_crate(crate)
+        if path is None:
+            raise FetchError(
+                f"{sdist}: cargo fetched {crate.name} {crate.version}, but its cache has no {crate.file}",
+                "A source that is a directory or a git repository replaces the registry.",
+                "Let Cargo's configuration name a registry for this source.")
+        stored = context.store.put(path, crate.file)
+        check_crate(crate, stored.sha256, sdist)
+        context.store.remember("pin", crate.sha256, stored)

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from packaging.version import Version
 from debxcross.core import backend, backend_crates, crossfile, recipe
 from debxcross.core.architecture import Architecture
 from debxcross.core.backend import SdistFacts
+from debxcross.core.backend_crates import Crate
 from debxcross.core.chain import PinnedFile, WheelMember
 from debxcross.core.key import digest
-from debxcross.core.pypi import normalise
+from debxcross.core.pypi import Pin, normalise, same_release
 from debxcross.doors.chroot import Session
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import read_texts
@@ -58,9 +60,22 @@ def read_sdist(path: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
 
 
 def sdist_facts(path: Path, pin: PinnedFile) -> tuple[str, SdistFacts]:
-    """Return an sdist's top directory and what it says of itself."""
+    """Return an sdist's top directory and what it says of itself.
+
+    Raises GateError when that is another project or version than was pinned.
+    """
     top, pyproject, texts = read_sdist(path)
+    check_identity(path.name, Pin(normalise(pin.name), pin.version), texts.get("PKG-INFO", ""))
     return top, backend.read_facts(path.name, normalise(pin.name), pin.version, pyproject, texts)
+
+
+def check_identity(file_name: str, pin: Pin, text: str) -> None:
+    """Raise GateError when PKG-INFO is about something else than the file was pinned as."""
+    info = HeaderParser().parsestr(text)
+    name, version = str(info.get("Name", pin.name)), str(info.get("Version", pin.version))
+    if not same_release(name, version, pin):
+        raise GateError(f"{file_name} says that it is {name} {version}", "From its PKG-INFO.",
+                        "Do not use it; choose another release of the project.")
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class HookBuild:
     top: str
     epoch: int
     jobs: int
-    crates: bool = False
+    crates: tuple[Crate, ...] = ()
 
     @property
     def tree(self) -> str:
@@ -108,7 +123,7 @@ class HookBuild:
         self.session.write(recipe.HOOKS, _HOOKS.read_text())
         if self.crates:
             self.session.write(f"{crossfile.CARGO_HOME}/config.toml",
-                               backend_crates.cargo_configuration(_VENDOR))
+                               backend_crates.cargo_configuration(_VENDOR, self.crates))
             self.session.run(["chown", "-R", recipe.BUILDER, crossfile.CARGO_HOME])
             self._run(["sh", "-c", backend_crates.vendor_script(CRATES, _VENDOR)], recipe.BUILDER,
                       "the crates could not be unpacked")

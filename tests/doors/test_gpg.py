@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -231,3 +232,14 @@ def test_a_key_listing_is_read() -> None:
         assert found.secret is secret and (found == key) is secret
     assert gpg.parse_keys(listing, (), external=True) == (key,)
     assert gpg.parse_keys("", ()) == ()
+
+
+@pytest.mark.parametrize("length", [gpg._LONGEST_TEMPORARY - 1, gpg._LONGEST_TEMPORARY,
+                                    gpg._LONGEST_TEMPORARY + 1, 150])
+def test_the_length_of_the_temporary_directory_does_not_matter(
+        home: Path, document: Path, tmp_path: Path, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        directory = Path(short, "t" * (length - len(short) - 1))
+        directory.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(directory))
+        sign(home, document, tmp_path / "InRelease")

@@ -135,6 +135,14 @@ HOSTILE: dict[str, tuple[Entry, ...]] = {
     "line end in it": (entry("./usr/a\nb", b"x"),),
     "is there twice": (entry("./usr/a", b"x"), entry("./usr/a", b"y")),
     "which is no directory": (entry("./usr/a", b"x"), entry("./usr/a/b", b"y")),
+    "which is a symbolic link": (entry("./usr/a", b"x"), link("./usr/b", "a"),
+                                 link("./usr/c", "usr/b", tarfile.LNKTYPE)),
+    "is a sparse file": (entry("./usr/a", kind=tarfile.GNUTYPE_SPARSE),),
+    # env.sh puts debxcross/bin on the PATH of the build machine.
+    "keeps what is its own": (entry("./debxcross/bin/make", b"#!/bin/sh", mode=0o755),),
+    "lies where a sysroot keeps": (link("./debxcross", "usr/lib"),),
+    "'./DEBIAN/shlibs' lies where": (link("./DEBIAN/shlibs", "/etc/passwd"),),
+    "'./var/lib' lies where": (link("./var/lib", "../usr/lib"),),
 }
 
 
@@ -174,6 +182,45 @@ def test_a_link_below_a_file(tmp_path: Path, tree: Tree) -> None:
     unpack(tree, deb(tmp_path / "b.deb", entry("./usr/b", b"x"), link("./usr/a/c", "../b"), name="two"))
     with pytest.raises(PackageError, match="refused|different"):
         tree.finish()
+
+
+def test_a_link_through_a_link_is_taken_literally(tmp_path: Path, tree: Tree) -> None:
+    """Followed by the kernel, up/../../x would leave the tree; as text it stays inside."""
+    unpack(tree, deb(tmp_path / "a.deb", entry("./usr/a/x", b"inside"), entry("./usr/a/b/c/d", b"x"),
+                     link("./usr/a/b/c/up", "../../../.."), link("./usr/a/b/c/out", "up/../../../x")))
+    assert tree.finish() == ()
+    assert os.readlink(tree.directory / "usr/a/b/c/out") == "../../x"
+    assert (tree.directory / "usr/a/b/c/out").read_text() == "inside"
+
+
+@pytest.mark.parametrize("control", [
+    "Package: ../../../evil\nVersion: 1\nArchitecture: armel\n",
+    "Package: a/b\nVersion: 1\nArchitecture: armel\n",
+    "Package: tiny\nVersion: 1\nArchitecture: ../armel\nMulti-Arch: same\n",
+    "Package: tiny\n evil\nVersion: 1\nArchitecture: armel\n",
+    "Package: tiny\nVersion: 1 2\nArchitecture: armel\n",
+])
+def test_a_control_file_whose_fields_are_paths(tmp_path: Path, tree: Tree, control: str) -> None:
+    """Package and Architecture become the name of dpkg's list of a package's files."""
+    with pytest.raises(PackageError, match="a.deb is refused: its (Package|Architecture|Version) is"):
+        unpack(tree, deb(tmp_path / "a.deb", control=control))
+
+
+def test_a_hard_link_to_what_is_left_out_names_the_pattern(tmp_path: Path, tree: Tree) -> None:
+    path = deb(tmp_path / "a.deb", entry("./usr/share/doc/a", b"x"),
+               link("./usr/lib/a", "usr/share/doc/a", tarfile.LNKTYPE))
+    with pytest.raises(PackageError) as caught:
+        tree.unpack(path, lambda package: chooser(DEFAULT_FILTERS, package))
+    assert caught.value.resolution == "Take both: --path-include 'tiny:/usr/share/doc/a'"
+
+
+@pytest.mark.parametrize("first", [0o644, 0o755])
+def test_who_comes_first_does_not_decide_the_mode(tmp_path: Path, tree: Tree, first: int) -> None:
+    other = 0o755 if first == 0o644 else 0o644
+    unpack(tree, deb(tmp_path / "a.deb", entry("./usr/a", b"same", mode=first), name="one"))
+    unpack(tree, deb(tmp_path / "b.deb", entry("./usr/a", b"same", mode=other), name="two"))
+    tree.finish()
+    assert (tree.directory / "usr/a").stat().st_mode & 0o777 == 0o755
 
 
 def test_two_packages_may_have_the_same_file_but_not_different_ones(tmp_path: Path, tree: Tree) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from debxcross.core.lock import PARTS, Lock, LockedFile, LockedMember, chain_dig
 from debxcross.core.world import Archive, SuiteUse, World
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
-from debxcross.errors import DebxcrossError
+from debxcross.errors import VerificationError
 from tests.integration.archive import (
     SigningHome, TinySource, library, make_suite, sign, signing_home, toolchain,
 )
@@ -188,6 +189,8 @@ def test_offline_needs_a_lock_and_a_lock_needs_a_build(desk: Desk) -> None:
     assert not (desk.directory / "new.lock").exists()
     done = desk.run("lock", HOST, "--chain", "./tiny.toml", "-o", "nowhere/new.lock")
     assert done.returncode == 2 and "nowhere/new.lock cannot be written" in done.stderr
+    done = desk.run("build", "alpha", "--arch", HOST, "--locked", "tiny.lock")
+    assert done.returncode == 2 and "locks are for chains" in done.stderr and "[[source]]" in done.stderr
     done = desk.run("lock", HOST, "--chain", "security-bookworm")
     assert done.returncode == 12 and "cannot be locked" in done.stderr
 
@@ -209,7 +212,22 @@ def test_snapshots_may_be_older_than_their_valid_until(
         root.write()
         return root.update(0)
 
-    with pytest.raises(DebxcrossError, match="could not be fetched") as raised:
+    with pytest.raises(VerificationError, match="could not be fetched") as raised:
         update(tmp_path / "today")
-    assert "expired" in raised.value.details
+    assert "expired" in raised.value.details and "this machine's clock" in raised.value.resolution
     assert update(tmp_path / "20200101T000000Z")
+
+
+def test_a_clock_that_was_set_back_is_told(desk: Desk, home: SigningHome, tmp_path: Path) -> None:
+    """To a machine whose clock is behind, an index is from the future."""
+    shutil.copytree(desk.archive, tmp_path / "mirror")
+    release = tmp_path / "mirror/dists/sid/Release"
+    text = release.read_text()
+    assert "\nDate: " in text
+    release.write_text(re.sub("\nDate: .*", "\nDate: Fri, 01 Jan 2100 00:00:00 UTC", text))
+    sign(release.parent, home)
+    configuration = desk.directory / "debxcross.toml"
+    configuration.write_text(configuration.read_text().replace(str(desk.archive), str(tmp_path / "mirror")))
+    done = desk.run("plan", HOST, "--chain", "./tiny.toml")
+    assert done.returncode == 11
+    assert "is not valid yet" in done.stderr and "Compare this machine's clock" in done.stderr

@@ -139,9 +139,13 @@ class Desk:
         """Return exit status, standard output and standard error of a command on these sources."""
         (self.directory / "tiny.toml").write_text(
             f'[chain]\nname = "tiny"\nrelease = "bookworm"\n\n[security]\nsources = {json.dumps(sources)}\n')
+        return self.type(command, HOST, "--chain", "./tiny.toml", *more)
+
+    def type(self, *arguments: str) -> tuple[int, str, str]:
+        """Return exit status, standard output and standard error of a command line."""
         done = subprocess.run(
-            [sys.executable, "-c", MAIN, command, HOST, "--chain", "./tiny.toml", *more],
-            cwd=self.directory, text=True, capture_output=True, timeout=60, env={
+            [sys.executable, "-c", MAIN, *arguments], cwd=self.directory, text=True, capture_output=True,
+            timeout=60, env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.directory),
                 "DEBXCROSS_STORE": str(self.directory / "store"), "COLUMNS": "200", "LC_ALL": "C.UTF-8"})
         return done.returncode, done.stdout.replace(self.place.build, "BUILD"), done.stderr
@@ -211,3 +215,17 @@ def test_a_chain_in_which_nothing_is_behind_ends_well_and_builds_nothing(desk: D
     assert json.loads((desk.directory / "out" / "summary.json").read_text())["debs"] == []
     assert not (desk.directory / "out" / "repo").exists()
     assert not list((desk.directory / "store" / "roots").glob("*"))
+
+
+def test_an_excluded_member_is_explained_and_cannot_be_reproduced(desk: Desk) -> None:
+    assert desk.run("build-dep-chain", "even", more=("--output", "out"))[0] == 0
+    status, said, told = desk.type("explain", "even", "--output", "out")
+    assert (status, told) == (0, "")
+    assert said == "even 1.0 (bookworm, armel): excluded\n  not behind: armel has 1.0\n"
+    status, said, told = desk.type("explain", "even", "--output", "out", "--json")
+    assert status == 0 and json.loads(said)["state"] == "excluded"
+    status, said, told = desk.type("reproduce", "even", "--output", "out")
+    assert (status, said) == (2, "")
+    assert "even is excluded from this chain" in told and "not behind: armel has 1.0" in told
+    status, _, told = desk.type("explain", "evn", "--output", "out")
+    assert status == 2 and "Its members: even." in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,10 +16,9 @@ from debxcross.core.architecture import architecture
 from debxcross.core.gate import Verdict
 from debxcross.core.pathfilter import DEFAULT_FILTERS
 from debxcross.core.sysroot import Manifest, parse_manifest
-from debxcross.doors import elf, process, tar
+from debxcross.doors import process, tar
 from debxcross.doors.store import Store
 from debxcross.errors import PackageError, UsageError
-from debxcross.steps import inspect as looking
 from debxcross.steps import sysroot, sysroot_verify
 from tests.playground import make_deb, make_elf
 from tests.tools import need
@@ -214,40 +212,6 @@ def test_faults_of_a_tree_are_found(
     assert sorted(found) == ["architecture", "libraries", "linker scripts", "links", "pkg-config"]
     assert "usr/lib/out -> ../../../etc leaves the tree" in found["links"]
     assert "usr/lib/wrong.so needs libgone.so.1" in found["libraries"]
-
-
-def test_inspect_against_a_sysroot(store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path) -> None:
-    root = tmp_path / "sysroot"
-    make(store, chosen, root)
-    program = tmp_path / "program"
-    program.write_bytes(make_elf("armel", needed=("libtiny.so.1", "libgone.so.2")))
-    (found,) = app.inspect([program], root, None, None, None)
-    assert found.found == {"libtiny.so.1": f"{LIBRARIES}/libtiny.so.1", "libgone.so.2": ""}
-    assert found.faults == ("libgone.so.2 is missing",)
-    program.write_bytes(make_elf("arm64", needed=("libtiny.so.1",)))
-    (found,) = app.inspect([program], root, None, None, None)
-    assert found.faults == ("it is for arm64, not for armel",) and found.found == {}
-
-
-@pytest.mark.parametrize(("content", "said"), [
-    (b"#!/bin/sh\n", "is a script for /bin/sh"), (b"!<arch>\n", "is an archive"), (b"", "is no ELF file"),
-    (b"plain", "is no ELF file"),
-])
-def test_inspect_what_is_no_program(tmp_path: Path, content: bytes, said: str) -> None:
-    (tmp_path / "file").write_bytes(content)
-    with pytest.raises(UsageError, match=said):
-        looking.inspect(tmp_path / "file", None)
-
-
-def test_needs_of_a_real_program(tmp_path: Path) -> None:
-    need("gcc")
-    (tmp_path / "a.c").write_text("#include <stdio.h>\nint main(void) { return puts(\"x\") < 0; }\n")
-    process.run(["gcc", "-o", "a", "a.c"], directory=tmp_path).check(PackageError, "gcc")
-    process.run(["gcc", "-nostartfiles", "-Wl,-e,main", "-o", "b", "a.c"], directory=tmp_path).check(
-        PackageError, "gcc")
-    good, bare = (elf.read_needs(io.BytesIO((tmp_path / name).read_bytes())) for name in "ab")
-    assert good.starts and not bare.starts
-    assert any(version.startswith("GLIBC_2.") for _, version in good.versions)
 
 
 # With Debian's own packages

@@ -188,6 +188,14 @@ def test_a_plan_leaves_no_work_behind(desk: Desk) -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", name) for name in objects)
 
 
+def test_a_source_may_ask_for_tools_of_its_own(desk: Desk) -> None:
+    with (desk.directory / "tiny.toml").open("a") as chain:
+        chain.write('build-packages = ["dpkg-dev"]\n')  # of beta, the last
+    done = desk.run(*PLAN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2. beta   1.0  waiting  waits for alpha" in done.stdout
+
+
 # Bad input
 
 PLAN = ("plan", HOST, "--chain", "tiny.toml")
@@ -326,6 +334,12 @@ def not_installable(desk: Desk) -> tuple[str, ...]:
     return PLAN
 
 
+def build_package_gone(desk: Desk) -> tuple[str, ...]:
+    with (desk.directory / "tiny.toml").open("a") as chain:
+        chain.write('build-packages = ["dpkg-dev", "no-such-tool"]\n')
+    return PLAN
+
+
 def cycle(desk: Desk) -> tuple[str, ...]:
     desk.chain("alpha", "left", "right")
     return PLAN
@@ -356,7 +370,8 @@ STATUS: dict[Callable[[Desk], tuple[str, ...]], int] = {
     faulty_configuration: 3, missing_patch_directory: 3, faulty_patch_header: 3, no_cross_compiler: 12,
     no_cross_compiler_build: 12, source_gone: 10, source_gone_build: 10, source_changed: 11, mirror_gone: 10,
     wrong_signature: 11, missing_keyring: 4, skew: 14, skew_build: 14, unsatisfiable: 13,
-    unsatisfiable_build: 13, not_installable: 13, cycle: 15, unusable_store: 30, newer_store: 30, no_run: 2,
+    unsatisfiable_build: 13, not_installable: 13, cycle: 15, build_package_gone: 13,
+    unusable_store: 30, newer_store: 30, no_run: 2,
     no_log: 2,
 }
 

@@ -7,9 +7,9 @@ import pytest
 
 from debxcross.core import backend
 from debxcross.core.backend import BuildSystem, SdistFacts, read_facts
-from debxcross.core.backend_crates import (Crate, cargo_configuration, configuration_url, download_url,
-                                           parse_lock, vendor_script)
-from debxcross.errors import UnsupportedError
+from debxcross.core.backend_crates import (Crate, cargo_configuration, check_crate, lock_folders, parse_lock,
+                                           vendor_script)
+from debxcross.errors import UnsupportedError, VerificationError
 
 STATIC = "Metadata-Version: 2.2\nName: x\nVersion: 1\nRequires-Dist: b>=1\nRequires-Python: >=3.8\n"
 
@@ -105,12 +105,10 @@ LOCK = {"package": [
 def test_crates() -> None:
     crate, = parse_lock(LOCK, "x-1.tar.gz")
     assert crate == Crate("cfg-if", "1.0.0", "a" * 64, "https://x.example/rust/crates.io-index")
-    assert configuration_url(crate.registry) == "https://index.crates.io/config.json"
-    assert configuration_url("https://x.example/index/") == "https://x.example/index/config.json"
-    assert download_url({"dl": "https://d/crates"}, crate) == "https://d/crates/cfg-if/1.0.0/download"
-    assert download_url({"dl": "https://d/{prefix}/{crate}-{version}"}, crate) == \
-        "https://d/cf/g-/cfg-if-1.0.0"
     assert 'directory = "/build/vendor"' in cargo_configuration("/build/vendor")
+    assert "registry-0" not in cargo_configuration("/v", (crate,)), "Cargo knows this one as crates-io"
+    other = Crate("own", "2.0.0", "b" * 64, "sparse+https://c.example/index/")
+    assert 'registry = "sparse+https://c.example/index/"' in cargo_configuration("/v", (crate, other))
     assert "/crates/*.crate" in vendor_script("/crates", "/vendor")
 
 
@@ -119,3 +117,16 @@ def test_crates() -> None:
 def test_crates_that_cannot_be_verified(more: dict[str, str]) -> None:
     with pytest.raises(UnsupportedError, match="x-1.tar.gz needs the crate"):
         parse_lock({"package": [{**LOCK["package"][1], **more}]}, "x-1.tar.gz")
+
+
+def test_a_crate_that_is_another_file() -> None:
+    crate = Crate("cfg-if", "1.0.0", "a" * 64, "https://x.example/rust/crates.io-index")
+    check_crate(crate, "a" * 64, "x-1.tar.gz")
+    with pytest.raises(VerificationError, match="cfg-if-1.0.0.crate is not the file that x-1.tar.gz"):
+        check_crate(crate, "b" * 64, "x-1.tar.gz")
+
+
+def test_lock_files_that_count() -> None:
+    assert lock_folders(["Cargo.lock", "Cargo.toml", "fuzz/Cargo.lock", "fuzz/Cargo.toml"]) == ("",)
+    assert lock_folders(["a/Cargo.lock", "a/Cargo.toml", "b/Cargo.lock", "setup.py"]) == ("a/",)
+    assert lock_folders(["rs/Cargo.toml"]) == ()

@@ -131,6 +131,14 @@ def test_the_status_for_programs() -> None:
     assert members[1]["error"]["details"] == "ld: no -lz"
 
 
+def test_an_interrupted_run_names_its_next_move_once() -> None:
+    error = {"brief": "interrupted", "details": "All ended.", "resolution": "Run the same command again."}
+    ended = Event("run-ended", time=110.0, data={"ok": False, "exit_status": 130})
+    for events in ((STARTED, Event("error", "", "", 109.0, error), ended), (STARTED,)):
+        text = render_status(status(events, alive=False), 80)
+        assert text.count("Next: ") == text.count("Run the same command again") == 1
+
+
 def test_a_long_reason_is_folded_below_itself() -> None:
     lines = table(("member", "why"), [("zlib", "one two three four five six")], 24)
     assert lines == ["member  why", "zlib    one two three", "        four five six"]

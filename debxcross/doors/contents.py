@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to an archive's Contents index: which package has which shared library.
+
+Source: the Debian wiki's "DebianRepository/Format", "Contents" indices: a path without leading
+slash, white space, and the packages with their sections, between commas.
+"""
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+from pathlib import Path
+from typing import IO
+
+from debxcross.core.architecture import Architecture
+
+#: What apt is told so that it fetches and verifies these indexes, and no others.
+SETTINGS = (
+    ("Acquire::IndexTargets::deb::Packages::DefaultEnabled", "false"),
+    ("Acquire::IndexTargets::deb::Contents-deb::MetaKey", "$(COMPONENT)/Contents-$(ARCHITECTURE)"),
+    ("Acquire::IndexTargets::deb::Contents-deb::ShortDescription", "Contents-$(ARCHITECTURE)"),
+    ("Acquire::IndexTargets::deb::Contents-deb::Description",
+     "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents"),
+    # Unpacked it takes ten times the space.
+    ("Acquire::IndexTargets::deb::Contents-deb::KeepCompressed", "true"),
+    # What is read below.
+    ("Acquire::CompressionTypes::Order::", "gz"),
+)
+
+
+def files(lists: Path) -> tuple[Path, ...]:
+    """Return the Contents indexes among apt's lists."""
+    return tuple(sorted(path for path in lists.glob("*_Contents-*") if path.is_file()))
+
+
+def libraries(path: Path, host: Architecture) -> dict[str, str]:
+    """Return the packages of each library where the dynamic linker looks by itself.
+
+    Libraries are named as programs need them ("libz.so.1"), packages without their section;
+    of several the first in the alphabet counts.
+    """
+    line_of = re.compile(
+        rb"(?:usr/)?lib(?:64)?/(?:" + re.escape(host.multiarch.encode()) + rb"/)?"
+        rb"([^/\s]+\.so[^/\s]*)\s+(\S+)\n?\Z")
+    found: dict[str, str] = {}
+    with _open(path) as file:
+        for line in file:
+            # Two million lines: the pattern alone would take several seconds.
+            if b".so" in line and (match := line_of.match(line)):
+                names = [one.rpartition("/")[2] for one in match[2].decode("utf-8", "replace").split(",")]
+                library = match[1].decode("utf-8", "replace")
+                found[library] = min([*names, found.get(library, names[0])])
+    return found
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    return lzma.open(path, "rb") if head.startswith(b"\xfd7zXZ") else path.open("rb")

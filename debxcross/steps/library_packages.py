@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a release which of its packages has a shared library, by the archive's Contents indexes."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from debxcross.core.key import digest
+from debxcross.doors import contents
+from debxcross.doors.apt import AptRoot
+from debxcross.errors import FetchError, UnsatisfiableError
+from debxcross.steps.context import Context
+
+STEP = "inspect"
+
+
+def library_packages(context: Context, release: str, maximum_age: float) -> Mapping[str, str]:
+    """Return the package of each library that a release has for the host architecture.
+
+    Raises UnsatisfiableError when the release does not carry the architecture, FetchError for
+    an archive without Contents indexes and for what cannot be fetched.
+    """
+    world = context.world.for_device()
+    if not world.suites:
+        raise UnsatisfiableError(f"{release} does not carry {context.host.name}",
+                                 resolution="Name another --release, or a --sysroot.")
+    acquire = (*context.apt.acquire, *contents.SETTINGS)
+    root = AptRoot(context.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+    with context.store.lock(f"apt-{root.directory.name}"):
+        if not root.configuration.exists():
+            root.write()
+        context.busy(STEP, f"asking {release} which package has which library")
+        root.update(maximum_age)
+    found = context.store.memo("libraries", state := digest({"state": root.state(world), "schema": 1}))
+    if found is None:
+        files = contents.files(root.lists)
+        if not files:
+            raise FetchError(f"the mirror of {release} has no Contents index for {context.host.name}",
+                             resolution="Configure another mirror (mirrors.main in debxcross.toml).")
+        found = {}
+        for file in files:
+            found = {**contents.libraries(file, context.host), **found}
+        context.store.remember("libraries", state, found)
+    return {str(name): str(package) for name, package in found.items()}

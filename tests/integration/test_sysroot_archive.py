@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sysroots from a tiny signed archive, by the command line: what apt chooses, and names that are wrong."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from debxcross.doors import process
+from tests.integration.archive import SigningHome, TinyPackage, make_suite, signing_home, toolchain
+from tests.tools import need
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "armel"
+MAIN = "import sys; sys.argv[0] = 'debxcross'; from debxcross.cli import main; main()"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+PACKAGES = (
+    TinyPackage("libgood1", HOST, files={"usr/lib/arm-linux-gnueabi/libgood.so.1": b"library"}),
+    TinyPackage("libgood-dev", HOST, fields={"Depends": "libgood1 (= 1.0-1)"}, files={
+        "usr/include/good.h": b"int good;", "usr/share/doc/libgood-dev/copyright": b"free"}),
+    TinyPackage("libodd-dev", HOST, fields={"Conflicts": "libgood-dev"}),
+    TinyPackage("libpoor-dev", HOST, fields={"Depends": "libgone1"}),
+    TinyPackage("libone-dev", HOST, fields={"Provides": "libsome-dev"}),
+    TinyPackage("libtwo-dev", HOST, fields={"Provides": "libsome-dev"}),
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, SigningHome, str]]:
+    need("apt-get", "apt-ftparchive", "dpkg", "gpg", "gpgv")
+    build = process.run(["dpkg", "--print-architecture"]).stdout.strip()
+    directory = tmp_path_factory.mktemp("archive")
+    with signing_home(directory / "keyring.gpg") as home:
+        foreign = TinyPackage("libelsewhere-dev", build)
+        make_suite(directory, "sid", home, architectures=(build, HOST),
+                   packages=(*toolchain(build, HOST), *PACKAGES, foreign))
+        yield directory, home, build
+
+
+@pytest.fixture()
+def create(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> Run:
+    """Return what runs ``sysroot create`` in a directory with a debxcross.toml and an empty store."""
+    directory, home, _ = archive
+    (tmp_path / "debxcross.toml").write_text(
+        f'[mirrors]\nmain = ["file:{directory}"]\nsecurity = ["file:{directory}"]\n'
+        f'keyrings = ["{home.keyring}"]\n')
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", MAIN, "sysroot", "create", HOST, "--output", "made", *arguments],
+            cwd=tmp_path, text=True, capture_output=True, timeout=120, env={
+                "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),
+                "DEBXCROSS_STORE": str(tmp_path / "store"), "COLUMNS": "1000", "LC_ALL": "C.UTF-8"})
+    return run
+
+
+def only(*packages: str) -> tuple[str, ...]:
+    return ("--release", "sid", "--only", *(word for name in packages for word in ("--package", name)))
+
+
+def test_apt_chooses_the_closure(create: Run, tmp_path: Path) -> None:
+    done = create(*only("libgood-dev"))
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/made\n"), done.stderr
+    manifest = json.loads((tmp_path / "made/debxcross/manifest.json").read_text())
+    assert [(one["name"], one["origin"]) for one in manifest["packages"]] == [
+        ("libgood-dev", "main"), ("libgood1", "main")]
+    assert (tmp_path / "made/usr/include/good.h").read_text() == "int good;"
+    assert not (tmp_path / "made/usr/share/doc").exists()
+
+
+def test_a_lock_fetches_what_the_indexes_no_longer_choose(
+    create: Run, archive: tuple[Path, SigningHome, str], tmp_path: Path
+) -> None:
+    """Another store, so that the packages must come from the archive, by digest."""
+    assert create(*only("libgood-dev")).returncode == 0
+    (tmp_path / "made").rename(tmp_path / "first")
+    (tmp_path / "store").rename(tmp_path / "old-store")
+    done = create("--from-lock", "first")
+    assert done.returncode == 0, done.stderr
+    contents = [sorted((str(path.relative_to(tree)), path.read_bytes()) for path in tree.rglob("*")
+                       if path.is_file() and not path.is_symlink())
+                for tree in (tmp_path / "first", tmp_path / "made")]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(("packages", "said"), [
+    (("libgod-dev",), "libgod-dev: no such package; did you mean libgood-dev"),
+    (("libgod-dev", "xyzzy"), "xyzzy: no such package"),
+    (("libelsewhere-dev",), "libelsewhere-dev: sid has it for BUILD, not for armel"),
+    (("libgood-dev:BUILD",), "libgood-dev:BUILD is for another architecture than the sysroot, armel"),
+    (("libsome-dev",), "libsome-dev: virtual; choose one of libone-dev, libtwo-dev"),
+    (("libgood-dev", "libodd-dev"), "libodd-dev : Conflicts: libgood-dev"),
+    (("libgood-dev", "libodd-dev"), "Next: Of packages that conflict, leave one out"),
+    (("libpoor-dev",), "libpoor-dev : Depends: libgone1"),
+])
+def test_names_that_cannot_be_had(
+    create: Run, archive: tuple[Path, SigningHome, str], tmp_path: Path, packages: tuple[str, ...], said: str
+) -> None:
+    build = archive[2]
+    done = create(*only(*(name.replace("BUILD", build) for name in packages)))
+    assert done.returncode in (2, 13), done.stderr
+    assert said.replace("BUILD", build) in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "made").exists() and not list(tmp_path.glob(".made*"))
