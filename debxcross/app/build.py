@@ -19,15 +19,17 @@ from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.key import digest
 from debxcross.core.lock import Lock, check
+from debxcross.core.patch import RulesPatch
 from debxcross.core.plan import Plan
 from debxcross.core.release import release as known_release
+from debxcross.core.sdistpatch import place, read_versions
 from debxcross.core.world import World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, make_transfer, read_page
 from debxcross.doors.index import Index, default_index_url, pip_settings
-from debxcross.doors.patches import read_patches
+from debxcross.doors.patches import read_patches, read_sdist_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
 from debxcross.errors import (
@@ -234,11 +236,19 @@ class Application:
 
     def prepared(self, context: Context) -> preparing.Prepared:
         """Read the patches and decide everything that can be decided without building."""
-        own = data_directory("rules-patches")
-        directories = (own, *self.configuration.patches, *(path.absolute() for path in self.request.patches))
-        patches = read_patches(directories, [member.name for member in self.chain.sources])
+        patches = read_patches(self._patch_directories(), [member.name for member in self.chain.sources])
+        mine = {place(wheel.name) for wheel in self.chain.wheels}
+        patches = (*patches, *(rule for rule in self.sdist_patches() if rule.source in mine))
         prepare = preparing.prepare if context.lock is None else locking.prepare
         return prepare(context, self.chain, patches, self.configuration.maintainer)
+
+    def _patch_directories(self) -> tuple[Path, ...]:
+        own = data_directory("rules-patches")
+        return (own, *self.configuration.patches, *(path.absolute() for path in self.request.patches))
+
+    def sdist_patches(self) -> tuple[RulesPatch, ...]:
+        """Return the patches to sdists of whatever project, their ranges read."""
+        return tuple(map(read_versions, read_sdist_patches(self._patch_directories())))
 
     def plan(self) -> tuple[Plan, tuple[DebxcrossError, ...]]:
         """Return the plan of this request, and what cannot work."""

@@ -12,13 +12,14 @@ from debxcross.core.chain import Chain
 from debxcross.core.chainfile import to_toml
 from debxcross.core.release import release as known_release
 from debxcross.core.requirement import (
-    Names, ProjectOptions, Requirements, parse_names, parse_options, read_requirements,
+    Names, ProjectOptions, Requirements, Wanted, parse_names, parse_options, read_requirements,
 )
 from debxcross.core.resolution import Resolution, resolve
-from debxcross.errors import ConfigurationError, DebxcrossError, FetchError, UsageError
+from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
 from debxcross.run.events import Listener
+from debxcross.steps.probe import conditions
 from debxcross.steps.resolve import (
-    STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, machines,
+    STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
 from debxcross.steps.wheel_chain import ChainMaker, unused_options
 
@@ -43,8 +44,24 @@ class WheelRequest:
     policy: str = "replace"
 
 
-def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> tuple[Request, tuple[str, ...]]:
-    """Resolve, write the chain file into the output directory; return the build's request and notes.
+@dataclass(frozen=True)
+class Locked:
+    """What came of a resolution: the build's request, notes, and what was left out with --keep-going."""
+
+    request: Request
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise ChainFailedError when requirements were left out: they are not met."""
+        if self.left_out:
+            count = f"{len(self.left_out)} requirement{'s are' if len(self.left_out) > 1 else ' is'}"
+            raise ChainFailedError(f"{count} left out", "\n".join(self.left_out),
+                                   "Leave them out yourself, or relax them; everything else is there.")
+
+
+def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
+    """Resolve, and write the chain file into the output directory.
 
     Raises ConfigurationError for faulty requirements, UnsatisfiableError with the reason in
     words, FetchError for an unknown project, UnsupportedError for another Python.
@@ -53,8 +70,8 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> tuple[Req
         request.requirements, [str(path) for path in request.files],
         [str(path) for path in request.constraints], _read, request.require_hashes)
     own = _options(request.projects)
-    chain, notes = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
-    notes = (*notes, *unused_options(own, chain))
+    chain, notes, left_out = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
+    notes = (*notes, *unused_options(own, chain), *(f"left out: {text}" for text in left_out))
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _CHAIN_FILE
@@ -63,7 +80,7 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> tuple[Req
     temporary.write_text(to_toml(chain, (f"debxcross wheel {words}", *notes)))
     temporary.rename(path)
     # The indexes are fresh now.
-    return replace(request.build, chain=str(path), refresh=False), notes
+    return Locked(replace(request.build, chain=str(path), refresh=False), notes, left_out)
 
 
 def _read(name: str) -> str:
@@ -91,43 +108,46 @@ def _names() -> Names:
 def _resolve(
     request: WheelRequest, asked: Requirements, options: dict[str, ProjectOptions],
     listeners: Sequence[Listener],
-) -> tuple[Chain, tuple[str, ...]]:
+) -> tuple[Chain, tuple[str, ...], tuple[str, ...]]:
     release = known_release(request.build.release).name
     application = Application(request.build, listeners, Chain("wheels", release, ()))
     context = application.context()
     index = application.index(context)
     age = 0 if request.build.refresh else application.configuration.index_max_age
     names = _names()
-    tools = ask_tools(context, release, names)
+    patches = application.sdist_patches()
+    tools = ask_tools(context, release, names, conditions(patches))
     here, device = machines(context, tools, request.python)
     roots = [one.name for one in asked.wanted]
     debian = debian_releases(tools, names, roots) if request.prefer == "debian" else {}
-    finder = IndexFinder(context, index, device, tools, maximum_age=age, debian=debian)
+    finder = IndexFinder(context, index, device, tools, maximum_age=age, debian=debian,
+                         patches=patches)
     finder.prefetch(roots)
     build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
     maker = ChainMaker(tools, names, finder, build, options, request.policy)
-    asked, dropped = _known(asked, finder, request.build.keep_going)
     context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
-    found: Resolution = resolve(asked.wanted, asked.constraints, finder, device.environment,
-                                require_hashes=asked.require_hashes)
-    chain, notes = maker.make("wheels", found)
-    return chain, (*dropped, *notes)
+
+    def attempt(wanted: Sequence[Wanted]) -> tuple[Chain, tuple[str, ...]]:
+        found: Resolution = resolve(wanted, asked.constraints, finder, device.environment,
+                                    require_hashes=asked.require_hashes)
+        return maker.make("wheels", found)
+
+    if not request.build.keep_going:
+        _check_known(asked, finder)
+        return *attempt(asked.wanted), ()
+    (chain, notes), left = leave_out(asked.wanted, attempt)
+    return chain, notes, tuple(f"{one.text}: {error.brief}" for one, error in left)
 
 
-def _known(
-    asked: Requirements, finder: IndexFinder, keep_going: bool
-) -> tuple[Requirements, tuple[str, ...]]:
-    """Leave out, with --keep-going, what no index has; else raise all such errors at once."""
+def _check_known(asked: Requirements, finder: IndexFinder) -> None:
+    """Raise FetchError for what no index has, all of it at once."""
     faults: list[DebxcrossError] = []
-    kept = []
     for one in asked.wanted:
         try:
             finder.releases(one.name)
-            kept.append(one)
         except FetchError as error:
             faults.append(error)
-    if faults and (not keep_going or not kept):
-        if len(faults) == 1:
-            raise faults[0]
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
         raise FetchError("\n".join(error.brief for error in faults), "", faults[0].resolution)
-    return replace(asked, wanted=tuple(kept)), tuple(f"left out: {error.brief}" for error in faults)

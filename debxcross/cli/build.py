@@ -33,7 +33,8 @@ _places = _options(
                  help="Where everything fetched and built is kept.  [default: $XDG_CACHE_HOME/debxcross]"),
 )
 _patches = click.option("--patches", type=_path, multiple=True, metavar="DIR",
-                        help="More rules patches: DIR/SOURCE/NAME.patch.  Repeatable.")
+                        help="More rules patches: DIR/SOURCE/NAME.patch, DIR/sdists/PROJECT/NAME.patch.  "
+                        "Repeatable.")
 _refresh = click.option("--refresh", is_flag=True,
                         help="Fetch the package indexes even when they are recent.")
 _without = click.option("--without", multiple=True, metavar="SUITE",

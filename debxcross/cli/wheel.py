@@ -8,7 +8,7 @@ import click
 
 from debxcross.app.build import Request
 from debxcross.app.wheel import WheelRequest, lock
-from debxcross.cli.build import _options, _path, _places, _refresh, _run, _without
+from debxcross.cli.build import _options, _patches, _path, _places, _refresh, _run, _without
 from debxcross.run.events import Event
 
 _resolving = _options(
@@ -51,26 +51,29 @@ _running = _options(
 @_places
 @_running
 @_refresh
+@_patches
 @_without
 def wheel(
     requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
     constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
     prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, refresh: bool,
-    without: tuple[str, ...],
+    patches: tuple[Path, ...], without: tuple[str, ...],
 ) -> None:
     """Turn PyPI requirements, and all they need, into debs for --arch in a signed apt repository.
 
     What was chosen is written to chain.toml in the output directory, every file pinned by its
     sha256; 'debxcross build-dep-chain ARCH --chain chain.toml' builds the same again.
     """
-    request, notes = lock(WheelRequest(
+    locked = lock(WheelRequest(
         Request(arch, release=release, output=output, store=store, jobs=jobs, keep_going=keep_going,
-                isolation=isolation, trial=not no_trial, refresh=refresh, without=without),
+                isolation=isolation, trial=not no_trial, refresh=refresh, patches=patches,
+                without=without),
         requirements, files, constraints, projects, require_hashes, python, prefer, policy), (_narrate,))
-    for note in notes:
+    for note in locked.notes:
         click.echo(f"note: {note}", err=True)
-    _run(request, dry_run, json_lines)
+    _run(locked.request, dry_run, json_lines)
+    locked.check()
 
 
 def _narrate(event: Event) -> None:

@@ -52,6 +52,8 @@ PROGRAMS = {"cmake": ("cmake", "make"), "ninja": ("ninja-build",), "patchelf": (
 #: Debian packages of the build machine that a Rust build needs, beside the target's library.
 RUST_PACKAGES = ("rustc", "cargo", "pkg-config")
 
+#: The forms of Cargo.lock and the Cargo that reads them first (its change log).
+_LOCK_FORMS = (("3", "1.53"), ("4", "1.78"))
 #: cryptography's own minimum of rustc before Cargo.toml said so, by major version.
 _CRYPTOGRAPHY_RUST = ((41, "1.56.0"), (38, "1.48.0"), (35, "1.41.0"))
 
@@ -119,7 +121,7 @@ def read_facts(
 ) -> SdistFacts:
     """Return what an sdist says; ``texts`` are its files by path below its top directory.
 
-    Looked at: PKG-INFO, *.egg-info/requires.txt, and every Cargo.toml.
+    Looked at: PKG-INFO, *.egg-info/requires.txt, every Cargo.toml and the head of every Cargo.lock.
     Raises UnsupportedError for an unknown back end.
     """
     system = build_system(pyproject)
@@ -192,9 +194,13 @@ def _rust_version(project: str, version: str, texts: Mapping[str, str]) -> str:
     for path, text in texts.items():
         if path.rpartition("/")[2] == "Cargo.toml":
             found += re.findall(r'^\s*rust-version\s*=\s*"([0-9.]+)"', text, re.MULTILINE)
-    if not found and project == "cryptography":
+        elif path.rpartition("/")[2] == "Cargo.lock":
+            # The form of a lock file is a demand, too (The Cargo Book, "Cargo.lock").
+            found += [least for form, least in _LOCK_FORMS
+                      if re.search(rf"^version = {form}$", text, re.MULTILINE)]
+    if project == "cryptography":
         major = int(re.match(r"\d*", version)[0] or 0)  # type: ignore[index]
-        return next((least for first, least in _CRYPTOGRAPHY_RUST if major >= first), "")
+        found += [least for first, least in _CRYPTOGRAPHY_RUST if major >= first][:1]
     return max(found, key=numbers, default="")
 
 

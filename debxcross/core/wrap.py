@@ -61,7 +61,8 @@ class WrapSettings:
     that name; ``device_environment`` has all MARKER_VARIABLES.  ``epochs`` are those that
     Debian's versions of packages have, so that ours compare with them.  ``also_requires``
     are requirements that extras of the wheel's own requirements add.  ``replaces`` are
-    packages that hold the same files, and that this one stands for.
+    packages that hold the same files, and that this one stands for.  ``changes`` are lines for
+    the changelog.
     """
 
     host_architecture: str
@@ -78,6 +79,7 @@ class WrapSettings:
     epochs: Mapping[str, int] = field(default_factory=dict)
     also_requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def major(self) -> str:

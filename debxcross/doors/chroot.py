@@ -57,8 +57,11 @@ class Chroots:
             return ("unshare", "--user", "--map-root-user", "--map-auto", "--", *argv)
         return tuple(argv)
 
-    def check(self) -> None:
-        """Raise HostError when roots cannot be entered on this machine, with the cure."""
+    def check(self, place: Path | None = None) -> None:
+        """Raise HostError when roots cannot be entered on this machine, with the cure.
+
+        With an empty directory ``place``, also when there can be none on its file system.
+        """
         if self.isolation == "none":
             if os.geteuid() != 0:
                 raise HostError(
@@ -68,6 +71,8 @@ class Chroots:
             return
         done = process.run([*_unshare(False, self._needs_user_namespace), "true"])
         if done.exit_status == 0:
+            if place is not None:
+                self._check_overlay(place)
             return
         raise HostError(
             "this machine does not let us make namespaces",
@@ -75,6 +80,21 @@ class Chroots:
             "Run 'debxcross doctor': it tells which setting is in the way and the command that mends it. "
             "In a throw-away container use --isolation none.",
         )
+
+    def _check_overlay(self, place: Path) -> None:
+        for name in ("lower", "upper", "work", "merged"):
+            (place / name).mkdir()
+        done = process.run(
+            [*_unshare(False, self._needs_user_namespace), "mount", "-t", "overlay", "-o",
+             "lowerdir=lower,upperdir=upper,workdir=work"
+             + (",userxattr" if self._method == "overlay-userxattr" else ""), "overlay", "merged"],
+            directory=place)
+        if done.exit_status:
+            raise HostError(
+                f"no build root can be laid over another below {place.parent}", done.stderr.strip(),
+                "Put the store on ext4, xfs, btrfs or tmpfs with --store ('debxcross doctor' tries it); the "
+                "file system of a container is often an overlay itself. In a throw-away container, add "
+                "--isolation none.")
 
     def make_root(
         self, target: Path, release: str, sources_list: Path, architectures: Sequence[str],

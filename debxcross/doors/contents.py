@@ -14,18 +14,21 @@ from typing import IO
 
 from debxcross.core.architecture import Architecture
 
-#: What apt is told so that it fetches and verifies these indexes, and no others.
-SETTINGS = (
-    ("Acquire::IndexTargets::deb::Packages::DefaultEnabled", "false"),
-    ("Acquire::IndexTargets::deb::Contents-deb::MetaKey", "$(COMPONENT)/Contents-$(ARCHITECTURE)"),
-    ("Acquire::IndexTargets::deb::Contents-deb::ShortDescription", "Contents-$(ARCHITECTURE)"),
-    ("Acquire::IndexTargets::deb::Contents-deb::Description",
-     "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents"),
-    # Unpacked it takes ten times the space.
-    ("Acquire::IndexTargets::deb::Contents-deb::KeepCompressed", "true"),
-    # What is read below.
-    ("Acquire::CompressionTypes::Order::", "gz"),
-)
+
+def settings(host: Architecture) -> tuple[tuple[str, str], ...]:
+    """Return what apt is told so that it fetches and verifies these indexes, and no others."""
+    target = "Acquire::IndexTargets::deb::Contents-deb"
+    name = f"Contents-{host.name}"
+    return (
+        ("Acquire::IndexTargets::deb::Packages::DefaultEnabled", "false"),
+        # With $(ARCHITECTURE) apt would fetch the one of "all" as well, which is the largest.
+        (f"{target}::MetaKey", f"$(COMPONENT)/{name}"),
+        (f"{target}::ShortDescription", name),
+        (f"{target}::Description", f"$(RELEASE)/$(COMPONENT) {name}"),
+        # Unpacked it takes ten times the space; Python does not read apt's own choice, lz4.
+        (f"{target}::KeepCompressed", "true"),
+        (f"{target}::KeepCompressedAs", "gz"),
+    )
 
 
 def files(lists: Path) -> tuple[Path, ...]:

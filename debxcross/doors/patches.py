@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to directories of rules patches: ``<source>/<name>.patch``."""
+"""The door to directories of rules patches: SOURCE/NAME.patch and sdists/PROJECT/NAME.patch."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from debxcross.core.patch import RulesPatch, parse
+from debxcross.core.pypi import normalise
+from debxcross.core.sdistpatch import SDISTS, place
 from debxcross.errors import ConfigurationError
 
 
@@ -25,6 +27,17 @@ def read_patches(directories: Sequence[Path], sources: Iterable[str]) -> tuple[R
             for path in sorted((directory / source).glob("*.patch")):
                 found[source, path.stem] = parse(source, path.stem, _text(path))
     return tuple(found.values())
+
+
+def read_sdist_patches(directories: Sequence[Path]) -> tuple[RulesPatch, ...]:
+    """Return all patches to sdists: ``sdists/<project>/<name>.patch``, the project as PEP 503 has it."""
+    projects = sorted({path.name for directory in directories for path in (directory / SDISTS).glob("*")})
+    faulty = [name for name in projects if name != normalise(name)]
+    if faulty:
+        raise ConfigurationError(
+            f"patches to sdists are in {', '.join(faulty)}, which no project is called",
+            resolution=f"Directories have the normalised names (PEP 503): {normalise(faulty[0])}.")
+    return read_patches(directories, [place(name) for name in projects])
 
 
 def _text(path: Path) -> str:

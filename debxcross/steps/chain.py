@@ -23,8 +23,9 @@ from debxcross.doors.template import data_directory
 from debxcross.errors import HostError, UnsatisfiableError
 from debxcross.steps import builds, keyrepo, root, security, source, wheel
 from debxcross.steps.context import Context
-from debxcross.steps.importrepo import given_files
 from debxcross.steps.explain import record, record_use
+from debxcross.steps.importrepo import given_files
+from debxcross.steps.keep import forget
 from debxcross.steps.prepare import (
     Prepared, base_recipe_root, ensure_base_root, local_debs, make_plan, raise_for,
 )
@@ -92,7 +93,8 @@ class Run:
         raise_for(problems)
         self._builds = any(member.state not in ("cached", "excluded") for member in plan.members)
         if self._builds:
-            self.context.chroots.check()
+            with self.context.store.work(self.context.chroots.remove) as directory:
+                self.context.chroots.check(directory)
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
@@ -163,6 +165,7 @@ class Run:
         else:
             state, artifact = wheel.build_wheel(context, work, self._base, local, self.index, again=again)
         self._artifacts[name] = artifact
+        forget(context, name, built=state == "built")
         self._record(state, again, artifact)
         self._show_log(name, artifact)
         for file in artifact.debs(context.host.name):
@@ -240,6 +243,9 @@ class Run:
         said = {
             "repository": str(web_root), "url": settings.url, "fingerprint": publication.fingerprint,
             "keyring": keyring, "published": digest([one.sha256 for one in publication.packages]),
+            # File names have no epochs.
+            "versions": {one.sha256: one.version for one in publication.packages
+                         if one.sha256 in {file.sha256 for file in files}},
         }
         question = digest({"files": listed, "settings": settings, "live": _sha256(live),
                            "place": str(web_root), "made of": _published_files()})
@@ -317,17 +323,18 @@ class Run:
                 for file in self._artifacts[name].debs(self.context.host.name)]
         # Packages that are published as the archive has them belong to no step.
         made += [("", "", file) for file in security.stored(self.prepared.updates.published())]
-        debs = []
+        debs, published = [], dict(self._summary)
+        versions = published.pop("versions", {})
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
-            debs.append({"name": package, "version": version, "size": file.size, "sha256": file.sha256,
-                         "file": file.name, "member": name, "key": key})
+            debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
+                         "sha256": file.sha256, "file": file.name, "member": name, "key": key})
         return {
             "chain": self.prepared.chain.name, "release": self.prepared.chain.release,
             "build_architecture": self.context.build.name, "architecture": self.context.host.name,
             "members": [{"name": name, "state": state, "seconds": round(seconds, 2)}
                         for name, (state, seconds) in outcomes.items()],
-            "debs": sorted(debs, key=lambda one: str(one["name"])), **self._summary,
+            "debs": sorted(debs, key=lambda one: str(one["name"])), **published,
         }
 
 

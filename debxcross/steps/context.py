@@ -2,6 +2,7 @@
 """The doors and settings that every step of one run works with."""
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,13 @@ class Context:
         path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
         path.write_bytes(b"")
         return path
+
+    def shell_command(self, member: str) -> str:
+        """Return what to type, in this directory, to enter a member's build root."""
+        output = self.logs.absolute().parent
+        usual = output == Path("out", self.host.name).absolute()
+        where = f"--arch {self.host.name}" if usual else f"--output {shlex.quote(str(output))}"
+        return f"debxcross shell {member} {where}"
 
     def busy(self, member: str, text: str) -> None:
         """Say what a member is doing now."""

@@ -128,6 +128,8 @@ def _changes_now(
         if base is not None and local is not None:
             known = wheel.known_inputs(context, work, base, local)
         now = plain(known or wheel.inputs_of(context, work, bare))
+        if work.patches:
+            now["patches"] = [f"{one.name} {one.sha256}" for one in work.patches]
     if known is None:
         # Of the environment, only the results of other members are known, and what the chain asks for.
         if isinstance(work, SourceWork):

@@ -15,19 +15,27 @@ def _place(store: Store, member: str, architecture: str) -> Path:
     return store.directory / "kept" / f"{member}-{architecture}.root"
 
 
-def keep(context: Context, session: Session, member: str, directory: str) -> None:
-    """Move a session's directory out of the throw-away place; an older one is replaced."""
+def keep(context: Context, session: Session, member: str, directory: str, *, failed: bool = False) -> None:
+    """Move a session's directory out of the throw-away place; an older one is replaced.
+
+    ``failed`` roots are as a failed build left them; the others were made for ``shell``.
+    """
     place = _place(context.store, member, context.host.name)
     context.chroots.move(session.directory, place)
     place.with_suffix(".json").write_text(json.dumps(
-        {"base": str(session.base), "directory": directory, "isolation": context.chroots.isolation}))
+        {"base": str(session.base), "directory": directory, "isolation": context.chroots.isolation,
+         "failed": failed}))
 
 
-def forget(context: Context, member: str) -> None:
-    """Drop what is kept of a member: it has been built meanwhile."""
+def forget(context: Context, member: str, *, built: bool) -> None:
+    """Drop what is kept of a member that has a result now; nothing where nothing is kept.
+
+    A root that ``shell`` made stands until the member is ``built`` anew.
+    """
     place = _place(context.store, member, context.host.name)
-    if place.exists():
-        place.with_suffix(".json").unlink(missing_ok=True)
+    note = place.with_suffix(".json")
+    if note.exists() and (built or json.loads(note.read_text()).get("failed", True)):
+        note.unlink(missing_ok=True)
         context.chroots.remove(place)
 
 

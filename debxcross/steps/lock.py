@@ -13,6 +13,7 @@ from debian.deb822 import Deb822
 from debxcross.core import order
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain import Chain, PinnedFile
+from debxcross.core.debversion import debian_version
 from debxcross.core.environment import Environment, PackageFile
 from debxcross.core.key import digest
 from debxcross.core.lock import (
@@ -22,6 +23,7 @@ from debxcross.core.lock import (
 from debxcross.core.patch import RulesPatch, applicability
 from debxcross.core.predict import stanza_text
 from debxcross.core.pypi import normalise
+from debxcross.core.sdistpatch import place
 from debxcross.core.source import SourcePackage, from_fields
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -80,6 +82,13 @@ def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maint
         rules = [rule for rule in patches if rule.source == member.name]
         decided[member.name] = _patches(context, held, rules)
         suffixes[member.name] = held.suffix
+    for wheel_member in chain.wheels:
+        held = context.lock.member(wheel_member.name)
+        assert held is not None, "core.lock.check has compared the members"
+        # Of a wheel that is not built no patch can apply.
+        rules = [rule for rule in patches
+                 if rule.source == place(wheel_member.name) and not wheel_member.pure]
+        decided[wheel_member.name] = _patches(context, held, rules)
     arranged = preparing.arrange(context, chain, sources, decided, suffixes, maintainer)
     return Prepared(
         chain, probe.Probe(sources, {}, ""), arranged.work, decided, arranged.needs,
@@ -101,6 +110,8 @@ def _source(context: Context, held: LockedMember) -> SourcePackage:
 def _patches(context: Context, held: LockedMember, rules: Sequence[RulesPatch]) -> Patches:
     """Return the patches that the lock names; LockError when they, or their number, are not the same."""
     known = {rule.name: rule for rule in rules}
+    # Ranges of patches to sdists are read as Debian's versions.
+    version = held.version if held.kind == "source" else debian_version(held.version)
     locked = dict(held.patches)
     said = []
     for name, sha256 in held.patches:
@@ -111,7 +122,7 @@ def _patches(context: Context, held: LockedMember, rules: Sequence[RulesPatch]) 
     for rule in rules:
         # What a condition asks of the archive was answered when the lock was written.
         if rule.name not in locked and rule.condition is None and applicability(
-                rule, held.version, context.host.name, lambda package: True, context.table).applies:
+                rule, version, context.host.name, lambda package: True, context.table).applies:
             said.append(f"the patch {rule.name} applies, but is not in the lock")
     if said:
         raise deviation_error(held.name, said, context.host.name)
@@ -222,7 +233,8 @@ def _member(context: Context, found: _Found, index: Index) -> LockedMember:
             tuple((rule.name, rule.sha256) for rule in work.patches), packages)
     pins = (work.member.pin, *work.tools)
     return LockedMember(name, "wheel", work.member.pin.version, "", "", tuple(sorted(
-        (_pinned(context, index, name, pin) for pin in pins), key=lambda file: file.name)), (), packages)
+        (_pinned(context, index, name, pin) for pin in pins), key=lambda file: file.name)),
+        tuple((rule.name, rule.sha256) for rule in work.patches), packages)
 
 
 def _pinned(context: Context, index: Index, member: str, pin: PinnedFile) -> LockedFile:

@@ -14,6 +14,7 @@ from debxcross.core.plan import Plan, PlannedMember
 from debxcross.core.predict import predicted_stanzas
 from debxcross.core.pypi import normalise
 from debxcross.core.recipe import wheel_packages
+from debxcross.core.sdistpatch import decide, place
 from debxcross.core.source import SourcePackage, expected_binaries, host_needs
 from debxcross.doors.apt import raise_for_apt
 from debxcross.doors.sourcefile import read_control
@@ -60,9 +61,10 @@ def prepare(
     """
     updates = security.find(context, chain)
     chain = security.narrowed(chain, updates)
-    patches = [rule for rule in patches if rule.source in chain.members]
+    patches = [rule for rule in patches if rule.source in _places(chain)]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
     decided = {name: _decide(context, facts, patches, name) for name in facts.sources}
+    decided.update({member.name: _decide_sdist(context, facts, patches, member) for member in chain.wheels})
     carried = _carried(context, facts, _expected(context, chain, facts.sources))
     suffixes = {
         name: patch.SUFFIX if carried[name] and any(applies for _, applies, _ in decided[name]) else ""
@@ -73,7 +75,13 @@ def prepare(
     return Prepared(
         chain, facts, arranged.work, decided, arranged.needs, order.stable_order(arranged.needs),
         arranged.expected, (*_notes(context), *security.held_back(context)),
-        tuple(_outdated(patches, facts, context)), tuple(problems), updates)
+        tuple(_outdated(patches, facts, context, chain)), tuple(problems), updates)
+
+
+def _places(chain: Chain) -> dict[str, WheelMember | None]:
+    """Return where the patches of a chain's members are, with the member if it is a wheel."""
+    return {**{name: None for name in chain.members if chain.wheel(name) is None},
+            **{place(member.name): member for member in chain.wheels}}
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,8 @@ def arrange(
         known: tuple[WheelMember | DebianPackage, ...] = (*chain.wheels, *chain.debian)
         names = {normalise(other.name): other.package for other in known if other.package}
         epochs = {other.package: other.epoch for other in known if other.epoch}
-        work[member.name] = WheelWork(member, tools, names, maintainer, epochs)
+        rules = tuple(rule for rule, applies, _ in decided.get(member.name, ()) if applies)
+        work[member.name] = WheelWork(member, tools, names, maintainer, epochs, rules)
         wanted[member.name] = () if member.pure else tuple(
             package.split(":")[0] for package in wheel_packages(
                 member.python, context.build.name, host, member.host_needs))
@@ -136,11 +145,31 @@ def _decide(context: Context, facts: probe.Probe, patches: Sequence[RulesPatch],
     return tuple(found)
 
 
-def _outdated(patches: Sequence[RulesPatch], facts: probe.Probe, context: Context) -> list[str]:
-    said = []
+def _decide_sdist(
+    context: Context, facts: probe.Probe, patches: Sequence[RulesPatch], member: WheelMember
+) -> Patches:
+    found = []
     for rule in patches:
-        verdict = applicability(rule, facts.sources[rule.source].version, context.host.name,
-                                lambda package: True, context.table)
+        if rule.source == place(member.name):
+            verdict = decide(rule, member.pin.version, not member.pure, context.host.name,
+                             lambda package: context.host.name in facts.packages.get(package, {}),
+                             context.table)
+            found.append((rule, verdict.applies, verdict.reason))
+    return tuple(found)
+
+
+def _outdated(
+    patches: Sequence[RulesPatch], facts: probe.Probe, context: Context, chain: Chain
+) -> list[str]:
+    said = []
+    wheels = _places(chain)
+    for rule in patches:
+        member = wheels[rule.source]
+        verdict = (
+            applicability(rule, facts.sources[rule.source].version, context.host.name,
+                          lambda package: True, context.table) if member is None else
+            decide(rule, member.pin.version, not member.pure, context.host.name, lambda package: True,
+                   context.table))
         if verdict.outdated:
             said.append(
                 f"the rules patch {rule.source}/{rule.name} matches nothing any more: it {verdict.reason}")
@@ -287,6 +316,8 @@ def _planned(
         state, reason = "cached", "nothing that can change its bytes has changed"
     elif missing:
         state, reason = "waiting", f"waits for {', '.join(missing)}"
+    elif key is None and isinstance(work, WheelWork) and work.member.pure:
+        state, reason = "ready", "its file has not been fetched yet"
     elif key is None:
         state, reason = "ready", "its build environment is not resolved yet"
     else:
@@ -336,7 +367,7 @@ def _build_problems(
         view = context.apt.view(directory / "device", context.world.for_device(), local=for_device)
         offered = [line.split(": ")[1] for line in predicted.splitlines() if line.startswith("Package: ")]
         said = view.ask({"ask": "installable", "names": offered, "architecture": context.host.name})
-        problems += [_not_installable(context, name, why) for name, why in said.items()]
+        problems += _not_installable(said)
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=for_root)
         cached = {member.name for member in members if member.state == "cached"}
         for work in sources:
@@ -367,8 +398,13 @@ def _predicted(context: Context, prepared: Prepared, work: SourceWork, architect
         work.profiles, context.table)
 
 
-def _not_installable(context: Context, name: str, why: Sequence[str]) -> UnsatisfiableError:
-    return UnsatisfiableError(
-        f"{name} would not be installable on the device", "\n".join(why),
+def _not_installable(said: Mapping[str, Sequence[str]]) -> list[UnsatisfiableError]:
+    """Return one problem for each cause, with all the packages that it keeps off the device."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, why in said.items():
+        names.setdefault(tuple(why), []).append(name)
+    return [UnsatisfiableError(
+        f"{', '.join(kept_off)} would not be installable on the device", "\n".join(why),
         "Add the source of what is missing to the chain (its suite can be another release), "
-        "or leave this member out.")
+        f"or leave {'these members' if len(kept_off) > 1 else 'this member'} out.")
+        for why, kept_off in names.items()]

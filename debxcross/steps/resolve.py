@@ -7,11 +7,11 @@ file for ever, since a file is known by its digest.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.tags import Tag
 from packaging.version import InvalidVersion, Version
@@ -20,23 +20,30 @@ from debxcross.core import backend
 from debxcross.core.backend import SdistFacts
 from debxcross.core.chain import PinnedFile
 from debxcross.core.key import digest
+from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import ACCEPT, IndexFile, Pin, normalise
 from debxcross.core.requirement import Names, Wanted
 from debxcross.core.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
+from debxcross.core.sdistpatch import applied, place
 from debxcross.core.wrap import device_environment
 from debxcross.doors.index import Index
 from debxcross.doors.wheelfile import read_metadata
-from debxcross.errors import UnsatisfiableError, UnsupportedError
+from debxcross.errors import (DebxcrossError, FetchError, GateError, PatchError, UnsatisfiableError,
+                              UnsupportedError)
 from debxcross.steps import probe
 from debxcross.steps.context import Context
+from debxcross.steps.sdist_patches import patch_texts
 from debxcross.steps.wheel import fetch_pin
-from debxcross.steps.wheel_hooks import check_identity, read_sdist
+from debxcross.steps.wheel_hooks import parse_sdist, read_sdist
 
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
 _PAGES_AT_ONCE = 6
 #: Raised when what is remembered of sdists changes its form.
-_FACTS = 1
+_FACTS = 2
+#: What can be wrong with one requirement, and leaves the others as they are.
+_OF_ONE = (FetchError, UnsatisfiableError, UnsupportedError, GateError, PatchError)
+_Result = TypeVar("_Result")
 #: A file that stands for one of Debian's own packages.
 DEBIAN = "debian:"
 
@@ -53,21 +60,26 @@ class Machine:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the release offers: versions of Debian packages by name, for the host architecture."""
+    """What the release offers: versions of Debian packages by name, for the host architecture.
+
+    ``available`` are those that the host architecture itself has.
+    """
 
     release: str
     versions: Mapping[str, str]
+    available: frozenset[str] = frozenset()
 
 
-def ask_tools(context: Context, release: str, names: Names) -> Tools:
-    """Ask apt for the versions of the tools that builds need, and of every Python package."""
-    packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", *names.packages.values()}
+def ask_tools(context: Context, release: str, names: Names, more: Sequence[str] = ()) -> Tools:
+    """Ask apt for the versions of the tools that builds need, of every Python package, and of ``more``."""
+    packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", *names.packages.values(), *more}
     request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
                "packages": sorted(packages), "host_needs": []}
     answer = probe.remembered(context, "tools", request, context.world)["packages"]
     host, build = context.host.name, context.build.name
     versions = {name: found.get(host) or found.get(build, "") for name, found in answer.items()}
-    return Tools(release, {name: version for name, version in versions.items() if version})
+    return Tools(release, {name: version for name, version in versions.items() if version},
+                 frozenset(name for name, found in answer.items() if found.get(host)))
 
 
 def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Machine]:
@@ -95,11 +107,14 @@ class IndexFinder:
 
     def __init__(self, context: Context, index: Index, machine: Machine, tools: Tools, *,
                  sdists: bool = True, maximum_age: float = 3600,
-                 debian: Mapping[str, Release] | None = None) -> None:
+                 debian: Mapping[str, Release] | None = None,
+                 patches: Sequence[RulesPatch] = ()) -> None:
         self.context, self.index, self.machine, self.tools = context, index, machine, tools
         self.sdists, self.maximum_age = sdists, maximum_age
         self.debian = debian or {}
+        self.patches = tuple(patches)
         self._releases: dict[str, Sequence[Release]] = {}
+        self._facts: dict[IndexFile, SdistFacts] = {}
 
     def prefetch(self, names: Sequence[str]) -> None:
         """Read the pages of several projects at once; a fault comes up when one is used."""
@@ -184,22 +199,35 @@ class IndexFinder:
 
     def facts(self, release: Release) -> SdistFacts:
         """Return what an sdist says of itself.  Raises GateError for one that cannot be trusted."""
+        if release.file not in self._facts:
+            self._facts[release.file] = self._look_into(release)
+        return self._facts[release.file]
+
+    def _look_into(self, release: Release) -> SdistFacts:
         key = digest([_FACTS, release.file.sha256])
         known = self.context.store.memo("sdist", key)
         if known is None:
             known = self._read_sdist(release)
             self.context.store.remember("sdist", key, known)
         texts: Mapping[str, str] = known["texts"]
-        return backend.read_facts(release.file.name, release.name, str(release.version),
-                                  known["pyproject"], texts)
+        name, version, rules = release.file.name, str(release.version), self._rules(release)
+        if rules:
+            with self.context.store.work(self.context.chroots.remove) as directory:
+                texts = patch_texts(texts, rules, version, directory)
+        pyproject, texts = parse_sdist(name, texts)
+        return backend.read_facts(name, release.name, version, pyproject, texts)
 
     def _read_sdist(self, release: Release) -> dict[str, Any]:
         stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
-            _, pyproject, texts = read_sdist(directory / stored.name)
-        check_identity(stored.name, Pin(release.name, str(release.version)), texts.get("PKG-INFO", ""))
-        return {"texts": texts, "pyproject": pyproject}
+            _, texts = read_sdist(directory / stored.name, Pin(release.name, str(release.version)))
+        return {"texts": texts}
+
+    def _rules(self, release: Release) -> tuple[RulesPatch, ...]:
+        """Return the patches that apply to a release's sdist."""
+        return applied(self.patches, {place(release.name): str(release.version)}, self.context.host.name,
+                       lambda package: package in self.tools.available, self.context.table)
 
     def unfit(self, release: Release) -> str:
         """Return why the release's tools cannot build this, "" when nothing is known against it."""
@@ -238,6 +266,34 @@ class BuildRequirements:
                 f"the build requirements of {release.words} cannot be met: {error.brief}", error.details,
                 "Choose another version of it, or name other build requirements with --projects.") from error
         return tuple(self.finder.pin(choice.release) for choice in found.choices)
+
+
+def leave_out(
+    wanted: Sequence[Wanted], attempt: Callable[[Sequence[Wanted]], _Result]
+) -> tuple[_Result, tuple[tuple[Wanted, DebxcrossError], ...]]:
+    """Return what can be made of as many requirements as possible, and the others with the reason.
+
+    They are tried one more at a time, in their order; raises the last error when none is left.
+    """
+    try:
+        return attempt(wanted), ()
+    except _OF_ONE as error:
+        if len(wanted) < 2:
+            raise
+        last: DebxcrossError = error
+    kept: list[Wanted] = []
+    result: _Result | None = None
+    left = []
+    for one in wanted:
+        try:
+            result = attempt([*kept, one])
+            kept.append(one)
+        except _OF_ONE as error:
+            last = error
+            left.append((one, error))
+    if result is None:
+        raise last
+    return result, tuple(left)
 
 
 def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[str, Release]:

@@ -25,6 +25,9 @@ from debxcross.errors import FetchError, GateError, UsageError
 from debxcross.steps import probe
 from debxcross.steps.context import Context
 
+#: So many packages that are held back are named in a note.
+_TOLD = 12
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -166,5 +169,6 @@ def held_back(context: Context) -> tuple[str, ...]:
              if there.get(name, here[name]) != here[name]]
     if not older:
         return ()
+    more = f" and {len(older) - _TOLD} more" if len(older) > _TOLD else ""
     return (f"so the {context.build.name} packages of a base root stay older than {' and '.join(suites)} "
-            f"has them (in brackets): {', '.join(older)}",)
+            f"has them (in brackets): {', '.join(older[:_TOLD])}{more}",)

@@ -19,7 +19,7 @@ from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.errors import BuildError, DiskFullError, PatchError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
-from debxcross.steps.keep import forget, keep
+from debxcross.steps.keep import keep
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.twin import make_twins
 
@@ -177,7 +177,7 @@ class _Build:
             self._build()
             return "built", self._collect(key, environment)
         except (BuildError, UnsatisfiableError, PatchError):
-            keep(self.context, self.session, self.name, self.work.directory)
+            keep(self.context, self.session, self.name, self.work.directory, failed=True)
             raise
 
     def prepare_only(self) -> None:
@@ -252,7 +252,7 @@ class _Build:
                     f"the rules patch {one.source}/{one.name} does not apply to {self.work.source.version}",
                     patch.failed_hunks(one, done.stdout),
                     f"Refresh the patch, or narrow its Applies-Versions. The tree is kept: "
-                    f"debxcross shell {self.name} --arch {self.context.host.name}")
+                    f"{self.context.shell_command(self.name)}")
         changelog = f"{self.work.directory}/debian/changelog"
         outside = self.session.upper / changelog.lstrip("/")
         text = patch.changelog_with(outside.read_text(), self.work.source.version, self.work.patches,
@@ -296,7 +296,7 @@ class _Build:
         return BuildError(
             f"{self.name} {self.work.version}: {what}", details,
             f"The whole log is {self.log}. Enter the build root with "
-            f"'debxcross shell {self.name} --arch {self.context.host.name}'.")
+            f"'{self.context.shell_command(self.name)}'.")
 
     def _collect(self, key: str, environment: Environment) -> Artifact:
         """Gate every result, then commit it."""
@@ -327,5 +327,4 @@ class _Build:
             "inputs": inputs_of(context, work, environment),
         })
         context.store.commit(artifact)
-        forget(context, self.name)
         return artifact

@@ -10,26 +10,30 @@ from typing import Any
 from debxcross.core import gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.backend_crates import Crate
+from debxcross.core.buildinfo import buildinfo, file_name
 from debxcross.core.buildlog import describe_failure
 from debxcross.core.chain import PinnedFile, WheelMember
 from debxcross.core.crossfile import extension_suffixes, numpy_configuration
 from debxcross.core.environment import Environment, PackageFile, resolution_key
 from debxcross.core.key import digest
+from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import Pin, is_file_of, normalise
 from debxcross.core.wheel import check_release
 from debxcross.core.wrap import WrapSettings, active_requirements, deb_version, device_environment
 from debxcross.doors import elf
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.deb import read_facts
 from debxcross.doors.index import Index
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import newest_time
 from debxcross.doors.template import data_directory
 from debxcross.doors.wheelfile import install_tools, open_wheel, unpack
-from debxcross.errors import BuildError, GateError, UnsatisfiableError
+from debxcross.errors import BuildError, GateError, PatchError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
-from debxcross.steps.keep import forget, keep
+from debxcross.steps.keep import keep
 from debxcross.steps.root import BaseRoot
+from debxcross.steps.sdist_patches import patch_tree
 from debxcross.steps.source import offered, world_state
 from debxcross.steps.wheel_crates import fetch_crates
 from debxcross.steps.wheel_hooks import CRATES, HookBuild, recipe_of_hooks, sdist_facts
@@ -48,6 +52,7 @@ class WheelWork:
     names: Mapping[str, str]
     maintainer: str
     epochs: Mapping[str, int] = field(default_factory=dict)
+    patches: tuple[RulesPatch, ...] = ()
 
     @property
     def rust(self) -> bool:
@@ -79,6 +84,7 @@ def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Ma
         "python": work.member.python, "tools": work.tools, "names": work.names,
         "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
         "environment": environment.identity, **_inputs_of_python_3(work),
+        **({"patches": [one.sha256 for one in work.patches]} if work.patches else {}),
     }
 
 
@@ -207,23 +213,31 @@ class _Build:
                     return "cached", artifact
                 self._install(environment)
                 wheel = self._build(pinned)
-            except (BuildError, UnsatisfiableError):
-                keep(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY)
+            except (BuildError, PatchError, UnsatisfiableError):
+                keep(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY, failed=True)
                 raise
         with open_wheel(wheel) as (content, _):
             check_release(wheel.name, content, self.member.pin.name, self.member.pin.version)
         deb = self._wrap(wheel, pinned)
         self._judge(wheel, deb)
         inputs = inputs_of(self.context, self.work, environment)
-        files = (store.put(deb), store.put(wheel), store.put(self.log))
+        files = (store.put(deb), store.put(wheel), self._information(deb, (pinned, *tools), environment),
+                 store.put(self.log))
         artifact = Artifact(digest(inputs), self.member.name, files, {
             "kind": "wheel", "source": self.member.name, "version": self.member.pin.version,
             "file": pinned.name, "sha256": pinned.sha256, "tools": [tool.name for tool in tools],
+            "patches": [one.name for one in self.work.patches],
             "inputs": inputs,
         })
         store.commit(artifact)
-        forget(self.context, self.member.name)
         return "built", artifact
+
+    def _information(self, deb: Path, files: Sequence[StoredFile], environment: Environment) -> StoredFile:
+        """Write the .buildinfo of the deb, which dpkg-buildpackage writes of others."""
+        stored = self.context.store.put(deb)
+        text = buildinfo(read_facts(deb).control, stored, self.context.build.name, environment, files,
+                         newest_time(self.directory / "source" / files[0].name))
+        return self.context.store.put_bytes(text.encode(), file_name(deb.name, self.context.host.name))
 
     def _step(self, text: str) -> None:
         self.context.busy(self.member.name, text)
@@ -290,17 +304,31 @@ class _Build:
             return self._build_with_hooks(sdist)
         self._step(f"setup.py bdist_wheel with Python {self.member.python}")
         script = recipe.wheel_script(
-            f"{recipe.SOURCE}/{sdist.name}", sdist.name.removesuffix(".tar.gz"), self.member.python,
-            self.context.host)
+            self._patched(sdist), sdist.name.removesuffix(".tar.gz"), self.member.python, self.context.host)
         done = self.session.run(["sh", "-c", script], binds=self.binds, user=recipe.BUILDER, log=self.log)
         made = sorted((self.session.upper / recipe.WHEELS.lstrip("/")).glob("*.whl"))
         if done.exit_status or len(made) != 1:
             raise self._failure("the wheel could not be built")
         return made[0]
 
+    def _patched(self, sdist: StoredFile) -> str:
+        """Return the path inside of an sdist for Python 2.7, with its patches applied."""
+        path, top = f"{recipe.SOURCE}/{sdist.name}", sdist.name.removesuffix(".tar.gz")
+        if not self.work.patches:
+            return path
+        self.session.run(["sh", "-c", recipe.unpack_sdist_script(path, self.member.python)], binds=self.binds,
+                         user=recipe.BUILDER, log=self.log)
+        patch_tree(self.session, self.binds, self.log, f"{recipe.BUILD_DIRECTORY}/{top}", self.member,
+                   self.work.patches, self.context.host.name, self._step)
+        self.session.run(["tar", "--create", "--gzip", "--file", f"{top}.tar.gz", "--remove-files", top],
+                         user=recipe.BUILDER, directory=recipe.BUILD_DIRECTORY, log=self.log)
+        return f"{recipe.BUILD_DIRECTORY}/{top}.tar.gz"
+
     def _build_with_hooks(self, sdist: StoredFile) -> Path:
         path = self.directory / "source" / sdist.name
-        top, facts = sdist_facts(path, self.member.pin)
+        texts = self.directory / "texts"
+        texts.mkdir()
+        top, facts = sdist_facts(path, self.member.pin, self.work.patches, texts)
         crates: tuple[Crate, ...] = ()
         if self.work.rust:
             crates, files = fetch_crates(self.context, self.member.name, path)
@@ -308,7 +336,8 @@ class _Build:
             self.binds[self.directory / "crates"] = CRATES
         build = HookBuild(
             self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
-            newest_time(path), self.context.jobs, crates)
+            newest_time(path), self.context.jobs, crates,
+            self.work.patches)
         try:
             return build.carry_out(self._step)
         except BuildError as error:
@@ -319,7 +348,7 @@ class _Build:
             f"{self.member.name} {self.member.pin.version}: {what}",
             describe_failure(self.log.read_text(errors="replace"), "", ""),
             f"The whole log is {self.log}. Enter the build root with "
-            f"'debxcross shell {self.member.name} --arch {self.context.host.name}'.")
+            f"'{self.context.shell_command(self.member.name)}'.")
 
     def _wrap(self, wheel: Path, pinned: StoredFile) -> Path:
         """Wrap inside the build root: its dpkg tools and its libraries decide the bytes."""
@@ -336,9 +365,14 @@ class _Build:
             maintainer=self.work.maintainer,
             source_date_epoch=newest_time(self.directory / "source" / pinned.name),
             device_environment=device_environment(self.context.host, full_version),
-            provenance=(f"{pinned.name} sha256:{pinned.sha256}", *self._tool_lines()),
+            provenance=(f"{pinned.name} sha256:{pinned.sha256}", *self._patch_lines(), *self._tool_lines()),
+            changes=tuple(f"debxcross rules patch {one.name}: {one.description}"
+                          for one in self.work.patches),
             epochs=self.work.epochs, also_requires=member.also_requires, replaces=member.replaces,
         )
+
+    def _patch_lines(self) -> tuple[str, ...]:
+        return tuple(f"patched with {one.name} sha256:{one.sha256}" for one in self.work.patches)
 
     def _tool_lines(self) -> tuple[str, ...]:
         if self.member.python == "2.7" or self.member.pure:

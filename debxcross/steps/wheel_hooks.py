@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
@@ -20,14 +20,17 @@ from debxcross.core.backend import SdistFacts
 from debxcross.core.backend_crates import Crate
 from debxcross.core.chain import PinnedFile, WheelMember
 from debxcross.core.key import digest
+from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import Pin, normalise, same_release
 from debxcross.doors.chroot import Session
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import read_texts
 from debxcross.errors import BuildError, GateError
+from debxcross.steps.sdist_patches import patch_texts, patch_tree
 
 #: Where the build root sees the crates, and where they are unpacked.
 CRATES, _VENDOR = "/debxcross/crates", "/build/vendor"
+_LOCK_HEAD = 400
 _HOOKS = Path(__file__).resolve().parents[1] / "doors" / "pep517_child.py"
 
 
@@ -41,31 +44,41 @@ def recipe_of_hooks() -> str:
 def is_metadata(path: str) -> bool:
     """Tell whether a file of an sdist, by its path below the top, says something about it."""
     name = path.rpartition("/")[2]
-    return (path in ("PKG-INFO", "pyproject.toml", "setup.py") or name == "Cargo.toml"
+    return (path in ("PKG-INFO", "pyproject.toml", "setup.py") or name in ("Cargo.toml", "Cargo.lock")
             or (path.count("/") <= 2 and name in ("requires.txt", "PKG-INFO")))
 
 
-def read_sdist(path: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """Return an sdist's top directory, what counts of pyproject.toml, and its metadata's texts.
+def read_sdist(path: Path, pin: Pin) -> tuple[str, dict[str, str]]:
+    """Return an sdist's top directory and its metadata's texts.
 
-    Raises GateError for an sdist that must not be used.
+    Raises GateError for an sdist that must not be used, or is another release than the pin's.
     """
     top, texts = read_texts(path, is_metadata)
+    check_identity(path.name, pin, texts.get("PKG-INFO", ""))
+    # Of a lock file the version counts, which stands at its top.
+    return top, {path: text[:_LOCK_HEAD] if path.endswith("Cargo.lock") else text
+                 for path, text in texts.items()}
+
+
+def parse_sdist(name: str, texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what counts of an sdist's pyproject.toml, and its other texts."""
+    others = dict(texts)
     try:
-        pyproject = tomllib.loads(texts.pop("pyproject.toml", ""))
+        pyproject = tomllib.loads(others.pop("pyproject.toml", ""))
     except tomllib.TOMLDecodeError as error:
-        raise GateError(f"{path.name}: pyproject.toml cannot be read", str(error),
+        raise GateError(f"{name}: pyproject.toml cannot be read", str(error),
                         "Choose another release of the project.") from error
-    return top, {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, texts
+    return {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, others
 
 
-def sdist_facts(path: Path, pin: PinnedFile) -> tuple[str, SdistFacts]:
-    """Return an sdist's top directory and what it says of itself.
+def sdist_facts(path: Path, pin: PinnedFile, rules: Sequence[RulesPatch], directory: Path
+                ) -> tuple[str, SdistFacts]:
+    """Return an sdist's top directory and what it says of itself, patches applied.
 
-    Raises GateError when that is another project or version than was pinned.
+    ``directory`` is empty and private.
     """
-    top, pyproject, texts = read_sdist(path)
-    check_identity(path.name, Pin(normalise(pin.name), pin.version), texts.get("PKG-INFO", ""))
+    top, texts = read_sdist(path, Pin(normalise(pin.name), pin.version))
+    pyproject, texts = parse_sdist(path.name, patch_texts(texts, rules, pin.version, directory))
     return top, backend.read_facts(path.name, normalise(pin.name), pin.version, pyproject, texts)
 
 
@@ -93,6 +106,7 @@ class HookBuild:
     epoch: int
     jobs: int
     crates: tuple[Crate, ...] = ()
+    patches: tuple[RulesPatch, ...] = ()
 
     @property
     def tree(self) -> str:
@@ -102,6 +116,8 @@ class HookBuild:
     def carry_out(self, say: Callable[[str], None]) -> Path:
         """Return the wheel.  Raises BuildError, with what the build asked of the network if it did."""
         self._set_up()
+        patch_tree(self.session, self.binds, self.log, self.tree, self.member, self.patches, self.host.name,
+                   say)
         say(f"asking {self.facts.system.backend} what else it needs")
         self._check_requirements(self._hook("requires", "its back end does not answer"))
         say(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")

@@ -103,9 +103,12 @@ def gpg(home: Path, *arguments: str) -> None:
 
 def make_suite(
     directory: Path, suite: str, home: SigningHome, *, architectures: Sequence[str],
-    packages: Sequence[TinyPackage] = (), sources: Sequence[TinySource] = (),
+    packages: Sequence[TinyPackage] = (), sources: Sequence[TinySource] = (), contents: bool = False,
 ) -> None:
-    """Add (or replace) a suite of the archive at ``directory``: pool, indexes, InRelease."""
+    """Add (or replace) a suite of the archive at ``directory``: pool, indexes, InRelease.
+
+    With ``contents`` there are Contents indexes too.
+    """
     pool = directory / "pool" / suite
     shutil.rmtree(pool, ignore_errors=True)
     pool.mkdir(parents=True)
@@ -115,7 +118,7 @@ def make_suite(
                   **package.fields}, package.files, compression="none")
     for source in sources:
         make_source(source, pool)
-    index(directory, suite, home, architectures)
+    index(directory, suite, home, architectures, contents)
 
 
 def make_source(source: TinySource, pool: Path) -> None:
@@ -133,7 +136,8 @@ def make_source(source: TinySource, pool: Path) -> None:
         process.run(["dpkg-source", "--build", str(tree)], directory=pool).check(PublishError, "no source")
 
 
-def index(directory: Path, suite: str, home: SigningHome, architectures: Sequence[str]) -> None:
+def index(directory: Path, suite: str, home: SigningHome, architectures: Sequence[str],
+          contents: bool = False) -> None:
     """Write and sign the indexes of what is in a suite's pool."""
     place = directory / "dists" / suite
     shutil.rmtree(place, ignore_errors=True)
@@ -144,6 +148,10 @@ def index(directory: Path, suite: str, home: SigningHome, architectures: Sequenc
         binary.mkdir(parents=True)
         process.run(["apt-ftparchive", "--arch", architecture, "packages", f"pool/{suite}"],
                     directory=directory, stdout_path=binary / "Packages").check(PublishError, "no Packages")
+        if contents:
+            process.run(["apt-ftparchive", "--arch", architecture, "contents", f"pool/{suite}"],
+                        directory=directory, stdout_path=main / f"Contents-{architecture}").check(
+                            PublishError, "no Contents")
     (main / "source").mkdir(parents=True)
     process.run(["apt-ftparchive", "sources", f"pool/{suite}"], directory=directory,
                 stdout_path=main / "source" / "Sources").check(PublishError, "no Sources")

@@ -10,6 +10,7 @@ import time
 import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from debian.debian_support import DpkgArchTable
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import parse
 from debxcross.core.chainfile import to_toml
+from debxcross.core.patch import parse as parse_patch
 from debxcross.core.requirement import Names, ProjectOptions, Wanted
 from debxcross.core.resolution import Resolution, manylinux, resolve, tags
+from debxcross.core.sdistpatch import place, read_versions
 from debxcross.core.world import World
 from debxcross.core.wrap import device_environment
 from debxcross.doors import fetch
@@ -28,12 +31,13 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
-from debxcross.errors import (ConfigurationError, FetchError, GateError, UnsatisfiableError, UnsupportedError,
-                              VerificationError)
+from debxcross.errors import (ConfigurationError, FetchError, GateError, PatchError, UnsatisfiableError,
+                              UnsupportedError, VerificationError)
 from debxcross.run.events import Events
 from debxcross.steps.context import Context
 from debxcross.steps.resolve import (BuildRequirements, IndexFinder, Machine, Tools, debian_releases,
-                                     machines)
+                                     leave_out, machines)
+from debxcross.steps.wheel import fetch_pin
 from debxcross.steps.wheel_chain import ChainMaker
 
 HOST, BUILD = architecture("armel"), architecture("amd64")
@@ -215,6 +219,70 @@ def test_metadata_that_lies(desk: Desk, shop: Shop) -> None:
     shop.sdist("lamp", "1.0", {"PKG-INFO": info("lamp", "1.1")})
     with pytest.raises(GateError, match="lamp-1.0.tar.gz says that it is lamp 1.1"):
         desk.resolve("lamp")
+
+
+PATCH = """\
+Description: Build with setuptools
+Origin: vendor, test
+Applies-Versions: << 2.0
+
+--- a/pyproject.toml
++++ b/pyproject.toml
+@@ -1,3 +1,3 @@
+ [build-system]
+-build-backend = "enscons.api"
++build-backend = "setuptools.build_meta"
+ requires = ["setuptools"]
+--- a/src/lamp.c
++++ b/src/lamp.c
+@@ -1 +1 @@
+-old
++new
+"""
+
+
+def test_a_patched_sdist_says_what_the_patch_makes_of_it(desk: Desk, shop: Shop) -> None:
+    strange = {"pyproject.toml": PYPROJECT.replace("setuptools.build_meta", "enscons.api").encode()}
+    shop.sdist("lamp", "2.0", strange)
+    shop.sdist("lamp", "1.9", strange)
+    rule = read_versions(parse_patch(place("lamp"), "setuptools", PATCH))
+    assert desk.resolve("lamp", patches=[rule]).choices[0].release.words == "lamp 1.9"
+    shop.sdist("bulb", "1.0", {"pyproject.toml": PYPROJECT.replace("setuptools.", "flit.").encode()})
+    misfit = replace(rule, source=place("bulb"))
+    with pytest.raises(PatchError, match="sdists/bulb/setuptools does not apply to 1.0") as caught:
+        desk.resolve("bulb", patches=[misfit])
+    assert '-build-backend = "enscons.api"' in caught.value.details, "the hunk is shown"
+
+
+def test_the_same_bytes_pinned_as_something_else_are_refused(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0")
+    release = desk.finder().releases("lamp")[0]
+    pin = desk.finder().pin(release)
+    fetch_pin(desk.context, desk.index, "lamp", pin)
+    for other in (replace(pin, version="1.1"), replace(pin, name="lantern")):
+        with pytest.raises(GateError, match="lamp-1.0.tar.gz is not a file of"):
+            fetch_pin(desk.context, desk.index, "lamp", other)
+    with pytest.raises(FetchError, match="no configured index has the file"):
+        fetch_pin(desk.context, desk.index, "lamp", replace(pin, version="1.1", file="lamp-1.1.tar.gz"))
+
+
+def test_with_keep_going_what_cannot_be_is_left_out() -> None:
+    """Greedily in the order asked: what fails beside those before it goes, the rest stays together."""
+    asked = [Wanted(text, "x") for text in ("a", "bad", "b", "not-with-a", "c")]
+
+    def attempt(wanted: Sequence[Wanted]) -> str:
+        names = [one.name for one in wanted]
+        if "bad" in names:
+            raise GateError("bad is malicious")
+        if {"a", "not-with-a"} <= set(names):
+            raise UnsatisfiableError("a and not-with-a exclude each other")
+        return " ".join(names)
+
+    found, left = leave_out(asked, attempt)
+    assert found == "a b c"
+    assert [error.brief for _, error in left] == ["bad is malicious", "a and not-with-a exclude each other"]
+    with pytest.raises(GateError):
+        leave_out(asked[1:2], attempt)
 
 
 def test_unknown_back_end_is_passed_over(desk: Desk, shop: Shop) -> None:

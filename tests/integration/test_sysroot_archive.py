@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sysroots from a tiny signed archive, by the command line: what apt chooses, and names that are wrong."""
+"""Sysroots from a tiny signed archive, by the command line: what apt chooses, and names that are wrong.
+
+Also which package of it has a library that a program needs.
+"""
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from debxcross.doors import process
 from tests.integration.archive import SigningHome, TinyPackage, make_suite, signing_home, toolchain
+from tests.playground import make_elf
 from tests.tools import need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,13 +46,21 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Si
     with signing_home(directory / "keyring.gpg") as home:
         foreign = TinyPackage("libelsewhere-dev", build)
         make_suite(directory, "sid", home, architectures=(build, HOST),
-                   packages=(*toolchain(build, HOST), *PACKAGES, foreign))
+                   packages=(*toolchain(build, HOST), *PACKAGES, foreign), contents=True)
         yield directory, home, build
 
 
 @pytest.fixture()
 def create(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> Run:
     """Return what runs ``sysroot create`` in a directory with a debxcross.toml and an empty store."""
+    return partial(command(archive, tmp_path), "sysroot", "create", HOST, "--output", "made")
+
+
+def command(archive: tuple[Path, SigningHome, str], tmp_path: Path, *prefix: str) -> Run:
+    """Return what runs the command line in a directory with a debxcross.toml and an empty store.
+
+    ``prefix`` is a command that runs another.
+    """
     directory, home, _ = archive
     (tmp_path / "debxcross.toml").write_text(
         f'[mirrors]\nmain = ["file:{directory}"]\nsecurity = ["file:{directory}"]\n'
@@ -53,7 +68,7 @@ def create(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> Run:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", MAIN, "sysroot", "create", HOST, "--output", "made", *arguments],
+            [*prefix, sys.executable, "-c", MAIN, *arguments],
             cwd=tmp_path, text=True, capture_output=True, timeout=120, env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),
                 "DEBXCROSS_STORE": str(tmp_path / "store"), "COLUMNS": "1000", "LC_ALL": "C.UTF-8"})
@@ -89,6 +104,33 @@ def test_a_lock_fetches_what_the_indexes_no_longer_choose(
     assert contents[0] == contents[1]
 
 
+def test_the_same_bytes_for_another_user_elsewhere(
+    archive: tuple[Path, SigningHome, str], tmp_path: Path
+) -> None:
+    if os.geteuid():
+        pytest.skip("only root becomes another user")
+    need("setpriv", "zstd")
+    first = command(archive, tmp_path)("sysroot", "create", HOST, *only("libgood-dev"),
+                                       "--output", "made.tar.zst")
+    # pytest's directories are closed to others, the archive among them.
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o777)
+        shutil.copytree(archive[0], place / "archive")
+        (place / "archive").chmod(0o755)
+        keyring = Path(shutil.copy(archive[1].keyring, place / "keyring.gpg"))
+        other = command((place / "archive", SigningHome(place, keyring), ""), place,
+                        "setpriv", "--reuid", "nobody", "--clear-groups",
+                        "env", "TZ=Pacific/Kiritimati", "LC_ALL=tr_TR.UTF-8",
+                        "sh", "-c", 'umask 077; exec "$@"', "sh")
+        if other("--version").returncode:
+            pytest.skip("nobody cannot read the checkout or the interpreter")
+        second = other("sysroot", "create", HOST, *only("libgood-dev"), "--output", "some/where.tar.zst")
+        assert second.returncode == 0, second.stderr
+        assert (place / "some/where.tar.zst").owner() == "nobody"
+    assert first.stdout.split()[0] == second.stdout.split()[0]
+
+
 @pytest.mark.parametrize(("packages", "said"), [
     (("libgod-dev",), "libgod-dev: no such package; did you mean libgood-dev"),
     (("libgod-dev", "xyzzy"), "xyzzy: no such package"),
@@ -107,3 +149,31 @@ def test_names_that_cannot_be_had(
     assert done.returncode in (2, 13), done.stderr
     assert said.replace("BUILD", build) in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "made").exists() and not list(tmp_path.glob(".made*"))
+
+
+def test_which_package_has_a_library(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> None:
+    run = command(archive, tmp_path)
+    needed = ("libgood.so.1", "libgone.so.1")
+    (tmp_path / "program").write_bytes(make_elf(HOST, needed=needed))
+    for _ in range(2):  # the second answer is a remembered one
+        done = run("inspect", "program", "--release", "sid", "--arch", HOST, "--json")
+        (found,) = json.loads(done.stdout)
+        assert (done.returncode, found["needed"]) == (
+            21, {"libgood.so.1": "package libgood1", "libgone.so.1": ""}), done.stderr
+        assert found["faults"] == ["libgone.so.1 is missing"]
+    shutil.rmtree(tmp_path / "store")
+    done = run("inspect", "program", "--release", "bookworm", "--arch", HOST, "--offline", "--json")
+    assert done.returncode == 0 and not (tmp_path / "store/apt").exists()
+    assert json.loads(done.stdout)[0]["needed"] == {name: None for name in needed}
+
+
+def test_an_archive_without_contents(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> None:
+    directory, home, build = archive
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    make_suite(bare, "sid", home, architectures=(build, HOST), packages=PACKAGES)
+    run = command((bare, home, build), tmp_path)
+    (tmp_path / "program").write_bytes(make_elf(HOST))
+    done = run("inspect", "program", "--release", "sid", "--arch", HOST)
+    assert done.returncode == 10 and "no Contents index for armel" in done.stderr, done.stderr
+    assert "--offline does without" in done.stderr

@@ -214,6 +214,35 @@ def test_faults_of_a_tree_are_found(
     assert "usr/lib/wrong.so needs libgone.so.1" in found["libraries"]
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "zsh"])
+def test_moved_and_sourced_from_anywhere(
+    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, shell: str
+) -> None:
+    """Nothing in it names the directory it was made in; a shell that sources env.sh finds it."""
+    if process.find(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    made = make(store, chosen, tmp_path / "sysroot").output
+    assert not [path for path in made.rglob("*") if path.is_file() and not path.is_symlink()
+                and str(tmp_path).encode() in path.read_bytes()]
+    moved = tmp_path / "a new" / "place"
+    moved.parent.mkdir()
+    made.rename(moved)
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\ncase $1 in -print*) echo /builtin;; -dumpversion) echo 12;; '
+                        '*) printf "%s\\n" "$@";; esac\n')
+    compiler.chmod(0o755)
+    done = process.run(
+        [shell, "-c", '. "../a new/place/debxcross/env.sh"; cd /; echo "$DEBXCROSS_SYSROOT"; $CXX -c a.cc'],
+        directory=compiler.parent / "store",
+        environment={"PATH": os.environ["PATH"], "DEBXCROSS_CXX": str(compiler)})
+    assert done.exit_status == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == str(moved) and f"--sysroot={moved}" in said and "-march=armv5te" in said
+    assert f"{moved}/usr/include/c++/12" in said and said[-2:] == ["-c", "a.cc"]
+    named = [word for word in said if "/" in word and "/builtin" not in word]
+    assert all(str(moved) in word for word in named)
+
+
 # With Debian's own packages
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from debxcross.core.wheel import (EntryPoint, Wheel, WheelFile, check_path, check_record,
+from debxcross.core.wheel import (EntryPoint, Wheel, WheelFile, check_path, check_record, check_release,
                                   dist_info_directory, license_files, parse_wheel)
 from debxcross.errors import GateError
 
@@ -169,3 +169,11 @@ def test_record() -> None:
         "a, b.py is not what its digest says", "new.py is not listed", "gone.py is listed but absent"]
     with pytest.raises(GateError, match="disagree"):
         check_record("", files, INFO)
+
+
+def test_another_release_than_was_pinned() -> None:
+    wheel = _parse()
+    check_release(NAME, wheel, "lantern_core", "1.2")
+    for name, version in (("lantern-core", "1.2.1"), ("lantern", "1.2.0"), ("lantern-core", "not one")):
+        with pytest.raises(GateError, match="says that it is Lantern.Core 1.2.0; pinned was"):
+            check_release(NAME, wheel, name, version)
