@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares wheels built cross by debxcross with the same built by pip under emulation.
+"""Times of everything about wheels.
 
-    .venv/bin/python benchmarks/wheels.py [ARCH] [REQUIREMENT…]
+    .venv/bin/python benchmarks/wheels.py resolution [ARCH]
+    .venv/bin/python benchmarks/wheels.py wrap WHEEL…
+    .venv/bin/python benchmarks/wheels.py emulation [ARCH] [REQUIREMENT…]
 
-First the resolution, twice: the second is from a warm index.  Then one run that builds what
-was resolved, with --rebuild.  Then, in a root of ARCH made by mmdebstrap, pip builds the
-same versions from the same sdists, one after the other.  Needs root, emulation and a
-network.  cffi, cryptography and numpy (the default) take more than an hour under emulation.
+resolution: fifty requirements, twice; the second is from a warm index, with the plan.  wrap:
+one wheel after the other, five times each, the median.  emulation: one run that
+builds what is resolved, with --rebuild, against pip that builds the same versions from
+the same sdists in a root of ARCH made by mmdebstrap, one after the other; it needs root and
+emulation.  cffi, cryptography and numpy (the default) take hours under emulation.
 """
 from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,10 +24,23 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import parse_wheel_filename
+
+from debxcross.core.architecture import architecture
+from debxcross.core.wrap import WrapSettings, device_environment
+from debxcross.steps.wrap import wrap_wheel
+
 DEBXCROSS = Path(sys.executable).with_name("debxcross")
 #: What pip needs in the emulated root, whatever is built.
 PACKAGES = ("build-essential", "ca-certificates", "cargo", "libffi-dev", "libssl-dev", "libyaml-dev",
             "ninja-build", "pkg-config", "python3-dev", "python3-pip", "python3-venv")
+
+
+#: What a project of many parts may ask for; a third of it is compiled.
+FIFTY = """requests flask rich click paho-mqtt pyserial attrs python-dateutil pymodbus httpx pyyaml markupsafe
+psutil msgpack lxml pillow pyzmq pynacl bcrypt cffi numpy aiohttp jinja2 django sqlalchemy tornado pydantic<2
+fastapi<0.120 uvicorn cryptography paramiko simplejson ujson wrapt tqdm pytest setproctitle redis pymysql
+loguru structlog zeroconf websockets jsonschema<4.18 netaddr pyudev smbus2 evdev tomlkit watchdog""".split()
 
 
 def seconds(argv: list[str], environment: dict[str, str] | None = None) -> float:
@@ -36,18 +53,47 @@ def seconds(argv: list[str], environment: dict[str, str] | None = None) -> float
     return time.perf_counter() - started
 
 
-def cross(arch: str, requirements: list[str], output: Path) -> tuple[float, float, list[dict[str, Any]]]:
-    """Return the times of a warm resolution and of the builds, and the wheels of the chain."""
-    ask = [str(DEBXCROSS), "wheel", *requirements, "--arch", arch, "--output", str(output), "--dry-run"]
-    seconds(ask)
-    resolution = seconds(ask)
+def resolution(arch: str = "armel") -> None:
+    """Time a resolution from a warm index."""
+    with tempfile.TemporaryDirectory() as directory:
+        ask = [str(DEBXCROSS), "wheel", *FIFTY, "--arch", arch, "--output", directory, "--dry-run"]
+        show("resolution of 50 requirements, first time here", seconds(ask))
+        show("resolution of 50 requirements, warm (target 3)", statistics.median(
+            seconds(ask) for _ in range(5)))
+
+
+def wrap(*wheels: str) -> None:
+    """Time the wrapping of wheels on this machine, as a build root does it."""
+    for wheel in map(Path, wheels):
+        tags = parse_wheel_filename(wheel.name)[3]
+        python = next(f"3.{tag.interpreter[3:]}" if tag.interpreter[3:] else "3.11" for tag in tags)
+        here = architecture("amd64")
+        settings = WrapSettings(here.name, python, {}, "Bench <bench@localhost>", 0,
+                                device_environment(here, f"{python}.0"))
+        times = []
+        with tempfile.TemporaryDirectory() as directory:
+            for _ in range(5):
+                started = time.perf_counter()
+                wrap_wheel(wheel, settings, Path(directory))
+                times.append(time.perf_counter() - started)
+        show(f"{wheel.name[:50]} (target 1)", statistics.median(times))
+
+
+def show(what: str, value: float, unit: str = "s") -> None:
+    """Print one line of the table."""
+    print(f"{what:<64} {value:8.2f}{unit}", flush=True)
+
+
+def cross(arch: str, requirements: list[str], output: Path) -> tuple[float, list[dict[str, Any]]]:
+    """Return the time of the builds, and the wheels of the chain."""
+    seconds([str(DEBXCROSS), "wheel", *requirements, "--arch", arch, "--output", str(output), "--dry-run"])
     chain = output / "chain.toml"
     wheels = tomllib.loads(chain.read_text())["wheel"]
     build = [str(DEBXCROSS), "build-dep-chain", arch, "--chain", str(chain), "--output", str(output),
              "--no-trial"]
     seconds(build)  # what has to be fetched is there afterwards, and the base root
     rebuild = [word for wheel in wheels for word in ("--rebuild", wheel["name"])]
-    return resolution, seconds([*build, *rebuild]), wheels
+    return seconds([*build, *rebuild]), wheels
 
 
 def emulated(arch: str, wheels: list[dict[str, Any]], root: Path) -> float:
@@ -61,17 +107,23 @@ def emulated(arch: str, wheels: list[dict[str, Any]], root: Path) -> float:
                     "--no-binary", ",".join(pin.partition("==")[0] for pin in pins), *pins])
 
 
+def emulation(arch: str = "armel", *requirements: str) -> None:
+    """Compare with pip in an emulated root."""
+    with tempfile.TemporaryDirectory() as directory:
+        ours, wheels = cross(arch, list(requirements) or ["cffi", "cryptography", "numpy"],
+                             Path(directory) / "out")
+        show("debxcross: build, wrap, check, publish", ours)
+        pip = emulated(arch, wheels, Path(directory) / "root")
+        show("pip under emulation, wheels only", pip)
+        show("ratio (target 5)", pip / ours, "")
+
+
 def main() -> None:
     """Measure and print."""
-    arch = sys.argv[1] if len(sys.argv) > 1 else "armel"
-    requirements = sys.argv[2:] or ["cffi", "cryptography", "numpy==1.26.4"]
-    with tempfile.TemporaryDirectory() as directory:
-        resolution, ours, wheels = cross(arch, requirements, Path(directory) / "out")
-        print(f"{'resolution from a warm index, with the plan':<46} {resolution:8.1f}s", flush=True)
-        print(f"{'debxcross: build, wrap, check, publish':<46} {ours:8.1f}s", flush=True)
-        pip = emulated(arch, wheels, Path(directory) / "root")
-        print(f"{'pip under emulation, wheels only':<46} {pip:8.1f}s")
-        print(f"{'ratio (target 5)':<46} {pip / ours:8.1f}")
+    parts = {"resolution": resolution, "wrap": wrap, "emulation": emulation}
+    if len(sys.argv) < 2 or sys.argv[1] not in parts:
+        raise SystemExit(__doc__)
+    parts[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -271,41 +271,53 @@ class Application:
 
         Every error that leaves here has been told as an event, with what to do next.
         """
-        request = self.request
         started = time.time()
-        with event_log(request.directory) as write:
-            self.events.listen(write)
-            self.events.tell(
-                "run-started", text=self.chain.name, chain=self.chain.name, architecture=self.host.name,
-                release=self.chain.release, pid=os.getpid(),
-                members=list(Run.rows(self.chain, request.trial)),
-                request=_to_json(replace(
-                    request, output=request.directory, store=self.store.directory,
-                    patches=tuple(path.absolute() for path in request.patches),
-                    locked=request.locked.absolute() if request.locked else None,
-                    chain=self._chain_argument())))
-            try:
-                try:
-                    summary = self._run()
-                except KeyboardInterrupt:
-                    self.interrupt()
-                    raise InterruptedRunError("interrupted") from None
-            except InterruptedRunError:
-                error = InterruptedRunError(
-                    "interrupted", "Everything that ran has been ended; nothing half-done is visible.",
-                    "Run the same command again: what is finished is kept.")
+        try:
+            with event_log(self.request.directory) as write:
+                self.events.listen(write)
+                return self._recorded_run(started)
+        except DebxcrossError as error:
+            if error not in self._told:
+                # There is nothing to write it to, but somebody listens.
                 self.events.tell("error", **data_of(error))
-                self._ended(error, started)
-                raise error from None
-            except DebxcrossError as error:
-                if error not in self._told:
-                    self.events.tell("error", **data_of(error))
-                self._ended(error, started)
-                raise
-            summary["seconds"] = round(time.time() - started, 1)
-            _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-            self._ended(None, started)
+            raise
+
+    def _recorded_run(self, started: float) -> Mapping[str, Any]:
+        request = self.request
+        self.events.tell(
+            "run-started", text=self.chain.name, chain=self.chain.name, architecture=self.host.name,
+            release=self.chain.release, pid=os.getpid(),
+            members=list(Run.rows(self.chain, request.trial)),
+            request=_to_json(replace(
+                request, output=request.directory, store=self.store.directory,
+                patches=tuple(path.absolute() for path in request.patches),
+                locked=request.locked.absolute() if request.locked else None,
+                chain=self._chain_argument())))
+        try:
+            try:
+                summary = self._run()
+            except KeyboardInterrupt:
+                self.interrupt()
+                raise InterruptedRunError("interrupted") from None
+        except InterruptedRunError:
+            error = InterruptedRunError(
+                "interrupted", "Everything that ran has been ended; nothing half-done is visible.",
+                "Run the same command again: what is finished is kept.")
+            self._failed(error, started)
+            raise error from None
+        except DebxcrossError as error:
+            self._failed(error, started)
+            raise
+        summary["seconds"] = round(time.time() - started, 1)
+        _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+        self._ended(None, started)
         return summary
+
+    def _failed(self, error: DebxcrossError, started: float) -> None:
+        if error not in self._told:
+            self._told = [*self._told, error]
+            self.events.tell("error", **data_of(error))
+        self._ended(error, started)
 
     def _chain_argument(self) -> str:
         """Return --chain so that it means the same from another directory."""

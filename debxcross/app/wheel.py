@@ -2,6 +2,7 @@
 """Wheels: from requirements to a chain with every file pinned, which a build then carries out."""
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,13 @@ def _resolve(
         _check_known(asked, finder)
         return *attempt(asked.wanted), ()
     (chain, notes), left = leave_out(asked.wanted, attempt)
-    return chain, notes, tuple(f"{one.text}: {error.brief}" for one, error in left)
+    return chain, notes, tuple(f"{one.text}: {_in_a_line(error)}" for one, error in left)
+
+
+def _in_a_line(error: DebxcrossError) -> str:
+    """Return an error with its reasons; who asked is known where it is shown."""
+    reasons = [line for line in error.details.splitlines() if " asks for " not in line]
+    return textwrap.shorten("; ".join((error.brief, *reasons)), 400, placeholder=" ...")
 
 
 def _check_known(asked: Requirements, finder: IndexFinder) -> None:

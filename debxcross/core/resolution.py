@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from packaging.markers import UndefinedEnvironmentName
@@ -131,11 +132,15 @@ def order_releases(
     Left out are files for other Pythons and platforms, and those without a sha256.
     """
     ranks = {tag: rank for rank, tag in enumerate(usable)}
+    platforms = {tag.platform for tag in usable}
     found: list[tuple[Version, int, Release]] = []
     for file in files:
         if not file.sha256 or not _python_allows(file.requires_python, python_full_version):
             continue
         if file.name.endswith(".whl"):
+            # Most wheels are for other platforms; parsing all their names takes seconds.
+            if platforms.isdisjoint(file.name[:-4].rpartition("-")[2].split(".")):
+                continue
             try:
                 project, version, _, file_tags = parse_wheel_filename(file.name)
             except (InvalidWheelFilename, InvalidVersion):
@@ -155,6 +160,7 @@ def order_releases(
     return tuple(best.values())
 
 
+@cache
 def _python_allows(requires_python: str, full_version: str) -> bool:
     try:
         return SpecifierSet(requires_python).contains(full_version, prereleases=True)
@@ -348,6 +354,9 @@ class _Provider(_Base):
                 lines.append(f"{name} {version} cannot be built here: {over[version]}")
             if over and (fit := self._newest_fit(name)):
                 resolution = f"The newest that can be built here is {fit.words}."
+            elif over:
+                resolution = ("Patch its sdist (docs/rules-patches.md), or do without it: nothing of it that "
+                              "meets the requirements can be built here.")
             if not over:
                 lines.append(f"{name}: versions for this Python: "
                              + ", ".join(str(release.version) for release in releases[:6]))

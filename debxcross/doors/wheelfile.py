@@ -46,8 +46,10 @@ def _members(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     members = []
     seen = set()
     for member in archive.infolist():
-        check_path(member.filename.removesuffix("/"),
-                   symlink=stat.S_ISLNK(member.external_attr >> 16))
+        try:
+            check_path(member.filename.removesuffix("/"), symlink=stat.S_ISLNK(member.external_attr >> 16))
+        except GateError as error:
+            raise GateError(f"{name}: {error.brief}", resolution=_AGAIN) from error
         if member.filename in seen:
             raise GateError(f"{name} holds {member.filename!r} twice", resolution=_AGAIN)
         seen.add(member.filename)

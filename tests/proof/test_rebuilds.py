@@ -54,8 +54,8 @@ class Bench:
         (self.directory / "patches/zlib").mkdir(parents=True, exist_ok=True)
         (self.directory / "patches/zlib/say-a-word.patch").write_text(
             "Description: Say a word\nAuthor: Nobody <nobody@example.org>\n\n"
-            "--- a/deflate.c\n+++ b/deflate.c\n@@ -52,5 +52,5 @@\n #include \"deflate.h\"\n \n"
-            f" const char deflate_copyright[] =\n-{line}+{line.replace('1.2.13', f'1.2.13 {word}')} /*\n")
+            "--- a/deflate.c\n+++ b/deflate.c\n@@ -54,3 +54,3 @@\n const char deflate_copyright[] =\n"
+            f"-{line}+{line.replace('1.2.13', f'1.2.13 {word}')} /*\n")
 
     def debxcross(self, *arguments: str) -> str:
         done = subprocess.run(
