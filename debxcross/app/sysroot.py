@@ -60,6 +60,7 @@ def _application(request: Request, listeners: Sequence[Listener]) -> Application
 
 def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Made:
     """Make a sysroot.  See steps.sysroot for what is raised."""
+    sysroot.check_output(request.output.absolute(), request.force)
     lock = read_manifest(request.lock) if request.lock else None
     if lock and lock.architecture != request.architecture:
         raise UsageError(f"{request.lock} is for {lock.architecture}, not for {request.architecture}",
@@ -101,8 +102,8 @@ def _wanted(context: Context, request: SysrootRequest, local: Sequence[str]) -> 
     return tuple(sorted({*usual, *request.packages}))
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Read a manifest from a file, or from a sysroot's directory.
+def read_manifest(path: Path, named: Path | None = None) -> Manifest:
+    """Read a manifest from a file, or from a sysroot's directory; people call it ``named``.
 
     Raises UsageError when there is none, ConfigurationError for a damaged one.
     """
@@ -110,9 +111,10 @@ def read_manifest(path: Path) -> Manifest:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", str(error),
-                         "Name the manifest.json of a sysroot, or a sysroot's directory.") from error
-    return parse_manifest(text, str(file))
+        what = f"{named or path} is no sysroot" if path.is_dir() else f"{file} cannot be read"
+        raise UsageError(what, f"{MANIFEST}: {getattr(error, 'strerror', None) or error}",
+                         "Name a sysroot that debxcross made, or the manifest.json of one.") from error
+    return parse_manifest(text, str(named or file))
 
 
 def filters(excludes: Sequence[str], includes: Sequence[str]) -> tuple[PathFilter, ...]:
@@ -146,20 +148,21 @@ def verify(request: VerifyRequest, tell: Callable[[Verdict], None], listeners: S
 
     path = request.path.absolute()
     if path.is_dir():
-        return _verify(path, request, heard, listeners) and not failed(verdicts)
+        return _verify(path, path, request, heard, listeners) and not failed(verdicts)
     if not path.is_file():
         raise UsageError(f"there is no sysroot at {request.path}",
                          resolution="Make one with 'debxcross sysroot create'.")
     store = Store(config.load(store=request.store).store)
     with store.work(shutil.rmtree) as work:
         tar.extract(path, work / "sysroot")
-        return _verify(work / "sysroot", request, heard, listeners) and not failed(verdicts)
+        return _verify(work / "sysroot", path, request, heard, listeners) and not failed(verdicts)
 
 
 def _verify(
-    directory: Path, request: VerifyRequest, tell: Callable[[Verdict], None], listeners: Sequence[Listener]
+    directory: Path, named: Path, request: VerifyRequest, tell: Callable[[Verdict], None],
+    listeners: Sequence[Listener],
 ) -> bool:
-    manifest = read_manifest(directory)
+    manifest = read_manifest(directory, named)
     host = architecture(manifest.architecture)
     contents = sysroot_verify.read_tree(directory)
     for verdict in sysroot_verify.check_tree(contents, host):
@@ -218,10 +221,10 @@ def inspect(
         device = _device(request, listeners)
         return tuple(one for path in request.paths for one in looking.inspect(path, device))
     if request.sysroot.is_dir():
-        return _inspect_with(request.paths, request.sysroot)
+        return _inspect_with(request.paths, request.sysroot, request.sysroot)
     with Store(config.load(store=request.store).store).work(shutil.rmtree) as work:
         tar.extract(request.sysroot, work / "sysroot")
-        return _inspect_with(request.paths, work / "sysroot")
+        return _inspect_with(request.paths, work / "sysroot", request.sysroot)
 
 
 def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.Device | None:
@@ -246,9 +249,9 @@ def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.D
 
 
 def _inspect_with(
-    paths: Sequence[Path], directory: Path
+    paths: Sequence[Path], directory: Path, named: Path
 ) -> tuple[Inspection | Collection, ...]:
-    manifest = read_manifest(directory)
+    manifest = read_manifest(directory, named)
     device = looking.Device.of(sysroot_verify.read_tree(directory), directory,
                                architecture(manifest.architecture), manifest.release)
     return tuple(one for path in paths for one in looking.inspect(path, device))

@@ -250,9 +250,11 @@ def _identity(text: str) -> str:
     return normalise(requirement.name) + (f";{requirement.marker}" if requirement.marker else "")
 
 
-def build_packages(facts: SdistFacts, more: Sequence[str]) -> tuple[str, ...]:
+def build_packages(facts: SdistFacts, more: Sequence[str], host_needs: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the Debian packages for the build machine."""
     found = {*facts.family.packages, *more, *(RUST_PACKAGES if facts.rust else ())}
+    if host_needs:
+        found.add("pkg-config")  # where libraries are is asked of it, whatever the back end
     for text in facts.system.requires:
         found.update(PROGRAMS.get(normalise(_name(text)), ()))
     return tuple(sorted(found))

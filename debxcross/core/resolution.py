@@ -184,7 +184,7 @@ def resolve(
         resolver: Resolver[_Need, _Candidate, tuple[str, str]] = Resolver(provider, BaseReporter())
         result = resolver.resolve(roots, max_rounds=_MOST_ROUNDS)
     except ResolutionImpossible as error:
-        raise provider.explain(error.causes) from error
+        raise provider.explain(tuple(error.causes)) from error
     except ResolutionTooDeep as error:
         raise UnsatisfiableError(
             f"no answer after {_MOST_ROUNDS} rounds of resolution", "",

@@ -14,6 +14,7 @@ import functools
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import apt_pkg
@@ -41,9 +42,11 @@ def machine() -> dict[str, Any]:
         for name in apt_pkg.config.keys()
         if name.startswith(("Acquire::http", "Acquire::https", "Acquire::ftp")) and apt_pkg.config.find(name)
     ]
+    # "Debian" up to bookworm, "debian" from trixie on.
+    ours = [path.stem for path in sorted(Path("/usr/share/python-apt/templates").glob("[Dd]ebian.info"))]
     templates = {
         template.name: template.base_uri
-        for template in DistInfo("Debian").templates
+        for template in (DistInfo(ours[0]).templates if ours else ())
         if template.base_uri and template.name
     }
     return {"entries": entries, "acquire": acquire, "templates": templates}

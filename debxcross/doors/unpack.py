@@ -49,9 +49,9 @@ class _StrictInfo(tarfile.TarInfo):
     """Raises for a header that is cut off or no header, where tarfile takes it for the end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _StrictInfo:
+    def fromtarfile(cls, archive: tarfile.TarFile) -> _StrictInfo:
         try:
-            return super().frombuf(buf, encoding or "utf-8", errors)
+            return super().fromtarfile(archive)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:

@@ -150,7 +150,8 @@ def remember(context: Context, work: SourceWork, base: BaseRoot, local: Sequence
 def open_root(context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...]) -> None:
     """Make a member's build root as it is just before dpkg-buildpackage, and keep it for ``shell``."""
     with context.store.work(context.chroots.remove) as directory:
-        build = _Build(context, work, base, local, directory)
+        # The log of the build itself stays what `log` shows.
+        build = _Build(context, work, base, local, directory, log=f"{work.source.name}.shell")
         build.prepare_only()
 
 
@@ -158,11 +159,11 @@ class _Build:
     """One build in one throw-away root."""
 
     def __init__(self, context: Context, work: SourceWork, base: BaseRoot, local: tuple[StoredFile, ...],
-                 directory: Path) -> None:
+                 directory: Path, log: str = "") -> None:
         self.context, self.work, self.base, self.local = context, work, base, local
         self.directory = directory
         self.name = work.source.name
-        self.log = context.log(self.name)
+        self.log = context.log(log or self.name)
         self.session = context.chroots.session(base.directory, directory)
         self.binds: dict[Path, str] = {}
 

@@ -211,6 +211,23 @@ def fetch_locked(context: Context, chosen: Sequence[Chosen]) -> None:
 
 # Making
 
+#: What people also call archives by.
+_OTHER_ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tzst", ".zst", ".zip", ".gz", ".xz")
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Raise UsageError when a sysroot must not be put at ``output``."""
+    if output.name.endswith(_OTHER_ARCHIVES) and not output.name.endswith(tar.ENDINGS):
+        raise UsageError(f"{output.name} names a kind of archive that is not made",
+                         resolution=f"Archives end in {' or '.join(tar.ENDINGS)}; all else is a directory.")
+    archive = output.name.endswith(tar.ENDINGS)
+    if output.is_dir() and (archive or not (output / MANIFEST).is_file()) and any(output.iterdir()):
+        raise UsageError(f"{output} exists already, and is no sysroot",
+                         resolution="Name another place; --force replaces only sysroots.")
+    if (output.exists() or output.is_symlink()) and not force:
+        raise UsageError(f"{output} exists already", resolution="--force replaces it, by one rename.")
+
+
 def make(
     store: Store, busy: Callable[[str], None], host: Architecture, manifest: Manifest,
     chosen: Sequence[Chosen], output: Path, *, force: bool,
@@ -220,11 +237,8 @@ def make(
     Of ``manifest``, packages and time are filled in.  Raises UsageError when there is
     something at ``output`` already, PackageError for a package that is not sound.
     """
-    if (output.exists() or output.is_symlink()) and not force:
-        raise UsageError(f"{output} exists already", resolution="--force replaces it, by one rename.")
+    check_output(output, force)
     archive = output.name.endswith(tar.ENDINGS)
-    if output.is_dir() and (archive or not (output / MANIFEST).is_file()) and any(output.iterdir()):
-        raise UsageError(f"{output} is no sysroot", resolution="--force replaces only what is one.")
     # Beside the output, where a rename is possible; the name is the same in every run, so that
     # what a killed run left is found.
     place = output.with_name(f".{output.name}.debxcross")

@@ -336,8 +336,8 @@ class _Build:
             self.binds[self.directory / "crates"] = CRATES
         build = HookBuild(
             self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
-            newest_time(path), self.context.jobs, crates,
-            self.work.patches)
+            newest_time(path), self.context.jobs,
+            device_environment(self.context.build, self._full_version), crates, self.work.patches)
         try:
             return build.carry_out(self._step)
         except BuildError as error:
@@ -359,17 +359,21 @@ class _Build:
 
     def _settings(self, pinned: StoredFile) -> WrapSettings:
         member = self.member
-        full_version = member.resolved_for or _FULL_VERSION.get(member.python, f"{member.python}.0")
         return WrapSettings(
             host_architecture=self.context.host.name, python=member.python, names=self.work.names,
             maintainer=self.work.maintainer,
             source_date_epoch=newest_time(self.directory / "source" / pinned.name),
-            device_environment=device_environment(self.context.host, full_version),
+            device_environment=device_environment(self.context.host, self._full_version),
             provenance=(f"{pinned.name} sha256:{pinned.sha256}", *self._patch_lines(), *self._tool_lines()),
             changes=tuple(f"debxcross rules patch {one.name}: {one.description}"
                           for one in self.work.patches),
             epochs=self.work.epochs, also_requires=member.also_requires, replaces=member.replaces,
         )
+
+    @property
+    def _full_version(self) -> str:
+        member = self.member
+        return member.resolved_for or _FULL_VERSION.get(member.python, f"{member.python}.0")
 
     def _patch_lines(self) -> tuple[str, ...]:
         return tuple(f"patched with {one.name} sha256:{one.sha256}" for one in self.work.patches)

@@ -80,7 +80,7 @@ class ChainMaker:
             member.name, member.python, member.pin,
             build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
             host_needs=options.host_needs, package=member.package, smoke=member.smoke,
-            build_packages=backend.build_packages(facts, options.build_packages),
+            build_packages=backend.build_packages(facts, options.build_packages, options.host_needs),
             environment=options.environment, settings=options.settings, requires=choice.requires,
             also_requires=choice.beyond, resolved_for=member.resolved_for, epoch=member.epoch,
             replaces=member.replaces)

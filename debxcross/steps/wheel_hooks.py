@@ -10,7 +10,6 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
@@ -93,7 +92,10 @@ def check_identity(file_name: str, pin: Pin, text: str) -> None:
 
 @dataclass(frozen=True)
 class HookBuild:
-    """One build: where it happens, what of, with which pinned tools, for which architecture."""
+    """One build: where it happens, what of, with which pinned tools, for which architecture.
+
+    ``markers`` are the marker variables (PEP 508) of the interpreter in the build root.
+    """
 
     session: Session
     binds: Mapping[Path, str]
@@ -105,6 +107,7 @@ class HookBuild:
     top: str
     epoch: int
     jobs: int
+    markers: Mapping[str, str]
     crates: tuple[Crate, ...] = ()
     patches: tuple[RulesPatch, ...] = ()
 
@@ -186,8 +189,7 @@ class HookBuild:
                 missing.append(text)
                 continue
             name = normalise(requirement.name)
-            environment = {key: str(value) for key, value in default_environment().items()}
-            if requirement.marker and not requirement.marker.evaluate({**environment, "extra": ""}):
+            if requirement.marker and not requirement.marker.evaluate({**self.markers, "extra": ""}):
                 continue
             if name in backend.PROGRAMS:
                 continue

@@ -32,4 +32,5 @@ def test_libraries_where_the_dynamic_linker_looks(
     path.write_bytes(pack(TEXT))
     assert contents.files(tmp_path) == (path,)
     assert contents.libraries(path, architecture("armel")) == {
-        "libz.so.1": "zlib1g", "ld-linux.so.3": "libc6", "libssl.so.3": "libssl3", "libboth.so.2": "libboth-a"}
+        "libz.so.1": "zlib1g", "ld-linux.so.3": "libc6",
+        "libssl.so.3": "libssl3", "libboth.so.2": "libboth-a"}

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from debxcross.core.examples import EXAMPLES
 from tests.tools import need
 
 pytestmark = pytest.mark.network
@@ -119,3 +120,16 @@ def test_status_log_and_shell_look_into_the_run(place: Place) -> None:
     inside = place.debxcross(
         "shell", "zlib", "--arch", "armel", "--", "dpkg", "--print-foreign-architectures")
     assert inside.stdout.strip() == "armel"
+    # The log of the build is still there.
+    assert "dpkg-buildpackage" in place.debxcross("log", "zlib", "--arch", "armel").stdout
+
+
+def test_every_example_is_built_with_a_sysroot_and_runs(place: Place) -> None:
+    """One program per language and build system, with Debian's cross compiler, under emulation."""
+    need("zstd", "tar")
+    place.debxcross("sysroot", "create", "armel", "--package", "libboost-python-dev",
+                    "--output", "sysroot.tar.zst")
+    said = place.debxcross("sysroot", "verify", "sysroot.tar.zst").stdout.splitlines()
+    assert [line for line in said if not line.startswith("ok ")] == []
+    for example in EXAMPLES:
+        assert any(line.startswith(f"ok        {example.title}: ") and example.says in line for line in said)

@@ -167,10 +167,33 @@ def test_force_replaces_only_sysroots(
     home = tmp_path / "home"
     home.mkdir()
     (home / "letter").write_text("dear")
-    for output in (home, tmp_path / "home"):
-        with pytest.raises(UsageError, match="is no sysroot"):
-            make(store, chosen, output, force=True)
+    for force in (True, False):
+        with pytest.raises(UsageError, match="is no sysroot") as caught:
+            make(store, chosen, home, force=force)
+        assert "--force replaces only sysroots" in caught.value.resolution
     assert (home / "letter").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["sysroot.tar.gz", "sysroot.tgz", "sysroot.zip", "sysroot.zst"])
+def test_archives_of_another_kind_do_not_become_directories(
+    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match="kind of archive that is not made"):
+        make(store, chosen, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("ending", ["", *tar.ENDINGS])
+def test_verify_names_what_is_no_sysroot(tmp_path: Path, ending: str) -> None:
+    need("zstd", "tar")
+    (tmp_path / "junk").mkdir()
+    (tmp_path / "junk/letter").write_text("dear")
+    if ending:
+        tar.pack(tmp_path / "junk", tmp_path / f"junk{ending}", 0)
+    request = app.VerifyRequest(tmp_path / f"junk{ending}", store=tmp_path / "store")
+    with pytest.raises(UsageError) as caught:
+        app.verify(request, lambda verdict: None, ())
+    assert caught.value.brief == f"{tmp_path}/junk{ending} is no sysroot"
 
 
 def test_a_refused_package_leaves_nothing(

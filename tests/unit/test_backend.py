@@ -66,6 +66,7 @@ def test_debians_own_programs_instead_of_wheels_of_them() -> None:
     found = facts(system("setuptools.build_meta", "setuptools>=42", "Cython", "cmake", "ninja"))
     assert backend.build_requirements(found, ("Cython<3",)) == ("Cython<3", "setuptools>=42", "wheel")
     assert backend.build_packages(found, ("flex",)) == ("cmake", "flex", "make", "ninja-build")
+    assert backend.build_packages(facts(), (), ("libx-dev",)) == ("pkg-config",)
 
 
 RUST = {"rustc": "1.63.0+dfsg1-2", "libssl-dev": "3.0.15-1~deb12u1", "cmake": "4.0.1-1"}
@@ -74,6 +75,7 @@ RUST = {"rustc": "1.63.0+dfsg1-2", "libssl-dev": "3.0.15-1~deb12u1", "cmake": "4
 @pytest.mark.parametrize(("project", "version", "cargo", "reason"), [
     ("x", "1", 'rust-version = "1.74"\n', "it needs rustc 1.74, bookworm has 1.63.0"),
     ("x", "1", 'rust-version = "1.63.0"\n', ""),
+    ("x", "1", "[[package]]\n", ""),
     ("cryptography", "39.0.1", "", ""),
     ("cryptography", "34.0", "", "it needs OpenSSL 1.1.1 or older, bookworm has 3.0.15"),
 ])
@@ -130,3 +132,9 @@ def test_lock_files_that_count() -> None:
     assert lock_folders(["Cargo.lock", "Cargo.toml", "fuzz/Cargo.lock", "fuzz/Cargo.toml"]) == ("",)
     assert lock_folders(["a/Cargo.lock", "a/Cargo.toml", "b/Cargo.lock", "setup.py"]) == ("a/",)
     assert lock_folders(["rs/Cargo.toml"]) == ()
+
+
+def test_the_form_of_a_lock_file_is_a_demand() -> None:
+    texts = {"Cargo.toml": 'rust-version = "1.60"\n', "Cargo.lock": "# made by cargo\nversion = 4\n"}
+    found = read_facts("x", "x", "1", system("maturin"), texts)
+    assert backend.unfit(found, "x", "1", "bookworm", RUST) == "it needs rustc 1.78, bookworm has 1.63.0"
