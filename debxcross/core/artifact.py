@@ -31,3 +31,8 @@ class Artifact:
     def debs(self, host: str) -> tuple[StoredFile, ...]:
         """Return the binary packages for the host architecture (or for all) among the files."""
         return tuple(file for file in self.files if file.name.endswith((f"_{host}.deb", "_all.deb")))
+
+    @property
+    def packages(self) -> frozenset[tuple[str, str]]:
+        """The file name and sha256 of every binary package: the bytes that matter."""
+        return frozenset((file.name, file.sha256) for file in self.files if file.name.endswith(".deb"))

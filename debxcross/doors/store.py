@@ -44,13 +44,8 @@ _PATIENCE = 60.0
 
 def file_digest(path: Path) -> tuple[str, int]:
     """Return a file's sha256 (hex) and size in bytes."""
-    digest = hashlib.sha256()
-    size = 0
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
@@ -270,9 +265,13 @@ class Store:
             return None  # damaged
         return found if self.has(*files) else None
 
-    def commit(self, artifact: Artifact) -> None:
-        """Make an artifact visible; its files must have been put before."""
+    def commit(self, artifact: Artifact) -> Artifact:
+        """Make an artifact visible, whose files must have been put before; return what stands."""
+        earlier = self.artifact(artifact.key)
+        if earlier is not None and earlier.packages != artifact.packages:
+            return earlier  # it may be published, and others were built on it
         self._write(self._entry("artifacts", artifact.key), canonical(artifact))
+        return artifact
 
     def memo(self, kind: str, key: str) -> Any | None:
         """Return a remembered answer, or None."""

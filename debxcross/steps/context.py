@@ -81,6 +81,18 @@ class Context:
             found = found or substitute.artifact(member, key)
         return found
 
+    def commit(self, artifact: Artifact) -> Artifact:
+        """Keep a step's result; return what stands under its key, which an earlier result may."""
+        stands = self.store.commit(artifact)
+        if stands is not artifact:
+            before = {file.name: file.sha256 for file in stands.files}
+            names = [file.name for file in artifact.debs(self.host.name)
+                     if before.get(file.name) != file.sha256]
+            self.events.tell("warning", artifact.member, (
+                f"built again, {', '.join(names)} came out with other bytes; the earlier result stands "
+                f"('debxcross reproduce {artifact.member}' shows what differs)"))
+        return stands
+
     def memo(self, member: str, kind: str, key: str) -> Any | None:
         """Return an answer remembered in the store, else in a substitute's."""
         value = self.store.memo(kind, key)

@@ -78,9 +78,10 @@ class _Witness(Store):
 
     seen: Artifact | None = None
 
-    def commit(self, artifact: Artifact) -> None:
+    def commit(self, artifact: Artifact) -> Artifact:
         """Remember the artifact; write no entry."""
         self.seen = artifact
+        return artifact
 
 
 def reproduce(context: Context, prepared: Prepared, member: str, index: Index, output: Path) -> Reproduction:

@@ -327,5 +327,4 @@ class _Build:
             "build-packages": work.build_packages,
             "inputs": inputs_of(context, work, environment),
         })
-        context.store.commit(artifact)
-        return artifact
+        return context.commit(artifact)

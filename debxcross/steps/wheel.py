@@ -229,8 +229,7 @@ class _Build:
             "patches": [one.name for one in self.work.patches],
             "inputs": inputs,
         })
-        store.commit(artifact)
-        return "built", artifact
+        return "built", self.context.commit(artifact)
 
     def _information(self, deb: Path, files: Sequence[StoredFile], environment: Environment) -> StoredFile:
         """Write the .buildinfo of the deb, which dpkg-buildpackage writes of others."""

@@ -344,3 +344,14 @@ def test_the_bytes_of_a_store_do_not_depend_on_the_umask(tmp_path: Path) -> None
         found.append([(name, (store.directory / name).read_bytes(), (store.directory / name).stat().st_mode)
                       for name in visible(store.directory)])
     assert found[0] == found[1]
+
+
+def test_a_result_of_the_same_step_with_other_bytes_does_not_replace_the_first(store: Store) -> None:
+    deb, other, log, newer_log = (store.put_bytes(content, name) for content, name in (
+        (b"a", "a.deb"), (b"b", "a.deb"), (b"1", "a.log"), (b"2", "a.log")))
+    first = Artifact(KEY, "alpha", (deb, log))
+    assert store.commit(first) is first
+    assert store.commit(Artifact(KEY, "alpha", (other, newer_log))) == first == store.artifact(KEY)
+    # The same packages: the newer log is as good.
+    again = Artifact(KEY, "alpha", (deb, newer_log))
+    assert store.commit(again) is again and store.artifact(KEY) == again
