@@ -30,7 +30,7 @@ class SourceMember:
     """A Debian source package to build; an empty version means the newest of the suite.
 
     ``build_packages`` are packages of the build machine that its build root has beside the
-    build dependencies.
+    build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     """
 
     name: str
@@ -38,6 +38,7 @@ class SourceMember:
     version: str = ""
     profiles: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
+    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class WheelMember:
     and ``settings`` ("name=value") go to the build.  ``requires`` are the requirements it was
     resolved with, for the Python ``resolved_for`` ("3.11.2"); what the built wheel says must be
     the same.  ``also_requires`` come from extras of what it requires.  ``epoch`` is that of
-    Debian's package of the same name; ``replaces`` are others that hold parts of the project.
+    Debian's package of the same name; ``replaces`` are others that hold parts of the project;
+    ``revision`` is that of the deb, "1" when empty.
     """
 
     name: str
@@ -80,6 +82,7 @@ class WheelMember:
     resolved_for: str = ""
     epoch: int = 0
     replaces: tuple[str, ...] = ()
+    revision: str = ""
 
     @property
     def pure(self) -> bool:
@@ -285,7 +288,7 @@ def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
 
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
-    faults.known(table, ("name", "suite", "version", "profiles", "build-packages"), where)
+    faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -294,10 +297,14 @@ def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMemb
         # They become a line of a control file.
         if not _PACKAGE.match(package):
             faults.add(f"{where}build-packages", f"{package!r} is not NAME or NAME:ARCHITECTURE")
+    revision = table.get("revision", 0)
+    if type(revision) is not int or not 0 <= revision < 1000:
+        faults.add(f"{where}revision", f"must be a whole number from 0 to 999, not {revision!r}")
+        revision = 0
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
-        packages,
+        packages, revision,
     )
 
 
@@ -326,7 +333,7 @@ def _wheel(
 ) -> WheelMember:
     lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
              "also-requires", "replaces")
-    pin = _pin(faults, where, table, ("python", "package", "smoke", "resolved-for", "epoch", *lists))
+    pin = _pin(faults, where, table, ("python", "package", "smoke", "resolved-for", "epoch", "revision", *lists))
     wheel = WheelMember(
         pin.name,
         faults.text(table, "python", where, needed=True, pattern=re.compile(r"(2\.7|3\.\d+)\Z")),
@@ -335,6 +342,7 @@ def _wheel(
         smoke=faults.text(table, "smoke", where),
         resolved_for=faults.text(table, "resolved-for", where, pattern=re.compile(r"\d+\.\d+\.\d+\Z")),
         epoch=faults.number(table, "epoch", where),
+        revision=faults.text(table, "revision", where, pattern=re.compile(r"[A-Za-z0-9+.~]+\Z")),
         **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
     )
     known = {text for tool in tools for text in (tool.name, f"{tool.name}=={tool.version}")}

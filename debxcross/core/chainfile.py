@@ -29,7 +29,8 @@ def _pin(pin: PinnedFile) -> dict[str, object]:
 def _wheel(wheel: WheelMember) -> dict[str, object]:
     return {
         **_pin(wheel.pin), "python": wheel.python, "resolved-for": wheel.resolved_for,
-        "package": wheel.package, "epoch": wheel.epoch, "build-requires": wheel.build_requires,
+        "package": wheel.package, "epoch": wheel.epoch, "revision": wheel.revision,
+        "build-requires": wheel.build_requires,
         "build-packages": wheel.build_packages, "host-needs": wheel.host_needs,
         "environment": wheel.environment, "settings": wheel.settings, "requires": wheel.requires,
         "also-requires": wheel.also_requires, "replaces": wheel.replaces, "smoke": wheel.smoke,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from debian.debian_support import Version as DebianVersion
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -54,6 +55,31 @@ def debian_version(version: str) -> str:
     if parsed.local is not None:
         text += f"+~{parsed.local}"
     return text
+
+
+def revision_above(version: str, theirs: str) -> str:
+    """Return the revision that makes ``version`` (with its epoch) newer than a package of Debian's.
+
+    ``theirs`` is that package's version.  Of one upstream version Debian's revision is continued,
+    so that neither its binary rebuilds (+b1) nor its updates (+deb12u1) are newer; "" when no
+    revision helps.
+    """
+    if DebianVersion(f"{version}-1") > DebianVersion(theirs):
+        return "1"
+    upstream, _, revision = theirs.rpartition("-")
+    return f"{revision}+debxcross1" if upstream == version else ""
+
+
+def upstream_version(version: str) -> Version | None:
+    """Return a Debian version's PEP 440 version, without what Debian adds to it; None for none."""
+    text = version.partition(":")[2] or version
+    text = text.rpartition("-")[0] or text
+    for mark in ("+dfsg", "+ds", "~dfsg", "+repack"):
+        text = text.partition(mark)[0]
+    try:
+        return Version(text.replace("~", ""))
+    except InvalidVersion:
+        return None
 
 
 def _next_prefix(version: Version, length: int) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 from debxcross.core.key import plain
 
+#: The state of a forced build whose bytes were others: what was there before stands.
+CONTRADICTED = "built again with other bytes"
 #: A source's build packages, as its provenance names them.
 ASKED = "build-packages"
 _WORDS = {
@@ -59,7 +61,7 @@ def _in_brackets(text: str) -> str:
 class Entry:
     """A time at which a step's result came to be, or came to be used again.
 
-    ``state`` is "built", "built again" (as asked), "substituted" or "found"; ``time`` is in
+    ``state`` is "built", "built again" (as asked), CONTRADICTED, "substituted" or "found"; ``time`` is in
     seconds since the epoch as the clock said then, and the order of entries does not
     depend on it; ``result`` stands for the bytes of all .debs; ``changes`` tell what
     differs from the entry before.
@@ -125,6 +127,8 @@ def _told(changes: tuple[Change, ...], indent: str = "  ") -> list[str]:
 
 def _happened(entry: Entry, older: Entry | None) -> str:
     words = {"found": "taken from the store", "substituted": "substituted"}.get(entry.state, entry.state)
+    if entry.state == CONTRADICTED:
+        return f"{words}, from the same inputs: what was there stands; 'debxcross reproduce' shows where"
     if older is None:
         return words
     if entry.result == older.result:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain import Chain
 from debxcross.core.environment import PackageFile
-from debxcross.core.key import digest
+from debxcross.core.key import digest, plain
 from debxcross.errors import LockError
 
 #: Raised whenever an older debxcross could misread a lock.
@@ -110,8 +110,18 @@ class Lock:
 
 
 def chain_digest(chain: Chain) -> str:
-    """Return the identity of a chain as far as it can change what is built or tried."""
-    return digest(replace(chain, summary=""))
+    """Return the identity of a chain as far as it can change what is built or tried.
+
+    What a chain file leaves out is left out here, so that a key which only a newer debxcross
+    knows does not outdate the locks of chains without it.
+    """
+    return digest(_said(plain(replace(chain, summary=""))))
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _said(one) for key, one in value.items() if one not in (None, "", 0, False, [], {})}
+    return [_said(one) for one in value] if isinstance(value, list) else value
 
 
 def _string(text: str) -> str:

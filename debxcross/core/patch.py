@@ -22,8 +22,7 @@ from debian.debian_support import DpkgArchTable, Version
 
 from debxcross.errors import ConfigurationError
 
-#: Appended to the version of a patched package that the archive also has, unpatched.
-SUFFIX = "+debxcross1"
+_SUFFIX = "+debxcross"
 _RELATION = re.compile(r"(<<|<=|=|>=|>>)\s*(\S+)\Z")
 _CONDITION = re.compile(r"(unavailable|available)\s+([a-z0-9][a-z0-9+.-]+)\Z")
 
@@ -137,6 +136,16 @@ def failed_hunks(patch: RulesPatch, output: str) -> str:
     return "\n".join(pieces) or output.strip()
 
 
+def version_suffix(revision: int, patched: bool, carried: bool) -> str:
+    """Return what is appended to the version of a source's packages, or "".
+
+    A patched package that the archive also has (``carried``), unpatched, must not have its
+    version; a ``revision`` above 0 is the user's wish for another one.
+    """
+    number = revision or (1 if patched and carried else 0)
+    return f"{_SUFFIX}{number}" if number else ""
+
+
 def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...], suffix: str) -> str:
     """Return debian/changelog with what the patches did.
 
@@ -144,6 +153,7 @@ def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...]
     SOURCE_DATE_EPOCH); without one the lines are added to the present top entry.
     """
     said = [f"  * debxcross rules patch {patch.name}: {patch.description}" for patch in patches]
+    said = said or ["  * Built again by debxcross; the source is unchanged."]
     lines = changelog.splitlines()
     trailer = next(number for number, line in enumerate(lines) if line.startswith(" -- "))
     if not suffix:

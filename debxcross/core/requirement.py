@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
@@ -229,4 +230,6 @@ def parse_names(text: str) -> Names:
         words = line.split("#")[0].split()
         if len(words) >= 2 and words[1].startswith("python3-"):
             found.setdefault(normalise(words[0]), words[1].rstrip(";"))
-    return Names(found)
+    # A package of many projects (python3-azure has 269) is none that one of them can stand for.
+    shared = {package for package, count in Counter(found.values()).items() if count > 1}
+    return Names({project: package for project, package in found.items() if package not in shared})

@@ -14,6 +14,7 @@ from typing import Any
 from debxcross.core import order
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import Chain
+from debxcross.core.explain import CONTRADICTED
 from debxcross.core.key import digest
 from debxcross.core.predict import stanza_text
 from debxcross.core.repository import RepositorySettings
@@ -175,6 +176,8 @@ class Run:
     def _record(self, state: str, again: bool, artifact: Artifact) -> None:
         if state == "built":
             state = "built again" if again else "built"
+            if artifact.key in self.context.contradicted:
+                state = CONTRADICTED
         elif any(artifact.key in one.given for one in self.context.substitutes):
             state = "substituted"
         else:

@@ -54,6 +54,8 @@ class Context:
     lock: Lock | None = None
     unlocked: frozenset[str] = frozenset()
     offline: bool = False
+    #: Keys under which this run built other bytes than stand there.
+    contradicted: set[str] = field(default_factory=set, compare=False)
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""
@@ -85,6 +87,7 @@ class Context:
         """Keep a step's result; return what stands under its key, which an earlier result may."""
         stands = self.store.commit(artifact)
         if stands is not artifact:
+            self.contradicted.add(artifact.key)
             before = {file.name: file.sha256 for file in stands.files}
             names = [file.name for file in artifact.debs(self.host.name)
                      if before.get(file.name) != file.sha256]

@@ -135,7 +135,8 @@ def _other_bytes(path: str, sha256: str, given: Pooled) -> PublishError:
     return PublishError(
         f"{path.rpartition('/')[2]} is published already with other bytes",
         f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}",
-        "Give the package a new version (debchange --local), build it and publish again.")
+        "Give it a new version: with 'revision' in its [[source]] table of the chain, or, when the package "
+        "is your own, with debchange --local. Then build and publish again.")
 
 
 def fill_pool(tree: WebTree, new: Sequence[Pooled]) -> bool:

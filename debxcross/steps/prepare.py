@@ -66,8 +66,10 @@ def prepare(
     decided = {name: _decide(context, facts, patches, name) for name in facts.sources}
     decided.update({member.name: _decide_sdist(context, facts, patches, member) for member in chain.wheels})
     carried = _carried(context, facts, _expected(context, chain, facts.sources))
+    revisions = {member.name: member.revision for member in chain.sources}
     suffixes = {
-        name: patch.SUFFIX if carried[name] and any(applies for _, applies, _ in decided[name]) else ""
+        name: patch.version_suffix(
+            revisions[name], any(applies for _, applies, _ in decided[name]), carried[name])
         for name in facts.sources}
     arranged = arrange(context, chain, facts.sources, decided, suffixes, maintainer)
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}

@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from debxcross.core import backend
 from debxcross.core.backend import SdistFacts
 from debxcross.core.chain import PinnedFile
+from debxcross.core.debversion import upstream_version
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import ACCEPT, IndexFile, Pin, normalise
@@ -300,21 +301,8 @@ def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[s
     """Return Debian's own packages as releases, except those of the projects ``wanted``."""
     found = {}
     for project, package in names.packages.items():
-        version = tools.versions.get(package, "")
-        upstream = version.partition(":")[2] or version
-        upstream = upstream.rpartition("-")[0] or upstream
-        try:
-            parsed = Version(_plain_upstream(upstream))
-        except InvalidVersion:
-            continue
-        if version and project not in wanted:
+        parsed = upstream_version(tools.versions.get(package, ""))
+        if parsed is not None and project not in wanted:
             file = IndexFile(package, f"{DEBIAN}{package}", "-")
             found[project] = Release(project, parsed, file)
     return found
-
-
-def _plain_upstream(upstream: str) -> str:
-    """Return the version without what Debian adds to it: +dfsg, +ds, ~rc."""
-    for mark in ("+dfsg", "+ds", "~dfsg", "+repack"):
-        upstream = upstream.partition(mark)[0]
-    return upstream.replace("~", "")

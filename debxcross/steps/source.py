@@ -238,8 +238,8 @@ class _Build:
         return environment
 
     def _patch(self) -> None:
-        """Apply the rules patches and say so in the changelog."""
-        if not self.work.patches:
+        """Apply the rules patches; say so in the changelog, with the version that results."""
+        if not self.work.patches and not self.work.suffix:
             return
         for one in self.work.patches:
             self._step(f"applying {one.name}")

@@ -2,7 +2,7 @@
 """Twins: what lets a patched Multi-Arch: same package into a build root.
 
 dpkg wants every architecture of such a package at one version.  A patched library has a
-version of its own (SUFFIX) for the host architecture only, while the build architecture's
+version of its own for the host architecture only, while the build architecture's
 is in every root.  Its twin is Debian's own .deb for the build architecture with nothing
 changed but the version; it is offered in build roots and never published.
 """

@@ -367,6 +367,7 @@ class _Build:
             changes=tuple(f"debxcross rules patch {one.name}: {one.description}"
                           for one in self.work.patches),
             epochs=self.work.epochs, also_requires=member.also_requires, replaces=member.replaces,
+            revision=member.revision or "1",
         )
 
     @property

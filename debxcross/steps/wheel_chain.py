@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from debxcross.core import backend
 from debxcross.core.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
-from debxcross.core.debversion import debian_version
+from debxcross.core.debversion import debian_version, revision_above, upstream_version, with_epoch
 from debxcross.core.pypi import normalise
 from debxcross.core.requirement import Names, ProjectOptions
 from debxcross.core.resolution import Choice, Resolution
-from debxcross.errors import ConfigurationError
+from debxcross.errors import ConfigurationError, UnsatisfiableError
 from debxcross.steps.resolve import DEBIAN, BuildRequirements, IndexFinder, Tools
 
 #: What to do about a package that Debian has, too.
@@ -37,16 +37,16 @@ class ChainMaker:
         when Debian's packages are in the way of the policy "refuse".
         """
         device = self.finder.machine
-        ours = [one for one in resolution.choices if not one.release.file.url.startswith(DEBIAN)]
-        theirs = [one for one in resolution.choices if one.release.file.url.startswith(DEBIAN)]
-        notes = [*resolution.notes, *self._conflicts(ours)]
-        notes += [f"{one.release.words} is Debian's own {one.release.file.name}" for one in theirs]
+        ours, theirs = [], []
+        for one in resolution.choices:
+            (theirs if self._from_debian(one) else ours).append(one)
+        notes = [*resolution.notes, *self._conflicts(ours), *map(self._taken, theirs)]
         pins = {one.release.name: self._build_pins(one) for one in ours}
         wheels = tuple(self._member(one, pins[one.release.name]) for one in ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
-        debian = tuple(DebianPackage(one.release.name, one.release.file.name,
-                                     self._epoch(one.release.file.name)) for one in theirs)
+        debian = tuple(DebianPackage(one.release.name, name, self._epoch(name))
+                       for one in theirs for name in (self._plain(one.release.name),))
         packages = tuple(sorted(wheel.package for wheel in wheels))
         chain = Chain(
             name, self.tools.release, (), wheels, tuple(build_tools),
@@ -62,6 +62,31 @@ class ChainMaker:
         more = self._options(release.name).build_requires
         return self.build.pins(release, backend.build_requirements(facts, more))
 
+    def _from_debian(self, choice: Choice) -> bool:
+        """Tell whether a project is taken from Debian: chosen from there, or the same and not to be topped.
+
+        Debian may spell a version so that no deb of ours can be newer: 1.17.0 is above our 1.17.
+        """
+        if choice.release.file.url.startswith(DEBIAN):
+            return True
+        theirs = self.tools.versions.get(self._package(choice.release.name), "")
+        return bool(theirs) and upstream_version(theirs) == choice.release.version \
+            and not self._revision(choice)
+
+    def _taken(self, choice: Choice) -> str:
+        name = self._plain(choice.release.name)
+        return f"{choice.release.words} is Debian's own {name} {self.tools.versions[name]}"
+
+    def _revision(self, choice: Choice) -> str:
+        """Return the revision with which ours replaces Debian's package, "" when none does."""
+        name = self._package(choice.release.name)
+        if not (theirs := self.tools.versions.get(name, "")):
+            return "1"
+        return revision_above(self._own_version(choice), theirs)
+
+    def _own_version(self, choice: Choice) -> str:
+        return with_epoch(debian_version(str(choice.release.version)), self._own_epoch(choice.release.name))
+
     def _options(self, project: str) -> ProjectOptions:
         return self.options.get(project, ProjectOptions())
 
@@ -72,27 +97,27 @@ class ChainMaker:
             release.name, device.python, self.finder.pin(release), package=self._package(release.name),
             smoke=options.smoke, requires=choice.requires, also_requires=choice.beyond,
             resolved_for=device.full_version, epoch=self._own_epoch(release.name),
-            replaces=self._replaces(release.name, options))
+            replaces=self._replaces(release.name, options), revision=self._revision(choice))
         if release.wheel:
             return member
-        facts = self.finder.facts(release)
-        return WheelMember(
-            member.name, member.python, member.pin,
-            build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
-            host_needs=options.host_needs, package=member.package, smoke=member.smoke,
-            build_packages=backend.build_packages(facts, options.build_packages, options.host_needs),
-            environment=options.environment, settings=options.settings, requires=choice.requires,
-            also_requires=choice.beyond, resolved_for=member.resolved_for, epoch=member.epoch,
-            replaces=member.replaces)
+        return replace(
+            member, build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
+            build_packages=backend.build_packages(
+                self.finder.facts(release), options.build_packages, options.host_needs),
+            host_needs=options.host_needs, environment=options.environment, settings=options.settings)
+
+    def _plain(self, project: str) -> str:
+        """Return what Debian calls a project, whatever the policy."""
+        return self._options(project).package or self.names.package(project)
 
     def _package(self, project: str) -> str:
-        name = self._options(project).package or self.names.package(project)
+        name = self._plain(project)
         taken = self.policy == "prefix" and name in self.tools.versions
         return f"{_PREFIX}{name}" if taken else name
 
     def _replaces(self, project: str, options: ProjectOptions) -> tuple[str, ...]:
         """Return what stands in the way of our package: with a prefix, Debian's own as well."""
-        plain = options.package or self.names.package(project)
+        plain = self._plain(project)
         return (*((plain,) if plain != self._package(project) else ()), *options.replaces)
 
     def _epoch(self, package: str) -> int:
@@ -103,20 +128,27 @@ class ChainMaker:
         return self._epoch(self._package(project))
 
     def _conflicts(self, choices: Sequence[Choice]) -> list[str]:
-        """Say which of Debian's packages are replaced; ConfigurationError when that is refused."""
-        said = []
+        """Say which of Debian's packages are replaced.
+
+        Raises ConfigurationError when that is refused, UnsatisfiableError for one that is newer.
+        """
+        said, newer = [], []
         for choice in choices:
-            name = self._options(choice.release.name).package or self.names.package(choice.release.name)
-            version = self.tools.versions.get(name, "")
-            if version:
-                epoch = f"{self._epoch(name)}:" if self._epoch(name) else ""
-                ours = f"{epoch}{debian_version(str(choice.release.version))}-1"
-                said.append((name, ours, version))
+            name = self._plain(choice.release.name)
+            if version := self.tools.versions.get(name, ""):
+                revision = self._revision(choice)
+                said.append((name, f"{self._own_version(choice)}-{revision}", version))
+                if not revision:
+                    newer.append(f"{name} {version} is newer than {choice.release.words}")
         if said and self.policy == "refuse":
             raise ConfigurationError(
                 f"Debian has {len(said)} of these packages already",
                 "\n".join(f"{name}: {theirs}" for name, _, theirs in said),
                 "Take them from there with --prefer debian, or choose --debian-names replace or prefix.")
+        if newer:
+            raise UnsatisfiableError(
+                "devices would keep Debian's own packages, which are newer", "\n".join(newer),
+                "Take another version, or choose --debian-names prefix: then the names differ.")
         if self.policy == "prefix":
             return [f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}" for name, _, theirs in said]
         return [f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said]

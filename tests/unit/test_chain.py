@@ -79,6 +79,10 @@ def test_all_faults_at_once_each_with_its_key() -> None:
     ({"source": [{"name": "zlib"}, {"name": "zlib"}]}, ["zlib: named more than once"]),
     ({"source": [{}, {}]}, ["source[1].name: missing", "source[2].name: missing"]),
     ({"source": [{"name": ""}]}, ["source[].name: must not be empty"]),
+    ({"source": [{"name": "zlib", "revision": "2"}]},
+     ["source[zlib].revision: must be a whole number from 0 to 999, not '2'"]),
+    ({"source": [{"name": "zlib", "revision": -1}]},
+     ["source[zlib].revision: must be a whole number from 0 to 999, not -1"]),
     ({"trial": ["python2.7"]}, ["trial: must be a table: [trial]"]),
     ({"wheel": [{**PIN, "python": ""}]}, ["wheel[six].python: must not be empty"]),
 ])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.explain import Change, Entry, Explanation, changes, moment, package
+from debxcross.core.explain import CONTRADICTED, Change, Entry, Explanation, changes, moment, package
 
 BEFORE: dict[str, Any] = {
     "kind": "build-source", "schema": 1, "source": "zlib", "version": "1.2-1",
@@ -115,6 +115,13 @@ def test_other_bytes_from_the_same_inputs_are_called_so() -> None:
     twice = Explanation("zlib", "1", "bookworm", "armel", "cached", "", "", (), (
         HISTORY[0], Entry("a" * 64, 1_760_000_060, "built again", "r2")))
     assert "other bytes from the same inputs; 'debxcross reproduce' shows where" in twice.to_text()
+
+
+def test_a_forced_build_that_contradicts_the_result_says_so() -> None:
+    told = Explanation("zlib", "1", "bookworm", "armel", "cached", "", "", (), (
+        HISTORY[0], Entry("a" * 64, 1_760_000_060, CONTRADICTED, "r1"))).to_text()
+    assert "built again with other bytes, from the same inputs: what was there stands" in told
+    assert "the same bytes" not in told
 
 
 def test_json_has_everything() -> None:

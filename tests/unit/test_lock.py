@@ -50,6 +50,14 @@ def test_one_line_for_a_package() -> None:
     assert TEXT.startswith("# ") and f"schema = {SCHEMA}\n" in TEXT
 
 
+def test_what_a_chain_leaves_out_is_not_in_its_identity() -> None:
+    """A key that only a newer debxcross knows must not outdate a lock."""
+    assert chain_digest(CHAIN) == chain_digest(replace(CHAIN, summary="other words"))
+    assert chain_digest(CHAIN) == "1f2e92f0c4dfc154b2657d98d68ba29f10e67f7a04668699192fe72a2da50903"
+    other = replace(CHAIN, sources=(SourceMember("zlib", revision=1),))
+    assert chain_digest(CHAIN) != chain_digest(other)
+
+
 def test_the_text_does_not_depend_on_any_order_but_that_of_patches() -> None:
     turned = replace(
         LOCK, members=LOCK.members[::-1], archives=LOCK.archives[::-1],

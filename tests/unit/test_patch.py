@@ -10,8 +10,8 @@ import pytest
 from debian.changelog import Changelog
 from debian.debian_support import DpkgArchTable, Version
 
-from debxcross.core.patch import (SUFFIX, RulesPatch, applicability, changelog_with, diff_of, failed_hunks,
-                                  parse)
+from debxcross.core.patch import (RulesPatch, applicability, changelog_with, diff_of, failed_hunks, parse,
+                                  version_suffix)
 from debxcross.errors import ConfigurationError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "rules-patches").glob("*/*.patch"))
@@ -182,16 +182,31 @@ def test_what_is_not_understood_is_shown_as_it_is() -> None:
 
 def test_an_archive_version_gets_a_suffix_and_the_date_below() -> None:
     old = Changelog(CHANGELOG)
-    new = Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), SUFFIX))
-    assert str(new.version) == f"2.7.18-8+deb11u1{SUFFIX}" and len(list(new)) == 3
+    new = Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), "+debxcross1"))
+    assert str(new.version) == "2.7.18-8+deb11u1+debxcross1" and len(list(new)) == 3
     assert Version(str(old.version)) < Version(str(new.version)) < Version("2.7.18-8+deb11u2")
     assert (new.date, new.author, new.distributions) == (old.date, old.author, "bullseye-security")
     top = next(iter(new))
     assert [line for line in top.changes() if line] == [
         "  * debxcross rules patch no-bsddb: Build without _bsddb"]
     # The old text stays byte for byte, an empty line below the new entry.
-    text = changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), SUFFIX)
+    text = changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), "+debxcross1")
     assert text.endswith(f"\n -- {old.author}  {old.date}\n\n{CHANGELOG}")
+
+
+def test_a_revision_without_patches_says_that_nothing_changed() -> None:
+    new = Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (), "+debxcross2"))
+    assert str(new.version) == "2.7.18-8+deb11u1+debxcross2"
+    assert [line for line in next(iter(new)).changes() if line] == [
+        "  * Built again by debxcross; the source is unchanged."]
+
+
+@pytest.mark.parametrize(("revision", "patched", "carried", "suffix"), [
+    (0, False, True, ""), (0, True, False, ""), (0, True, True, "+debxcross1"),
+    (2, False, True, "+debxcross2"), (2, True, False, "+debxcross2"), (10, True, True, "+debxcross10")])
+def test_the_version_is_our_own_where_it_must_be(
+        revision: int, patched: bool, carried: bool, suffix: str) -> None:
+    assert version_suffix(revision, patched, carried) == suffix
 
 
 def test_without_a_suffix_the_top_entry_is_told_more() -> None:
