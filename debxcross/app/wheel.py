@@ -72,6 +72,9 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
         [str(path) for path in request.constraints], _read, request.require_hashes)
     own = _options(request.projects)
     chain, notes, left_out = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
+    if not _NAMES.is_file():
+        notes = (*notes, f"without {_NAMES} (package dh-python) nobody knows what Debian calls these projects: "
+                 "all are python3-NAME")
     notes = (*notes, *unused_options(own, chain), *(f"left out: {text}" for text in left_out))
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)

@@ -333,7 +333,8 @@ def _wheel(
 ) -> WheelMember:
     lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
              "also-requires", "replaces")
-    pin = _pin(faults, where, table, ("python", "package", "smoke", "resolved-for", "epoch", "revision", *lists))
+    pin = _pin(faults, where, table, (
+        "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists))
     wheel = WheelMember(
         pin.name,
         faults.text(table, "python", where, needed=True, pattern=re.compile(r"(2\.7|3\.\d+)\Z")),

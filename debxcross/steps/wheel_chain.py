@@ -37,7 +37,8 @@ class ChainMaker:
         when Debian's packages are in the way of the policy "refuse".
         """
         device = self.finder.machine
-        ours, theirs = [], []
+        ours: list[Choice] = []
+        theirs: list[Choice] = []
         for one in resolution.choices:
             (theirs if self._from_debian(one) else ours).append(one)
         notes = [*resolution.notes, *self._conflicts(ours), *map(self._taken, theirs)]

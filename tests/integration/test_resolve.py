@@ -179,6 +179,35 @@ def test_names_that_debian_has(desk: Desk, shop: Shop) -> None:
     assert chain.wheels[0].replaces == ("python3-lamp",) and chain.wheels[0].epoch == 0
 
 
+def test_the_version_that_debian_has(desk: Desk, shop: Shop) -> None:
+    """Devices prefer nobody: of one version the higher revision is installed."""
+    names = Names({"six": "python3-six", "lamp": "python3-lamp"})
+    shop.wheel("lamp", "0.5")
+    chain, notes = desk.maker(names=names).make("wheels", desk.resolve("lamp"))
+    assert [wheel.revision for wheel in chain.wheels] == ["1+debxcross1"]
+    assert "python3-lamp 2:0.5-1+debxcross1 replaces Debian's 2:0.5-1" in notes
+
+
+def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:
+    """Zeros at the end count in Debian's versions, in PEP 440 they do not: ours is 0.5, theirs 0.5.0."""
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-bulb": "0.5.0-2"})
+    shop.wheel("lamp", "1.0", ["bulb"])
+    shop.wheel("bulb", "0.5.0")
+    chain, notes = replace(desk.maker(), tools=tools).make("wheels", desk.resolve("lamp"))
+    assert [wheel.name for wheel in chain.wheels] == ["lamp"] and chain.debian[0].package == "python3-bulb"
+    assert "bulb 0.5.0 is Debian's own python3-bulb 0.5.0-2" in notes
+
+
+def test_an_older_version_than_debians(desk: Desk, shop: Shop) -> None:
+    shop.wheel("lamp", "0.4")
+    found = desk.resolve("lamp")
+    with pytest.raises(UnsatisfiableError, match="devices would keep Debian's own packages") as caught:
+        desk.maker().make("wheels", found)
+    assert caught.value.details == "python3-lamp 2:0.5-1 is newer than lamp 0.4"
+    chain, _ = desk.maker("prefix").make("wheels", found)
+    assert (chain.wheels[0].package, chain.wheels[0].revision) == ("debxcross-python3-lamp", "1")
+
+
 def test_debians_own_packages_on_request(desk: Desk, shop: Shop) -> None:
     shop.wheel("lamp", "1.0", ["six>=1.10"])
     shop.wheel("six", "1.17.0")
@@ -188,7 +217,7 @@ def test_debians_own_packages_on_request(desk: Desk, shop: Shop) -> None:
     chain, notes = desk.maker().make("wheels", found)
     assert [wheel.name for wheel in chain.wheels] == ["lamp"]
     assert chain.debian[0].package == "python3-six"
-    assert "six 1.16.0 is Debian's own python3-six" in notes
+    assert "six 1.16.0 is Debian's own python3-six 1.16.0-4" in notes
     assert [choice.release.words for choice in desk.resolve("lamp", "six>1.16", debian=debian).choices] == [
         "lamp 1.0", "six 1.17.0"]
 

@@ -11,7 +11,7 @@ from debian.debian_support import version_compare
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from debxcross.core.debversion import debian_version, relations
+from debxcross.core.debversion import debian_version, relations, revision_above, upstream_version
 from debxcross.errors import GateError, UnsupportedError
 
 #: The suffixes that PEP 440 lists in its summary, in combination, and the next releases.
@@ -159,3 +159,22 @@ def test_relations_with_the_epoch_that_debian_has() -> None:
     assert relations("x", SpecifierSet("!=1"), 1) == ("x (<< 1:1) | x (>= 1:1+a~)",)
     assert relations("x", SpecifierSet("==2!1"), 1) == ("x (>= 2:1)", "x (<< 2:1+a~)")
     assert relations("x", SpecifierSet(""), 1) == ("x",)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "revision"), [
+    ("1.6.1", "1.6.0-3", "1"), ("1.6.1", "1.6.1-1", "1+debxcross1"), ("2.1", "2.1-2+b1", "2+b1+debxcross1"),
+    ("2:0.5", "2:0.5-1", "1+debxcross1"), ("1.17", "1.17.0-1", ""), ("1.24.2", "1.24.2+dfsg-1", ""),
+    ("1.0", "1.1-1", ""), ("9", "1:1-1", ""),
+])
+def test_revision_above_debians(ours: str, theirs: str, revision: str) -> None:
+    assert revision_above(ours, theirs) == revision
+    if revision:
+        for later in (theirs, f"{theirs}+b9", f"{theirs}+deb12u3"):
+            newest = f"{ours}-{revision}"
+            assert version_compare(newest, later) > 0 or later.startswith("2.1-2+b1")
+
+
+@pytest.mark.parametrize(("theirs", "version"), [
+    ("1:1.24.2-1", "1.24.2"), ("2.28.1+dfsg-1", "2.28.1"), ("1.0~rc1-2", "1.0rc1"), ("20230101git-1", None)])
+def test_what_debian_packages(theirs: str, version: str | None) -> None:
+    assert upstream_version(theirs) == (Version(version) if version else None)
