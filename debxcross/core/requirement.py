@@ -61,7 +61,8 @@ class ProjectOptions:
     ``build_packages`` and ``host_needs`` are Debian packages for the build machine and for
     the device; ``build_requires`` are requirements (PEP 508) for the build machine;
     ``environment`` are variables and ``settings`` PEP 517's, "name=value" each.
-    ``replaces`` are Debian's packages that hold parts of the project under other names.
+    ``replaces`` are Debian's packages that hold parts of the project under other names;
+    ``revision`` is that of the deb.
     """
 
     host_needs: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class ProjectOptions:
     replaces: tuple[str, ...] = ()
     smoke: str = ""
     package: str = ""
+    revision: str = ""
 
 
 def read_requirements(
@@ -194,7 +196,7 @@ def parse_options(document: Mapping[str, Any], origin: str) -> dict[str, Project
             continue
         values: dict[str, Any] = {}
         for key, value in table.items():
-            is_text = key in ("smoke", "package")
+            is_text = key in ("smoke", "package", "revision")
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 faults.append(f"{project}.{key}: unknown key"

@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 from debxcross.core.architecture import Architecture
 from debxcross.core.debversion import debian_version, relations, with_epoch
+from debxcross.core.licensetext import shortened
 from debxcross.core.pypi import bare
 from debxcross.core.wheel import EntryPoint, Wheel, WheelFile, license_files
 from debxcross.errors import ConfigurationError, GateError
@@ -36,16 +37,6 @@ MARKER_VARIABLES = (
 
 #: Installers' own notes, untrue or useless once dpkg has installed the files.
 _DROPPED = ("RECORD", "RECORD.jws", "RECORD.p7s", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json")
-
-#: Texts that Debian has in /usr/share/common-licenses (Policy 12.5), by what they begin with.
-_COMMON_LICENSES = (
-    (r"apache license version 2\.0", "Apache-2.0"),
-    (r"gnu general public license version 2", "GPL-2"),
-    (r"gnu general public license version 3", "GPL-3"),
-    (r"gnu lesser general public license version 2\.1", "LGPL-2.1"),
-    (r"gnu lesser general public license version 3", "LGPL-3"),
-    (r"mozilla public license version 2\.0", "MPL-2.0"),
-)
 
 _MAINTAINER = re.compile(r"[^<>\n]*[^<>\s] <[^<>@\s]+@[^<>@\s]+>")
 _SHEBANG = re.compile(rb"#![ \t]*(?:\S*/env[ \t]+)?(?:\S*/)?pythonw?[0-9.]*(?=\s|$)([^\r\n]*)\r?")
@@ -428,11 +419,7 @@ def _license(wheel: Wheel) -> tuple[str, tuple[str, ...]]:
     name = re.sub(r"[^\w.+-]+", "-", wheel.license or "unknown", flags=re.ASCII).strip("-")
     lines: list[str] = []
     for text in wheel.license_texts:
-        words = re.sub(r"\W*\s+\W*", " ", text[:400].strip()).lower()
-        common = next((known for start, known in _COMMON_LICENSES if re.match(start, words)), "")
-        if common:
-            text = ("On Debian systems the full text of this license is in the file\n"
-                    f"/usr/share/common-licenses/{common}.")
+        text = shortened(text)
         lines += ["", *text.strip("\n").splitlines()] if lines else text.strip("\n").splitlines()
     if not lines:
         lines = [f"The wheel's metadata says {wheel.license or 'nothing about its license'}"

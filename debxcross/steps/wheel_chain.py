@@ -80,6 +80,8 @@ class ChainMaker:
 
     def _revision(self, choice: Choice) -> str:
         """Return the revision with which ours replaces Debian's package, "" when none does."""
+        if own := self._options(choice.release.name).revision:
+            return own
         name = self._package(choice.release.name)
         if not (theirs := self.tools.versions.get(name, "")):
             return "1"

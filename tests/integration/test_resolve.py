@@ -186,6 +186,8 @@ def test_the_version_that_debian_has(desk: Desk, shop: Shop) -> None:
     chain, notes = desk.maker(names=names).make("wheels", desk.resolve("lamp"))
     assert [wheel.revision for wheel in chain.wheels] == ["1+debxcross1"]
     assert "python3-lamp 2:0.5-1+debxcross1 replaces Debian's 2:0.5-1" in notes
+    again, _ = desk.maker(names=names, lamp=ProjectOptions(revision="3")).make("wheels", desk.resolve("lamp"))
+    assert again.wheels[0].revision == "3"
 
 
 def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts of licences, without those that every Debian system has.
+
+Sources: Debian Policy 12.5 (/usr/share/common-licenses), and lintian, for which a copyright
+file that holds one of them whole has an error.
+"""
+from __future__ import annotations
+
+import re
+
+#: Texts that Debian has in /usr/share/common-licenses, by what they begin with.
+_COMMON = (
+    (r"apache license version 2\.0", "Apache-2.0"),
+    (r"gnu general public license version 2", "GPL-2"),
+    (r"gnu general public license version 3", "GPL-3"),
+    (r"gnu lesser general public license version 2\.1", "LGPL-2.1"),
+    (r"gnu lesser general public license version 3", "LGPL-3"),
+    (r"mozilla public license version 2\.0", "MPL-2.0"),
+)
+_END = re.compile(r"^\W*END OF TERMS AND CONDITIONS\W*$", re.MULTILINE)
+
+
+def _pointer(name: str) -> str:
+    return ("On Debian systems the full text of this license is in the file\n"
+            f"/usr/share/common-licenses/{name}.")
+
+
+def shortened(text: str) -> str:
+    """Return a licence text with pointers in place of whole licences that Debian has.
+
+    One that begins with such a licence is nothing else; in the midst of a collection, as
+    projects with vendored code have it, the licence is cut out up to its last line.
+    """
+    words = re.sub(r"\W*\s+\W*", " ", text[:400].strip()).lower()
+    for start, name in _COMMON:
+        if re.match(start, words):
+            return _pointer(name)
+    for start, name in _COMMON:
+        title = r"\W*\s\W*".join(start.split(" "))
+        for found in reversed(list(re.finditer(rf"^\W*{title}\b", text, re.MULTILINE | re.IGNORECASE))):
+            following = text.find("\n", found.end())
+            end = _END.search(text, found.end())
+            # A title alone is a mention; the licence begins on lines of its own.
+            if end and following - found.end() < 40 and end.end() - found.start() < 60_000:
+                text = f"{text[:found.start()]}\n{_pointer(name)}\n{text[end.end():]}"
+    return text
