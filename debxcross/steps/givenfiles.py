@@ -135,7 +135,7 @@ def _other_bytes(path: str, sha256: str, given: Pooled) -> PublishError:
     return PublishError(
         f"{path.rpartition('/')[2]} is published already with other bytes",
         f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}",
-        "Give it a new version: with 'revision' in its [[source]] table of the chain, or, when the package "
+        "Give it a new version: with 'revision' in its table of the chain file, or, when the package "
         "is your own, with debchange --local. Then build and publish again.")
 
 
