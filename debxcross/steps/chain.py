@@ -316,7 +316,8 @@ class Run:
             self._summary["trial"] = known
             return "cached", None
         results = try_on_device(context, work, self._device, TRIAL)
-        self._summary["trial"] = {"packages": list(work.trial.packages or work.trial.before), "passed": len(results)}
+        self._summary["trial"] = {
+            "packages": list(work.trial.packages or work.trial.before), "passed": len(results)}
         context.store.remember("trial", key, self._summary["trial"])
         return "built", None
 

@@ -194,7 +194,8 @@ def test_what_is_shown_when_there_is_no_room_keeps_its_order() -> None:
     assert counts(rows) == "1 building, 1 failed, 1 ready, 1 waiting, 1 built"
 
 
-def test_the_live_report_prints_above_and_leaves_the_whole_table() -> None:
+def test_the_live_report_prints_above_and_leaves_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, color_system=None, width=80, height=4)
     with TerminalReport(console, lambda path: "", lambda: 1172.0) as report:
