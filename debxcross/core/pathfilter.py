@@ -62,6 +62,8 @@ DEFAULT_FILTERS = (
         "/usr/share/pkgconfig/*", "/usr/share/aclocal/*", "/usr/share/cmake/*", "/usr/share/cmake-*",
         "/usr/share/*/cmake/*", "/usr/share/gir-1.0/*", "/usr/share/wayland*",
         "/usr/share/dbus-1/interfaces/*",
+        # These have no shared twin, and CMake stops where a file is missing that its target names.
+        "/usr/lib/*/libboost_exception.a", "/usr/lib/*/libboost_test_exec_monitor.a",
         # The old way of asking a library for its flags; these are scripts.
         "/usr/bin/*-config",
     )),

@@ -15,8 +15,11 @@ from debxcross.errors import PatchError
 
 
 def patch_tree(session: Session, binds: Mapping[Path, str], log: Path, tree: str, member: WheelMember,
-               rules: Sequence[RulesPatch], host: str, say: Callable[[str], None]) -> None:
-    """Apply patches to the unpacked sdist in a build root; PatchError has the hunk that fails."""
+               rules: Sequence[RulesPatch], shell: str, say: Callable[[str], None]) -> None:
+    """Apply patches to the unpacked sdist in a build root; PatchError has the hunk that fails.
+
+    ``shell`` is the command that enters the root.
+    """
     for rule in rules:
         say(f"applying {rule.name}")
         done = session.run(recipe.PATCH_ARGV, stdin=patch.diff_of(rule.text), binds=binds,
@@ -25,7 +28,7 @@ def patch_tree(session: Session, binds: Mapping[Path, str], log: Path, tree: str
             file.write(done.stdout + done.stderr)
         if done.exit_status:
             raise _failure(rule, member.pin.version, done.stdout,
-                           f"The tree is kept: debxcross shell {member.name} --arch {host}")
+                           f"The tree is kept: {shell}")
 
 
 def patch_texts(texts: Mapping[str, str], rules: Sequence[RulesPatch], version: str,

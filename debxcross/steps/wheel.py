@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from debxcross.core import gate, recipe
+from debxcross.core import gate, licensetext, recipe, wrap
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.backend_crates import Crate
 from debxcross.core.buildinfo import buildinfo, file_name
@@ -70,6 +70,11 @@ def _templates() -> str:
     return digest({path.name: path.read_text() for path in sorted(directory.glob("*.j2"))})
 
 
+def _wrapping() -> str:
+    """Return the digest of the program that decides what is in a deb, beside the templates."""
+    return digest([Path(module.__file__ or "").read_text() for module in (wrap, licensetext)])
+
+
 def _packages(context: Context, work: WheelWork) -> tuple[str, ...]:
     build, host = context.build.name, context.host.name
     here = sorted(name if ":" in name else f"{name}:{build}" for name in work.member.build_packages)
@@ -93,7 +98,7 @@ def _inputs_of_python_3(work: WheelWork) -> Mapping[str, Any]:
     if work.member.python == "2.7":
         return {}
     return {"member": replace(work.member, smoke=""), "epochs": work.epochs,
-            "hooks": recipe_of_hooks() if not work.member.pure else ""}
+            "hooks": recipe_of_hooks() if not work.member.pure else "", "wrapping": _wrapping()}
 
 
 def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
@@ -318,7 +323,7 @@ class _Build:
         self.session.run(["sh", "-c", recipe.unpack_sdist_script(path, self.member.python)], binds=self.binds,
                          user=recipe.BUILDER, log=self.log)
         patch_tree(self.session, self.binds, self.log, f"{recipe.BUILD_DIRECTORY}/{top}", self.member,
-                   self.work.patches, self.context.host.name, self._step)
+                   self.work.patches, self.context.shell_command(self.member.name), self._step)
         self.session.run(["tar", "--create", "--gzip", "--file", f"{top}.tar.gz", "--remove-files", top],
                          user=recipe.BUILDER, directory=recipe.BUILD_DIRECTORY, log=self.log)
         return f"{recipe.BUILD_DIRECTORY}/{top}.tar.gz"
@@ -336,7 +341,8 @@ class _Build:
         build = HookBuild(
             self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
             newest_time(path), self.context.jobs,
-            device_environment(self.context.build, self._full_version), crates, self.work.patches)
+            device_environment(self.context.build, self._full_version),
+            self.context.shell_command(self.member.name), crates, self.work.patches)
         try:
             return build.carry_out(self._step)
         except BuildError as error:

@@ -94,7 +94,8 @@ def check_identity(file_name: str, pin: Pin, text: str) -> None:
 class HookBuild:
     """One build: where it happens, what of, with which pinned tools, for which architecture.
 
-    ``markers`` are the marker variables (PEP 508) of the interpreter in the build root.
+    ``markers`` are the marker variables (PEP 508) of the interpreter in the build root; ``shell`` is
+    the command that enters it.
     """
 
     session: Session
@@ -108,6 +109,7 @@ class HookBuild:
     epoch: int
     jobs: int
     markers: Mapping[str, str]
+    shell: str
     crates: tuple[Crate, ...] = ()
     patches: tuple[RulesPatch, ...] = ()
 
@@ -119,7 +121,7 @@ class HookBuild:
     def carry_out(self, say: Callable[[str], None]) -> Path:
         """Return the wheel.  Raises BuildError, with what the build asked of the network if it did."""
         self._set_up()
-        patch_tree(self.session, self.binds, self.log, self.tree, self.member, self.patches, self.host.name,
+        patch_tree(self.session, self.binds, self.log, self.tree, self.member, self.patches, self.shell,
                    say)
         say(f"asking {self.facts.system.backend} what else it needs")
         self._check_requirements(self._hook("requires", "its back end does not answer"))

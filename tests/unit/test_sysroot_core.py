@@ -74,6 +74,8 @@ def test_linker_scripts() -> None:
     ("usr/bin/gpg-error-config", True),
     ("usr/lib/arm-linux-gnueabi/gconv/UTF-16.so", False), ("usr/lib/arm-linux-gnueabi/libz.a", True),
     ("usr/lib/arm-linux-gnueabi/libc.a", True), ("usr/lib/arm-linux-gnueabi/libcrypto.a", False),
+    ("usr/lib/arm-linux-gnueabi/libboost_python311.a", False),
+    ("usr/lib/arm-linux-gnueabi/libboost_exception.a", True),
     ("usr/lib/gcc/arm-linux-gnueabi/12/crtbegin.o", True), ("etc/passwd", False),
     ("usr/lib/python3.11/encodings/utf_8.py", True), ("usr/lib/python3.11/test/support.py", False),
 ])
