@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from debxcross.app.build import Application, Request
-from debxcross.core.chain import Chain
+from debxcross.core.chain import Chain, parse
 from debxcross.core.chainfile import to_toml
 from debxcross.core.release import release as known_release
 from debxcross.core.requirement import (
@@ -17,17 +17,17 @@ from debxcross.core.requirement import (
 )
 from debxcross.core.resolution import Resolution, resolve
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
-from debxcross.run.events import Listener
+from debxcross.run.events import Event, Listener
 from debxcross.steps.probe import conditions
 from debxcross.steps.resolve import (
     STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
-from debxcross.steps.wheel_chain import ChainMaker, unused_options
+from debxcross.steps.wheel_chain import ChainMaker, unused_options, without
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
 _PROJECTS = Path(__file__).resolve().parents[1] / "wheels" / "projects.toml"
-_CHAIN_FILE = "chain.toml"
+_CHAIN_FILE, _REST_FILE = "chain.toml", "chain-rest.toml"
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,41 @@ class Locked:
     def check(self) -> None:
         """Raise ChainFailedError when requirements were left out: they are not met."""
         if self.left_out:
-            count = f"{len(self.left_out)} requirement{'s are' if len(self.left_out) > 1 else ' is'}"
+            count = f"{len(self.left_out)} project{'s are' if len(self.left_out) > 1 else ' is'}"
             raise ChainFailedError(f"{count} left out", "\n".join(self.left_out),
                                    "Leave them out yourself, or relax them; everything else is there.")
+
+
+class Failures:
+    """Listens to a run and keeps which members failed, and why."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "state" and event.data.get("state") == "failed":
+            self.found[event.member] = str(event.data.get("reason", ""))
+
+
+def rest_of(locked: Locked, failures: Failures) -> Locked | None:
+    """Return what is left when wheels could not be built, as a chain of its own; None for nothing.
+
+    The repository is made of whole chains only, so what needs a wheel that failed goes as well.
+    """
+    path = Path(locked.request.chain)
+    chain = parse(tomllib.loads(path.read_text()), str(path))
+    failed = {name: why for name, why in failures.found.items() if chain.wheel(name)}
+    rest = without(chain, failed)
+    if not failed or not rest.wheels or failures.found.keys() - failed.keys():
+        return None
+    kept = {wheel.name for wheel in rest.wheels}
+    blocked = sorted(wheel.name for wheel in chain.wheels if wheel.name not in {*kept, *failed})
+    place = path.with_name(_REST_FILE)
+    place.write_text(to_toml(rest, (f"{path.name} without {', '.join(sorted({*failed, *blocked}))}",)))
+    return Locked(
+        replace(locked.request, chain=str(place)), (),
+        (*locked.left_out, *(f"{name}: {why}" for name, why in sorted(failed.items())),
+         *(f"{name}: requires one of these" for name in blocked)))
 
 
 def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
@@ -73,7 +105,7 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     own = _options(request.projects)
     chain, notes, left_out = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
     if not _NAMES.is_file():
-        notes = (*notes, f"without {_NAMES} (package dh-python) nobody knows what Debian calls these projects: "
+        notes = (*notes, f"without {_NAMES} (package dh-python) nobody knows what Debian calls these: "
                  "all are python3-NAME")
     notes = (*notes, *unused_options(own, chain), *(f"left out: {text}" for text in left_out))
     directory = request.build.directory

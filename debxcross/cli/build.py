@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import click
 from debxcross.app.build import Application, Request
 from debxcross.cli import report
 from debxcross.errors import DebxcrossError, UsageError
+from debxcross.run.events import Listener
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -148,13 +149,13 @@ def _plan(request: Request, form: str) -> None:
         raise click.exceptions.Exit(problems[0].exit_status)
 
 
-def _run(request: Request, dry_run: bool, json_lines: bool) -> None:
+def _run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[Listener] = ()) -> None:
     if dry_run:
         _plan(request, "json" if json_lines else "text")
         return
     report.terminate_like_interrupt()
     with report.listener(json_lines) as listener:
-        application = Application(request, (listener,))
+        application = Application(request, (listener, *listeners))
         try:
             summary = application.run()
         except DebxcrossError as error:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from debxcross.core import release as releases
+from debxcross.core.pypi import normalise
 from debxcross.errors import ConfigurationError
 
 #: Profiles every cross build gets unless the chain says otherwise (wiki.debian.org/BuildProfileSpec).
@@ -88,6 +91,12 @@ class WheelMember:
     def pure(self) -> bool:
         """True when the file is a wheel for any platform, which is wrapped, not built."""
         return self.pin.file.endswith("-none-any.whl")
+
+    @property
+    def projects(self) -> frozenset[str]:
+        """The normalised names of itself and of what it was resolved to require."""
+        texts = (*self.requires, *self.also_requires)
+        return frozenset(normalise(name) for name in (self.name, *(Requirement(text).name for text in texts)))
 
 
 @dataclass(frozen=True)
@@ -346,6 +355,12 @@ def _wheel(
         revision=faults.text(table, "revision", where, pattern=re.compile(r"[A-Za-z0-9+.~]+\Z")),
         **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
     )
+    for key, texts in (("requires", wheel.requires), ("also-requires", wheel.also_requires)):
+        for text in texts:
+            try:
+                Requirement(text)
+            except InvalidRequirement:
+                faults.add(f"{where}{key}", f"{text!r} is not a requirement (PEP 508)")
     known = {text for tool in tools for text in (tool.name, f"{tool.name}=={tool.version}")}
     for name in wheel.build_requires:
         if name not in known:

@@ -125,6 +125,10 @@ def arrange(
         tools = tuple(tool for tool in chain.build_tools
                       if {tool.name, f"{tool.name}=={tool.version}"} & set(member.build_requires))
         known: tuple[WheelMember | DebianPackage, ...] = (*chain.wheels, *chain.debian)
+        if member.resolved_for:
+            # Only these can be in its deb; a key must not change with the rest of the chain.
+            concerned = member.projects
+            known = tuple(other for other in known if normalise(other.name) in concerned)
         names = {normalise(other.name): other.package for other in known if other.package}
         epochs = {other.package: other.epoch for other in known if other.epoch}
         rules = tuple(rule for rule, applies, _ in decided.get(member.name, ()) if applies)

@@ -2,7 +2,7 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from debxcross.core import backend
@@ -155,6 +155,21 @@ class ChainMaker:
         if self.policy == "prefix":
             return [f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}" for name, _, theirs in said]
         return [f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said]
+
+
+def without(chain: Chain, failed: Collection[str]) -> Chain:
+    """Return a chain of wheels without these members and those that require them."""
+    gone = {normalise(name) for name in failed}
+    while more := {normalise(one.name) for one in chain.wheels if one.projects & gone} - gone:
+        gone |= more
+    wheels = tuple(one for one in chain.wheels if normalise(one.name) not in gone)
+    wanted = {text for one in wheels for text in one.build_requires}
+    packages = {one.package for one in wheels}
+    return replace(
+        chain, wheels=wheels,
+        build_tools=tuple(tool for tool in chain.build_tools if f"{tool.name}=={tool.version}" in wanted),
+        trial=replace(chain.trial, packages=tuple(
+            name for name in chain.trial.packages if name in packages)))
 
 
 def unused_options(options: Iterable[str], chain: Chain) -> tuple[str, ...]:

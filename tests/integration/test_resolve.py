@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from debian.debian_support import DpkgArchTable
 
+from debxcross.app.build import Request
+from debxcross.app.wheel import Failures, Locked, rest_of
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import parse
 from debxcross.core.chainfile import to_toml
@@ -31,14 +33,15 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
-from debxcross.errors import (ConfigurationError, FetchError, GateError, PatchError, UnsatisfiableError,
-                              UnsupportedError, VerificationError)
-from debxcross.run.events import Events
+from debxcross.errors import (ChainFailedError, ConfigurationError, FetchError, GateError, PatchError,
+                              UnsatisfiableError, UnsupportedError, VerificationError)
+from debxcross.run.events import Event, Events
 from debxcross.steps.context import Context
+from debxcross.steps.prepare import arrange
 from debxcross.steps.resolve import (BuildRequirements, IndexFinder, Machine, Tools, debian_releases,
                                      leave_out, machines)
 from debxcross.steps.wheel import fetch_pin
-from debxcross.steps.wheel_chain import ChainMaker
+from debxcross.steps.wheel_chain import ChainMaker, without
 
 HOST, BUILD = architecture("armel"), architecture("amd64")
 TOOLS = Tools("bookworm", {"python3": "3.11.2-1", "libc6": "2.36-9", "rustc": "1.63.0+dfsg1-2",
@@ -350,3 +353,48 @@ def test_another_python_than_the_releases(desk: Desk) -> None:
     assert (here.full_version, device.environment["platform_machine"]) == ("3.11.2", "armv5tel")
     with pytest.raises(UnsupportedError, match="bookworm has Python 3.11 for armel, not 3.12"):
         machines(desk.context, TOOLS, "3.12")
+
+
+def test_what_is_left_when_a_wheel_could_not_be_built(desk: Desk, shop: Shop) -> None:
+    shop.sdist("lamp", "1.0")
+    shop.wheel("desk", "1.0", ["lamp"])
+    shop.wheel("room", "1.0", ["desk>=1"])
+    shop.wheel("tree", "1.0")
+    chain, _ = desk.maker().make("wheels", desk.resolve("room", "tree"))
+    rest = without(chain, ["lamp"])
+    assert [wheel.name for wheel in rest.wheels] == ["tree"] and rest.build_tools == ()
+    assert rest.trial.packages == ("python3-tree",)
+    assert without(chain, []) == chain
+
+
+def test_a_run_without_what_failed(desk: Desk, shop: Shop, tmp_path: Path) -> None:
+    shop.sdist("lamp", "1.0")
+    shop.wheel("desk", "1.0", ["lamp"])
+    shop.wheel("tree", "1.0")
+    chain, _ = desk.maker().make("wheels", desk.resolve("desk", "tree"))
+    path = tmp_path / "chain.toml"
+    path.write_text(to_toml(chain))
+    locked = Locked(Request("armel", chain=str(path)), ())
+    failures = Failures()
+    failures(Event("state", "lamp", data={"state": "failed", "reason": "does not compile"}))
+    rest = rest_of(locked, failures)
+    assert rest is not None and rest.left_out == ("lamp: does not compile", "desk: requires one of these")
+    kept = parse(tomllib.loads(Path(rest.request.chain).read_text()), "rest")
+    assert [wheel.name for wheel in kept.wheels] == ["tree"]
+    with pytest.raises(ChainFailedError, match="2 projects are left out"):
+        rest.check()
+    failures(Event("state", "device-trial", data={"state": "failed", "reason": "no"}))
+    assert rest_of(locked, failures) is None, "that is no matter of one wheel"
+
+
+def test_a_wheel_does_not_depend_on_what_is_beside_it(desk: Desk, shop: Shop) -> None:
+    shop.wheel("room", "1.0", ["desk>=1"])
+    shop.wheel("desk", "1.0")
+    shop.wheel("tree", "1.0")
+
+    def work(*texts: str) -> Any:
+        chain, _ = desk.maker(names=Names({"desk": "python3-table"})).make("wheels", desk.resolve(*texts))
+        return arrange(desk.context, chain, {}, {}, {}, "Ada <ada@example.org>").work["room"]
+
+    assert work("room") == work("room", "tree")
+    assert work("room").names == {"room": "python3-room", "desk": "python3-table"}

@@ -107,3 +107,12 @@ def test_what_names_no_source_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="does not name a source") as caught:
         parse_target(text)
     assert "SOURCE=VERSION/SUITE" in caught.value.resolution
+
+
+def test_requirements_that_are_none() -> None:
+    wheel = {**PIN, "python": "3.11", "requires": ["a>=1", ">=2"], "also-requires": ["b b"],
+             "revision": "1_2"}
+    assert faults({"chain": {"name": "x", "release": "bookworm"}, "wheel": [wheel]}) == [
+        "wheel[six].revision: '1_2' is not valid here",
+        "wheel[six].requires: '>=2' is not a requirement (PEP 508)",
+        "wheel[six].also-requires: 'b b' is not a requirement (PEP 508)"]
