@@ -192,8 +192,10 @@ def _rust_version(project: str, version: str, texts: Mapping[str, str]) -> str:
     """Return the highest rust-version of the manifests, "" when none has one."""
     found = []
     for path, text in texts.items():
-        if path.rpartition("/")[2] == "Cargo.toml":
-            found += re.findall(r'^\s*rust-version\s*=\s*"([0-9.]+)"', text, re.MULTILINE)
+        if path.rpartition("/")[2] == "Cargo.toml" or path in ("pyproject.toml", "setup.py"):
+            # setuptools-rust has a demand of its own, written as a specifier.
+            found += re.findall(r"""^[^#\n]*\brust[-_]version\s*=\s*["'](?:>=)?\s*([0-9.]+)["']""",
+                                text, re.MULTILINE)
         elif path.rpartition("/")[2] == "Cargo.lock":
             # The form of a lock file is a demand, too (The Cargo Book, "Cargo.lock").
             found += [least for form, least in _LOCK_FORMS
@@ -227,6 +229,10 @@ def unfit(facts: SdistFacts, project: str, version: str, release: str, tools: Ma
             return f"it needs OpenSSL 1.1.1 or older, {release} has {'.'.join(map(str, openssl))}"
         if openssl and openssl < (3,) and major >= (47,):
             return f"it needs OpenSSL 3, {release} has {'.'.join(map(str, openssl))}"
+    sodium = numbers(tools.get("libsodium-dev", ""))
+    if project == "pynacl" and sodium and sodium < (1, 0, 19) and numbers(version) >= (1, 6):
+        # It compiles and links against an older one, and fails at import (seen with 1.6.2).
+        return f"it needs libsodium 1.0.19, {release} has {'.'.join(map(str, sodium))}"
     if project == "uamqp" and numbers(tools.get("cmake", "")) >= (4,):
         return f"it needs CMake older than 4, {release} has {tools['cmake']}"
     return ""

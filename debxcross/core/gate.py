@@ -133,8 +133,9 @@ def leak_verdicts(subject: str, found: Sequence[str], forbidden: Sequence[str],
     """
     expected = "no path of the machine that built it"
     standard = re.compile("|".join(re.escape(path) + r"(?![\w.-])" for path in allowed) or r"(?!)")
-    # A path counts as a whole: /root is not in /PaxHeader/rootdir.
-    whole = (re.escape(path.rstrip("/")) + r"(?![\w.-])" for path in forbidden)
+    # A path counts as a whole: /root is not in /PaxHeader/rootdir, nor in the tag </root>.
+    names = (re.escape(path.rstrip("/")) for path in forbidden)
+    whole = (rf"(?<!<){name}(?![\w.-])|(?<=<){name}/" for name in names)
     paths = re.compile("|".join(whole) or r"(?!)")
     leaks = [text for text in sorted(set(found)) if paths.search(standard.sub("", text))]
     if not leaks:

@@ -73,7 +73,8 @@ class Tools:
 
 def ask_tools(context: Context, release: str, names: Names, more: Sequence[str] = ()) -> Tools:
     """Ask apt for the versions of the tools that builds need, of every Python package, and of ``more``."""
-    packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", *names.packages.values(), *more}
+    packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", "libsodium-dev",
+                *names.packages.values(), *more}
     request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
                "packages": sorted(packages), "host_needs": []}
     answer = probe.remembered(context, "tools", request, context.world)["packages"]

@@ -60,14 +60,13 @@ def read_sdist(path: Path, pin: Pin) -> tuple[str, dict[str, str]]:
 
 
 def parse_sdist(name: str, texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what counts of an sdist's pyproject.toml, and its other texts."""
-    others = dict(texts)
+    """Return what counts of an sdist's pyproject.toml, and its texts."""
     try:
-        pyproject = tomllib.loads(others.pop("pyproject.toml", ""))
+        pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
     except tomllib.TOMLDecodeError as error:
         raise GateError(f"{name}: pyproject.toml cannot be read", str(error),
                         "Choose another release of the project.") from error
-    return {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, others
+    return {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, dict(texts)
 
 
 def sdist_facts(path: Path, pin: PinnedFile, rules: Sequence[RulesPatch], directory: Path

@@ -85,6 +85,14 @@ def test_what_a_release_cannot_build(project: str, version: str, cargo: str, rea
     assert backend.unfit(found, project, version, "bookworm", RUST) == reason
 
 
+def test_a_library_that_is_too_old() -> None:
+    tools = {"libsodium-dev": "1.0.18-1+deb12u1"}
+    assert backend.unfit(facts(), "pynacl", "1.6.2", "bookworm", tools) == \
+        "it needs libsodium 1.0.19, bookworm has 1.0.18"
+    assert backend.unfit(facts(), "pynacl", "1.5.0", "bookworm", tools) == ""
+    assert backend.unfit(facts(), "pynacl", "1.6.2", "trixie", {"libsodium-dev": "1.0.20-1"}) == ""
+
+
 def test_cmake_and_no_rust_at_all() -> None:
     assert "CMake older than 4" in backend.unfit(facts(), "uamqp", "1.6", "forky", RUST)
     found = facts(system("maturin"))
@@ -138,3 +146,13 @@ def test_the_form_of_a_lock_file_is_a_demand() -> None:
     texts = {"Cargo.toml": 'rust-version = "1.60"\n', "Cargo.lock": "# made by cargo\nversion = 4\n"}
     found = read_facts("x", "x", "1", system("maturin"), texts)
     assert backend.unfit(found, "x", "1", "bookworm", RUST) == "it needs rustc 1.78, bookworm has 1.63.0"
+
+
+def test_the_demand_of_setuptools_rust() -> None:
+    texts = {"pyproject.toml": '[[tool.setuptools-rust.ext-modules]]\nrust-version = ">=1.64.0"\n',
+             "src/Cargo.toml": 'rust-version = "1.60"\n'}
+    found = read_facts("x", "x", "1", system("setuptools.build_meta", "setuptools-rust"), texts)
+    assert found.rust_version == "1.64.0"
+    setup = {"setup.py": "RustExtension('x', rust_version='>= 1.65', debug=False)\n"}
+    assert read_facts("x", "x", "1", system("setuptools.build_meta", "setuptools-rust"),
+                      setup).rust_version == "1.65"

@@ -83,6 +83,9 @@ def test_all_faults_at_once_each_with_its_key() -> None:
      ["source[zlib].revision: must be a whole number from 0 to 999, not '2'"]),
     ({"source": [{"name": "zlib", "revision": -1}]},
      ["source[zlib].revision: must be a whole number from 0 to 999, not -1"]),
+    ({"source": [{"name": "zlib", "build-packages": ["patchelf", "x86:amd64", "a b", "a, b", "x\ny"]}]},
+     [f"source[zlib].build-packages: {name!r} is not NAME or NAME:ARCHITECTURE"
+      for name in ("a b", "a, b", "x\ny")]),
     ({"trial": ["python2.7"]}, ["trial: must be a table: [trial]"]),
     ({"wheel": [{**PIN, "python": ""}]}, ["wheel[six].python: must not be empty"]),
 ])

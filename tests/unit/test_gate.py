@@ -71,6 +71,8 @@ def test_leaks() -> None:
         "-I/home/me/include", "/build/reproducible-path:/home/x", "/build/reproducible-pathology/x"]
     assert gates(gate.leak_verdicts("x", found[:1], forbidden)) == []
     assert gates(gate.leak_verdicts("x", found[:1], forbidden, allowed=())) == ["leak"]
+    assert gates(gate.leak_verdicts("x", ["<root><a/></root>", "/PaxHeader/rootdir"], ["/root"])) == []
+    assert gates(gate.leak_verdicts("x", ["#include </root/x.h>"], ["/root"])) == ["leak"]
 
 
 @pytest.mark.parametrize(("control", "files", "ok"), [

@@ -25,6 +25,12 @@ def test_cross_build() -> None:
         "--build-profiles=cross,nocheck,noudeb", "./")
 
 
+def test_build_packages_are_those_of_the_build_machine() -> None:
+    assert recipe.build_packages_control(("patchelf", "libfoo-dev:armel"), "amd64") == (
+        "Source: build-packages\nBuild-Depends: patchelf:amd64, libfoo-dev:armel\n")
+    assert recipe.build_dep_argv("armel", "amd64", PROFILES, trees=("./", "/more"))[-2:] == ("./", "/more")
+
+
 def test_native_builds_name_no_host_architecture() -> None:
     amd64 = architecture("amd64")
     texts = [*recipe.build_argv("amd64", "amd64", ("nodoc",), 1), recipe.apt_options("amd64", "amd64"),
