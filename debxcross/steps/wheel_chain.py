@@ -42,6 +42,11 @@ class ChainMaker:
         for one in resolution.choices:
             (theirs if self._from_debian(one) else ours).append(one)
         notes = [*resolution.notes, *self._conflicts(ours), *map(self._taken, theirs)]
+        if not ours:
+            raise UnsatisfiableError(
+                f"{self.tools.release} has everything already: there is nothing to make",
+                "\n".join(map(self._taken, theirs)),
+                "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
         wheels = tuple(self._member(one, pins[one.release.name]) for one in ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},

@@ -203,6 +203,13 @@ def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:
     assert "bulb 0.5.0 is Debian's own python3-bulb 0.5.0-2" in notes
 
 
+def test_nothing_to_make(desk: Desk, shop: Shop) -> None:
+    shop.wheel("six", "1.16.0")
+    with pytest.raises(UnsatisfiableError, match="bookworm has everything already") as caught:
+        desk.maker().make("wheels", desk.resolve("six"))
+    assert caught.value.details == "six 1.16.0 is Debian's own python3-six 1.16.0-4"
+
+
 def test_an_older_version_than_debians(desk: Desk, shop: Shop) -> None:
     shop.wheel("lamp", "0.4")
     found = desk.resolve("lamp")
