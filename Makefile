@@ -18,7 +18,7 @@ PREREQUISITES := \
 	python3-pyelftools python3-resolvelib python3-rich python3-setuptools python3-sh python3-venv \
 	python3-wheel zstd
 # Only tests want these.
-TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev reprepro sqv
+TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev reprepro sqv zsh
 
 TEST_TOOLS := pytest mypy flake8
 

@@ -71,7 +71,7 @@ def inspect(path: Path, device: Device | None) -> tuple[Inspection | Collection,
     try:
         with path.open("rb") as file:
             head = file.read(80)
-            if head.startswith(b"\x7fELF"):
+            if head.startswith(b"\x7fELF") and len(head) >= _ELF_HEADER:
                 return (_one(str(path), file, "", device, Package({})),)
         if head.startswith(b"!<arch>\ndebian-binary"):
             return _all(path, "Debian package", _of_deb(path), device)
@@ -132,8 +132,11 @@ def _one(
                       judge(facts, needs, device.host, found, offered, device.release))
 
 
+#: Bytes of the shorter of the two ELF headers (System V ABI, chapter 4).
+_ELF_HEADER = 52
 #: How files begin that people take for programs of the device.
-_KNOWN = ((b"MZ", "a program for Windows or EFI"), (b"\xcf\xfa\xed\xfe", "a program for macOS"),
+_KNOWN = ((b"\x7fELF", "the beginning of one, cut off"),
+          (b"MZ", "a program for Windows or EFI"), (b"\xcf\xfa\xed\xfe", "a program for macOS"),
           (b"\xca\xfe\xba\xbe", "a Java class or a program for macOS"), (b"dex\n", "code for Android"),
           (b"\0asm", "WebAssembly"), (b"BC\xc0\xde", "LLVM bitcode"), (b"\x1f\x8b", "compressed by gzip"),
           (b"\xfd7zXZ", "compressed by xz"), (b"(\xb5/\xfd", "compressed by zstd"),

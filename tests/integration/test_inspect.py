@@ -125,6 +125,7 @@ def test_a_static_library(tree: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "said"), [
     (b"#!/bin/sh\n", "is a script for /bin/sh"), (b"!<arch>\n", "is an archive without object files"),
+    (b"\x7fELF\x01\x01\x01", "is no ELF file: it is the beginning of one, cut off"),
     (b"", "is no ELF file: it is empty"), (b"plain", "is no ELF file$"),
     (b"MZ\x90\0", "a program for Windows"), (b"PK\x03\x04", "a zip archive"),
 ])

@@ -242,8 +242,7 @@ def test_moved_and_sourced_from_anywhere(
     store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, shell: str
 ) -> None:
     """Nothing in it names the directory it was made in; a shell that sources env.sh finds it."""
-    if process.find(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     made = make(store, chosen, tmp_path / "sysroot").output
     assert not [path for path in made.rglob("*") if path.is_file() and not path.is_symlink()
                 and str(tmp_path).encode() in path.read_bytes()]
