@@ -91,6 +91,17 @@ def versions(text: str) -> dict[str, str]:
             if "Version" in stanza}
 
 
+def same_version(text: str, other: str) -> set[str]:
+    """Return the names of the packages that both texts (see ``versions``) have in one version."""
+    found, others = versions(text), versions(other)
+    return {name for name, version in found.items() if others.get(name) == version}
+
+
+def came_from(index: str, before: str, after: str) -> set[str]:
+    """Return the names of the packages that a device has as the index offers them, and had not before."""
+    return same_version(index, after) - same_version(index, before)
+
+
 def upgraded(before: str, after: str, index: str) -> TrialResult:
     """Judge an upgrade by dpkg's database before and after, and by what was on offer.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from debxcross.core import recipe
 from debxcross.core.chain import Trial
 from debxcross.core.key import digest
-from debxcross.core.security import upgraded, versions
+from debxcross.core.security import came_from, same_version, upgraded
 from debxcross.core.trial import TrialResult, judge, parse_report
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -25,6 +25,7 @@ from debxcross.steps.context import Context
 from debxcross.steps.root import BaseRoot, device_index
 
 PORT = 8000
+_HERE = f"http://127.0.0.1:{PORT}/"
 _PROGRAM = Path(__file__).resolve().parents[1] / "trials" / "python.py"
 
 
@@ -64,13 +65,15 @@ class _Device:
         self.binds = {context.apt.lists: recipe.LISTS}
         #: What a lock lets the device have of Debian.
         self.held = device_index(context)
+        #: Names of the packages that the device took from the repository.
+        self.taken: set[str] = set()
 
     def carry_out(self, directory: Path) -> tuple[TrialResult, ...]:
         """Set up, update, upgrade, install, exercise."""
         trial = self.work.trial
         self._show_debian(directory / "debian")
         if trial.before:
-            self._install(directory / "before", trial.before, "")
+            self._install(trial.before)
         before = self._status()
         self._say("setting the device up with the published files")
         self._set_up()
@@ -82,9 +85,11 @@ class _Device:
             self._say("apt-get upgrade")
             self._apt("upgrade", "-y")
             results.append(upgraded(before, self._status(), self._index()))
+            self.taken |= came_from(self._index(), before, self._status())
         if trial.packages:
-            self._install(directory / "apt", trial.packages, self._index())
+            self._install(trial.packages)
             results.append(TrialResult("install", True, 0, " ".join(trial.packages)))
+        self._tell_untried()
         results += [self._command(command) for command in trial.commands]
         judge(results, "")
         return (*results, *(self._exercise() if trial.python else ()))
@@ -115,19 +120,32 @@ class _Device:
         return (self.work.repository / "dists" / self.work.codename / "main"
                 / f"binary-{self.context.host.name}" / "Packages").read_text()
 
-    def _install(self, directory: Path, packages: Sequence[str], local: str) -> None:
-        """Install, after apt outside decided on the device's own status what Debian must lend."""
-        context = self.context
-        self._say("fetching what the device takes from Debian")
-        offered = "\n".join(filter(None, (local, self.held)))
-        view = context.apt.view(directory, context.world.for_device(), status=self._status(), local=offered)
-        answer = view.run(["apt-get", "install", "--print-uris", "-q", "-y", "--no-install-recommends",
-                           "-o", "Acquire::ForceHash=SHA256", *packages])
-        raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device's release")
-        files = context.fetch_packages(self.step, parse_print_uris(answer.stdout))
-        context.store.lay_out(files, self.session.upper / "var/cache/apt/archives")
+    def _install(self, packages: Sequence[str]) -> None:
+        """Install, after the device's apt has said what Debian must lend.
+
+        It decides itself, because between two packages of the same version but with other bytes
+        apt takes the one whose index it read first.
+        """
+        self._say("asking apt on the device what it takes from Debian")
+        argv = ("install", "-y", "--no-install-recommends")
+        answer = self.session.run(["apt-get", "-q", *argv, "--print-uris", "-o", "Acquire::ForceHash=SHA256",
+                                   *packages], binds=self.binds)
+        raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device")
+        chosen = parse_print_uris(answer.stdout)
+        ours = {one for one in chosen if one.uri.startswith(_HERE)}
+        files = self.context.fetch_packages(self.step, [one for one in chosen if one not in ours])
+        self.context.store.lay_out(files, self.session.upper / "var/cache/apt/archives")
         self._say(f"apt-get install {' '.join(packages)}")
-        self._apt("install", "-y", "--no-install-recommends", *packages)
+        self._apt(*argv, *packages)
+        self.taken |= {one.package.name for one in ours}
+
+    def _tell_untried(self) -> None:
+        """Tell of which packages the device has Debian's own, so that ours were not tried."""
+        same = sorted(same_version(self._index(), self._status()) - self.taken)
+        if same:
+            self.context.events.tell("note", self.step, (
+                f"of {', '.join(same)} the device has Debian's own package, whose version is the same: ours "
+                "was not tried (a 'revision' in the chain gives it a version of its own)"))
 
     def _command(self, command: str) -> TrialResult:
         self._say(command)
@@ -154,7 +172,7 @@ class _Device:
         files = work.repository / "device" / work.codename
         sources = next(iter(sorted(files.glob("*-bookworm-and-later.sources")))).read_text()
         # The published file, with the address that this network has for the repository.
-        here = re.sub(r"^URIs: .*$", f"URIs: http://127.0.0.1:{PORT}/", sources, flags=re.MULTILINE)
+        here = re.sub(r"^URIs: .*$", f"URIs: {_HERE}", sources, flags=re.MULTILINE)
         self.session.write("/etc/apt/sources.list.d/repository.sources", here)
         self.session.write("/etc/apt/preferences.d/repository.pref",
                            next(iter(sorted(files.glob("*.pref")))).read_text())
@@ -164,7 +182,7 @@ class _Device:
         self.session.write("/root/trial.py", _PROGRAM.read_text())
         self.session.write("/root/smoke.json", json.dumps(dict(self.work.smoke)))
         done = self.session.run(
-            [f"python{self.work.trial.python}", "/root/trial.py", "/root/smoke.json", *self._installed()])
+            [f"python{self.work.trial.python}", "/root/trial.py", "/root/smoke.json", *sorted(self.taken)])
         with self.log.open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.exit_status:
@@ -177,7 +195,3 @@ class _Device:
         for note in judge(results, done.stdout + done.stderr):
             self.context.events.tell("note", self.step, note)
         return results
-
-    def _installed(self) -> Sequence[str]:
-        """Return the packages on the device that came from the repository."""
-        return sorted(set(versions(self._index())) & set(versions(self._status())))

@@ -13,7 +13,7 @@ from debxcross.core.chain import SourceMember, Trial, parse
 from debxcross.core.environment import PackageFile
 from debxcross.core.plan import Plan
 from debxcross.core.security import (
-    BEHIND, EXCLUDED, UNCHANGED, Comparison, compare, missed, table, upgraded, versions,
+    BEHIND, EXCLUDED, UNCHANGED, Comparison, came_from, compare, missed, same_version, table, upgraded, versions,
 )
 from debxcross.core.source import SourcePackage
 from debxcross.errors import ConfigurationError, UsageError
@@ -228,3 +228,14 @@ def test_an_upgrade_of_nothing_is_no_success(offered: str) -> None:
 def test_a_package_that_the_upgrade_removed_is_not_told_as_changed() -> None:
     result = upgraded(BEFORE, database(libssl3="3.0.22-1"), OFFERED)
     assert result.ok and result.text == "libssl3 3.0.20-1 → 3.0.22-1"
+
+
+def test_what_a_device_has_in_the_version_on_offer() -> None:
+    after = database(libssl3="3.0.22-1", openssl="3.0.20-1", bash="5.2-1", tzdata="2026f-0")
+    assert same_version(OFFERED, after) == {"libssl3", "tzdata"}
+
+
+def test_what_came_from_the_offer_is_what_was_not_there_before() -> None:
+    before = database(libssl3="3.0.20-1", tzdata="2026f-0")
+    after = database(libssl3="3.0.22-1", tzdata="2026f-0", openssl="3.0.22-1", bash="5.2-1")
+    assert came_from(OFFERED, before, after) == {"libssl3", "openssl"}
