@@ -11,32 +11,35 @@ import re
 from collections.abc import Mapping
 
 from debxcross.core.architecture import Architecture
+from debxcross.core.sysroot import LONG_DOUBLE, OWN
 
-#: Where the build root has the cross file, the toolchain file, and a prefix like /usr for
-#: whoever looks for headers beside the library directory.
+#: Where the build root has the sysroot of the device, and the files that are made for one build.
+SYSROOT = "/debxcross/sysroot"
 CROSS = "/build/cross"
 MESON_FILE = f"{CROSS}/meson.cross"
 CMAKE_FILE = f"{CROSS}/toolchain.cmake"
 CARGO_HOME = "/build/cargo"
 
-#: NumPy's names of the formats of long double, which cannot be tried out without running.
-_LONG_DOUBLE = {
-    "amd64": "INTEL_EXTENDED_16_BYTES_LE", "i386": "INTEL_EXTENDED_12_BYTES_LE",
-    "arm64": "IEEE_QUAD_LE", "riscv64": "IEEE_QUAD_LE", "loong64": "IEEE_QUAD_LE",
-    "mips64el": "IEEE_QUAD_LE", "armel": "IEEE_DOUBLE_LE", "armhf": "IEEE_DOUBLE_LE",
-    "mipsel": "IEEE_DOUBLE_LE", "ppc64el": "IBM_DOUBLE_DOUBLE_LE", "s390x": "IEEE_QUAD_BE",
-}
+
+def program(host: Architecture, name: str) -> str:
+    """Return one of the sysroot's own programs: "cc", "c++", "pkg-config"."""
+    return f"{SYSROOT}/{OWN}/bin/{host.name}-{name}"
 
 
-def sysconfig_name(python: str, host: Architecture) -> str:
-    """Return the module with the settings of the host's interpreter, as Debian names the file."""
-    platform = "linux_" if int(python.partition(".")[2]) >= 13 else ""
-    return f"_sysconfigdata__{platform}{host.multiarch}"
+def include_directory(python: str) -> str:
+    """Return where the headers of the host's interpreter are."""
+    return f"{SYSROOT}/usr/include/python{python}"
 
 
-def library_directory(python: str) -> str:
-    """Return the directory with that one module: a real file, for PyO3 resolves links."""
-    return f"{CROSS}/lib/python{python}"
+def settings_directory(python: str, host: Architecture) -> str:
+    """Return the directory with the module that has the settings of the host's interpreter.
+
+    Python 2.7 ignores _PYTHON_SYSCONFIGDATA_NAME (bpo-28833 came with 3.6); its directory is
+    Debian's, which has the settings of one architecture.  PyO3 wants a real file, not a link.
+    """
+    if python == "2.7":
+        return f"{SYSROOT}/usr/lib/python{python}/plat-{host.multiarch}"
+    return f"{SYSROOT}/{OWN}/python"
 
 
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
@@ -46,34 +49,39 @@ def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
     return (f".cpython-{python.replace('.', '')}-{host.multiarch}.so", ".abi3.so")
 
 
-def environment(python: str, host: Architecture, tools: str) -> Mapping[str, str]:
+def environment(python: str, host: Architecture, tools: str, settings: str) -> Mapping[str, str]:
     """Return the variables that turn builds for the build machine into builds for the host.
 
-    ``tools`` is the directory with the build requirements.  The three of CPython go together:
-    without _PYTHON_HOST_PLATFORM a wheel is tagged for the build machine with the host's
-    code inside.  Meson takes CFLAGS and its kin for the host machine when it has a cross file.
+    ``tools`` is the directory with the build requirements, ``settings`` the name of the module in
+    settings_directory().  The three of CPython go together: without _PYTHON_HOST_PLATFORM a
+    wheel is tagged for the build machine with the host's code inside.  Meson takes CFLAGS and
+    its kin for the host machine when it has a cross file.  pkg-config itself is told too, as
+    not every project looks at PKG_CONFIG.
     """
-    triplet = host.gnu_triplet
-    rust = host.rust_target.replace("-", "_")
+    triplet, cc, cxx = host.gnu_triplet, program(host, "cc"), program(host, "c++")
+    rust, libraries = host.rust_target.replace("-", "_"), f"{SYSROOT}/usr/lib/{host.multiarch}"
+    directory = settings_directory(python, host)
     return {
         "PATH": f"{tools}/bin:/usr/bin:/bin",
-        "PYTHONPATH": f"{library_directory(python)}:{tools}",
+        "PYTHONPATH": f"{directory}:{tools}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
-        "_PYTHON_SYSCONFIGDATA_NAME": sysconfig_name(python, host),
+        "_PYTHON_SYSCONFIGDATA_NAME": settings,
         "_PYTHON_HOST_PLATFORM": host.wheel_platform.replace("_", "-", 1),
-        "CC": f"{triplet}-gcc", "CXX": f"{triplet}-g++", "AR": f"{triplet}-ar",
+        "CC": cc, "CXX": cxx, "AR": f"{triplet}-ar",
         "STRIP": f"{triplet}-strip", "RANLIB": f"{triplet}-ranlib",
-        "LDSHARED": f"{triplet}-gcc -shared", "LDCXXSHARED": f"{triplet}-g++ -shared",
-        "PKG_CONFIG_LIBDIR": f"/usr/lib/{host.multiarch}/pkgconfig:/usr/share/pkgconfig",
+        "LDSHARED": f"{cc} -shared", "LDCXXSHARED": f"{cxx} -shared",
+        "PKG_CONFIG": program(host, "pkg-config"),
+        "PKG_CONFIG_SYSROOT_DIR": SYSROOT,
+        "PKG_CONFIG_LIBDIR": f"{libraries}/pkgconfig:{SYSROOT}/usr/share/pkgconfig",
         "CMAKE_TOOLCHAIN_FILE": CMAKE_FILE,
         "HOME": "/build",
         "CARGO_BUILD_TARGET": host.rust_target,
-        f"CARGO_TARGET_{rust.upper()}_LINKER": f"{triplet}-gcc",
-        f"CC_{rust}": f"{triplet}-gcc",
+        f"CARGO_TARGET_{rust.upper()}_LINKER": cc,
+        f"CC_{rust}": cc,
         "PYO3_PYTHON": f"/usr/bin/python{python}",
-        "PYO3_CROSS_LIB_DIR": library_directory(python),
+        "PYO3_CROSS_LIB_DIR": directory,
         "PYO3_CROSS_PYTHON_VERSION": python,
         "PKG_CONFIG_ALLOW_CROSS": "1",
         "OPENSSL_NO_VENDOR": "1",
@@ -84,22 +92,22 @@ def environment(python: str, host: Architecture, tools: str) -> Mapping[str, str
 
 
 def meson_text(python: str, host: Architecture) -> str:
-    """Return Meson's cross file."""
-    triplet = host.gnu_triplet
-    long_double = _LONG_DOUBLE[host.name]
+    """Return Meson's cross file.
+
+    The sysroot's own has a program that runs what was compiled, which the build root has not.
+    """
     endian = "little" if host.elf.little_endian else "big"
     return (
         "[binaries]\n"
-        f"c = '{triplet}-gcc'\n"
-        f"cpp = '{triplet}-g++'\n"
-        f"ar = '{triplet}-ar'\n"
-        f"strip = '{triplet}-strip'\n"
+        f"c = '{program(host, 'cc')}'\n"
+        f"cpp = '{program(host, 'c++')}'\n"
+        f"ar = '{host.gnu_triplet}-ar'\n"
+        f"strip = '{host.gnu_triplet}-strip'\n"
         f"python = '/usr/bin/python{python}'\n"
-        "pkg-config = '/usr/bin/pkg-config'\n\n"
+        f"pkg-config = '{program(host, 'pkg-config')}'\n\n"
         "[properties]\n"
         "needs_exe_wrapper = true\n"
-        f"longdouble_format = '{long_double}'\n"
-        f"pkg_config_libdir = ['/usr/lib/{host.multiarch}/pkgconfig', '/usr/share/pkgconfig']\n\n"
+        f"longdouble_format = '{LONG_DOUBLE[host.name]}'\n\n"
         "[host_machine]\n"
         "system = 'linux'\n"
         f"cpu_family = '{host.meson_family}'\n"
@@ -108,27 +116,18 @@ def meson_text(python: str, host: Architecture) -> str:
     )
 
 
-def cmake_text(python: str, host: Architecture) -> str:
-    """Return CMake's toolchain file.  The root is multiarch, so no sysroot is set."""
-    triplet = host.gnu_triplet
-    include = f"/usr/include/python{python}"
+def cmake_text(python: str, host: Architecture, tools: str) -> str:
+    """Return CMake's toolchain file: the sysroot's, and what it cannot know of this build.
+
+    Nothing compiled can be run here; the build requirements in ``tools`` bring packages for CMake.
+    """
+    suffix = f"cpython-{python.replace('.', '')}-{host.multiarch}"
     return (
-        "set(CMAKE_SYSTEM_NAME Linux)\n"
-        f"set(CMAKE_SYSTEM_PROCESSOR {host.uname})\n"
-        f"set(CMAKE_C_COMPILER {triplet}-gcc)\n"
-        f"set(CMAKE_CXX_COMPILER {triplet}-g++)\n"
-        f"set(CMAKE_LIBRARY_ARCHITECTURE {host.multiarch})\n"
-        "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)\n"
-        "set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY BOTH)\n"
-        "set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)\n"
-        f"list(APPEND CMAKE_SYSTEM_LIBRARY_PATH /usr/lib/{host.multiarch})\n"
-        f"list(APPEND CMAKE_SYSTEM_INCLUDE_PATH /usr/include/{host.multiarch})\n"
-        f"set(Python_EXECUTABLE /usr/bin/python{python})\n"
-        f"set(Python3_EXECUTABLE /usr/bin/python{python})\n"
-        f"set(Python_INCLUDE_DIR {include})\n"
-        f"set(Python3_INCLUDE_DIR {include})\n"
-        f"set(Python_SOABI cpython-{python.replace('.', '')}-{host.multiarch})\n"
-        f"set(Python3_SOABI cpython-{python.replace('.', '')}-{host.multiarch})\n"
+        f"include({SYSROOT}/{OWN}/toolchain.cmake)\n"
+        "unset(CMAKE_CROSSCOMPILING_EMULATOR)\n"
+        f"list(APPEND CMAKE_FIND_ROOT_PATH {tools})\n"
+        + "".join(f"set({name}_EXECUTABLE /usr/bin/python{python})\n"
+                  f"set({name}_SOABI {suffix})\n" for name in ("Python", "Python3"))
     )
 
 
@@ -142,7 +141,7 @@ def numpy_configuration(text: str, host: Architecture) -> str:
     numpy.get_include() leads to the headers of the numpy that runs, whose sizes are those of the
     build machine; code compiled with them is silently wrong on another.
     """
-    long_double_default = 8 if _LONG_DOUBLE[host.name].startswith("IEEE_DOUBLE") else 16
+    long_double_default = 8 if LONG_DOUBLE[host.name].startswith("IEEE_DOUBLE") else 16
     long, pointer, long_double = _SIZES.get(host.name, (8, 8, long_double_default))
     sizes = {"LONG": long, "PY_INTPTR_T": pointer, "INTP": pointer, "UINTP": pointer,
              "LONGDOUBLE": long_double, "COMPLEX_LONGDOUBLE": 2 * long_double}

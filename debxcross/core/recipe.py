@@ -226,10 +226,9 @@ def twin_script(deb: str, plain_version: str, version: str) -> str:
 WHEELS = f"{BUILD_DIRECTORY}/dist"
 
 
-def wheel_packages(python: str, build: str, host: str, host_needs: Sequence[str]) -> tuple[str, ...]:
-    """Return what apt installs to build an extension: an interpreter here, headers and libraries there."""
-    return (f"python{python}:{build}", f"libpython{python}-dev:{host}",
-            *(f"{name}:{host}" for name in host_needs))
+def wheel_packages(python: str, host: str, host_needs: Sequence[str]) -> tuple[str, ...]:
+    """Return what the device's part of a wheel's build environment, its sysroot, consists of."""
+    return (f"libpython{python}-dev:{host}", *(f"{name}:{host}" for name in host_needs))
 
 
 def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:
@@ -237,86 +236,13 @@ def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:
     return ("apt-get", *extra, "-y", "install", *packages)
 
 
-def wheel_script(sdist: str, directory: str, python: str, host: Architecture) -> str:
-    """Return the script that builds a wheel for Python 2.7 from an unpacked sdist.
-
-    Python 2.7 ignores _PYTHON_SYSCONFIGDATA_NAME (bpo-28833 came with 3.6), so the host's
-    plat- directory, which holds its _sysconfigdata_nd, comes first on PYTHONPATH.
-    _PYTHON_HOST_PLATFORM names the build directory and the wheel's tag (sysconfig.get_platform).
-    The compiler flags are Debian's for the host architecture.
-    """
-    triplet = host.gnu_triplet
-    platform = host.wheel_platform.replace("_", "-", 1)
-    environment = {
-        "PYTHONPATH": f"/usr/lib/python{python}/plat-{host.multiarch}:{TOOLS}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "_PYTHON_HOST_PLATFORM": platform,
-        "CC": f"{triplet}-gcc",
-        "LDSHARED": f"{triplet}-gcc -shared",
-        "AR": f"{triplet}-ar",
-        "HOME": "/build",
-        "PKG_CONFIG_LIBDIR": f"/usr/lib/{host.multiarch}/pkgconfig:/usr/share/pkgconfig",
-    }
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
-    return (
-        "set -eu\n"
-        f"cd {BUILD_DIRECTORY}\n"
-        f"tar --extract --no-same-owner --file {shlex.quote(sdist)}\n"
-        f"cd {shlex.quote(directory)}\n"
-        f'flags=$(dpkg-architecture --host-arch={host.name} --command "dpkg-buildflags --export=sh" '
-        "2>/dev/null)\n"
-        'eval "$flags"\n'
-        f"{exports}"
-        f"python{python} setup.py bdist_wheel --dist-dir {WHEELS}\n"
-    )
-
-
-#: Where the program is that calls a back end's hooks, and what it answers.
-HOOKS, ANSWER = "/build/pep517.py", "/build/answer.json"
-
-#: Blanks what Debian's own build of the interpreter was compiled with: the flags of this
-#: build come from the environment.  It must be a real file, for PyO3 resolves links.
-_SETTINGS_PROGRAM = """\
-import pprint, sys
-values = {}
-with open(sys.argv[1]) as file:
-    exec(file.read(), values)
-found = values["build_time_vars"]
-for name in found:
-    if "CFLAGS" in name or "LDFLAGS" in name or name in ("OPT", "CONFIG_ARGS", "CPPFLAGS"):
-        found[name] = ""
-with open(sys.argv[2], "w") as file:
-    file.write("build_time_vars = " + pprint.pformat(found) + chr(10))
-"""
-
-
-def cross_script(python: str, module: str, prefix: str) -> str:
-    """Return the script that makes a prefix with the settings of the host's interpreter.
-
-    They are alone in their directory; include/ beside it is Debian's, which serves all architectures.
-    """
-    directory = f"{prefix}/lib/python{python}"
-    return "".join((
-        "set -eu\n",
-        f"mkdir -p {directory} {prefix}/include\n",
-        f"ln -s /usr/include/python{python} {prefix}/include/python{python}\n",
-        _here_document("/build/settings.py", _SETTINGS_PROGRAM),
-        f"for name in {module} $(echo {module} | sed s/__linux_/__/); do\n",
-        f"  file=/usr/lib/python{python}/$name.py\n",
-        f'  [ -e "$file" ] && exec python{python} /build/settings.py "$file" {directory}/{module}.py\n',
-        "done\n",
-        f"echo 'the settings of the interpreter for the host are missing: {module}' >&2\nexit 1\n",
-    ))
-
-
-def hook_script(
-    hook: str, directory: str, python: str, host: str, environment: Mapping[str, str],
-    own: Sequence[str],
-) -> str:
-    """Return the script that calls one PEP 517 hook in a source tree, the request on its input.
+def _cross_script(directory: str, host: str, include: str, environment: Mapping[str, str],
+                  own: Sequence[str]) -> str:
+    """Return how a script begins that builds an extension in ``directory``.
 
     The compiler's flags are Debian's for the host architecture; without -g, as what is
-    shipped is stripped, which the linker does at once.  ``own`` are the project's variables.
+    shipped is stripped, which the linker does at once.  The headers of the host's interpreter
+    come before all that setup.py may find.  ``own`` are the project's variables.
     """
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
     more = "".join(f"export {shlex.quote(one)}\n" for one in own)
@@ -326,9 +252,28 @@ def hook_script(
         "export DEB_CFLAGS_STRIP=-g DEB_CXXFLAGS_STRIP=-g DEB_LDFLAGS_APPEND=-Wl,-s\n"
         f'flags=$(dpkg-architecture --host-arch={host} --command "dpkg-buildflags --export=sh" 2>/dev/null)\n'
         'eval "$flags"\n'
+        f'export CPPFLAGS="-I{include} $CPPFLAGS"\n'
         f"{exports}{more}"
-        f"exec python{python} {HOOKS} {hook} {ANSWER}\n"
     )
+
+
+def wheel_script(directory: str, python: str, host: str, include: str, environment: Mapping[str, str]) -> str:
+    """Return the script that builds a wheel for Python 2.7 in an unpacked sdist."""
+    return (_cross_script(directory, host, include, environment, ())
+            + f"python{python} setup.py bdist_wheel --dist-dir {WHEELS}\n")
+
+
+#: Where the program is that calls a back end's hooks, and what it answers.
+HOOKS, ANSWER = "/build/pep517.py", "/build/answer.json"
+
+
+def hook_script(
+    hook: str, directory: str, python: str, host: str, include: str, environment: Mapping[str, str],
+    own: Sequence[str],
+) -> str:
+    """Return the script that calls one PEP 517 hook in a source tree, the request on its input."""
+    return (_cross_script(directory, host, include, environment, own)
+            + f"exec python{python} {HOOKS} {hook} {ANSWER}\n")
 
 
 def unpack_sdist_script(sdist: str, python: str) -> str:

@@ -172,8 +172,9 @@ def path_list(paths: Iterable[str]) -> str:
     return "/.\n" + "".join(f"/{path}\n" for path in sorted(found))
 
 
-#: What Meson's users ask for as the property longdouble_format.
-_LONG_DOUBLE = {
+#: NumPy's names of the formats of long double, which cannot be tried out without running: what
+#: it asks Meson for as the property longdouble_format.
+LONG_DOUBLE = {
     **dict.fromkeys(("armel", "armhf", "mipsel"), "IEEE_DOUBLE_LE"),
     **dict.fromkeys(("arm64", "loong64", "mips64el", "riscv64"), "IEEE_QUAD_LE"),
     "amd64": "INTEL_EXTENDED_16_BYTES_LE", "i386": "INTEL_EXTENDED_12_BYTES_LE",
@@ -208,7 +209,7 @@ def own_files(host: Architecture, compiler: str, python: str, sysconfigdata: str
         "uname": host.uname, "meson_family": host.meson_family, "meson_cpu": host.meson_cpu,
         "endian": "little" if host.elf.little_endian else "big", "python": python,
         "sysconfigdata": sysconfigdata, "python_platform": host.wheel_platform.replace("_", "-", 1),
-        "longdouble": _LONG_DOUBLE.get(host.name, ""), "tools": _TOOLS, "example": "sysroot",
+        "longdouble": LONG_DOUBLE.get(host.name, ""), "tools": _TOOLS, "example": "sysroot",
     }
     programs: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("cc", "cc", {"driver": "gcc", "variable": "CC", "cxx": ""}),

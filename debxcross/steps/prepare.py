@@ -133,9 +133,8 @@ def arrange(
         epochs = {other.package: other.epoch for other in known if other.epoch}
         rules = tuple(rule for rule, applies, _ in decided.get(member.name, ()) if applies)
         work[member.name] = WheelWork(member, tools, names, maintainer, epochs, rules)
-        wanted[member.name] = () if member.pure else tuple(
-            package.split(":")[0] for package in wheel_packages(
-                member.python, context.build.name, host, member.host_needs))
+        wanted[member.name] = () if member.pure else (f"python{member.python}", *(
+            package.split(":")[0] for package in wheel_packages(member.python, host, member.host_needs)))
     needs = order.edges(wanted, expected)
     return Arranged(work, expected, wanted, {name: needs.get(name, ()) for name in chain.members})
 

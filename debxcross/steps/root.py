@@ -28,20 +28,21 @@ from debxcross.steps.context import Context
 
 
 @dataclass(frozen=True)
-class BaseRoot:
-    """An unpacked base root and what is installed in it."""
-
-    key: str
-    directory: Path
-    packages: tuple[InstalledPackage, ...]
-
-
-@dataclass(frozen=True)
 class RootPlan:
     """The recipe of a root and the .debs it is made of."""
 
     recipe: RootRecipe
     files: tuple[PackageFile, ...]
+
+
+@dataclass(frozen=True)
+class BaseRoot:
+    """An unpacked base root, what is installed in it, and what it was made of."""
+
+    key: str
+    directory: Path
+    packages: tuple[InstalledPackage, ...]
+    plan: RootPlan
 
 
 def build_recipe(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
@@ -91,7 +92,7 @@ def _packages(
 def promised_root(context: Context, wanted: RootPlan) -> BaseRoot:
     """Return the base root whether it has been made or not: it is what its packages are."""
     key = wanted.recipe.key
-    return BaseRoot(key, context.store.directory / "roots" / key, wanted.recipe.packages)
+    return BaseRoot(key, context.store.directory / "roots" / key, wanted.recipe.packages, wanted)
 
 
 def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
@@ -104,7 +105,7 @@ def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
         return None
     if not directory.is_dir():
         return None
-    return BaseRoot(key, directory, tuple(InstalledPackage(**one) for one in value))
+    return BaseRoot(key, directory, tuple(InstalledPackage(**one) for one in value), wanted)
 
 
 def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot, bool]:
@@ -150,7 +151,7 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
     temporary = entry.with_suffix(".tmp")
     temporary.write_bytes(canonical(root.packages))
     temporary.rename(entry)
-    return BaseRoot(root.key, target, root.packages)
+    return BaseRoot(root.key, target, root.packages, wanted)
 
 
 def device_index(context: Context) -> str:

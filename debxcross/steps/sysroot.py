@@ -124,8 +124,12 @@ def resolve(
             raise_for_apt(answer, f"apt could not choose {' '.join(names)} for {release} {host}")
             found = [vars(one) for one in parse_print_uris(answer.stdout)]
         context.store.remember("sysroot", question, found)
-    files = tuple(PackageFile(**one) for one in found)
-    stored = context.fetch_packages(STEP, files)
+    return fetch_chosen(context, tuple(PackageFile(**one) for one in found), STEP)
+
+
+def fetch_chosen(context: Context, files: Sequence[PackageFile], step: str) -> tuple[Chosen, ...]:
+    """Have these packages in the store; return them with where they came from."""
+    stored = context.fetch_packages(step, files)
     return tuple(Chosen(file, *_origin(context, one.uri)) for file, one in zip(stored, files))
 
 
@@ -247,7 +251,7 @@ def make(
         try:
             place.mkdir(parents=True)
             made = place / "tree"
-            manifest, left_out = _build(store, busy, host, manifest, chosen, made)
+            manifest, left_out = build_tree(store, busy, host, manifest, chosen, made)
             sha256, size = "", 0
             if archive:
                 busy("packing")
@@ -270,10 +274,15 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _build(
+def build_tree(
     store: Store, busy: Callable[[str], None], host: Architecture, manifest: Manifest,
     chosen: Sequence[Chosen], directory: Path,
 ) -> tuple[Manifest, tuple[str, ...]]:
+    """Make the tree of a sysroot at ``directory``, which must not exist.
+
+    Returns the manifest with packages and time, and the links that were left out, as they led
+    nowhere.  Raises PackageError for a package that is not sound.
+    """
     tree = Tree(directory)
     busy(f"unpacking {len(chosen)} packages")
     # The largest first, so that none is left for a single thread at the end.

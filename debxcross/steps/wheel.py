@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from debxcross.core import gate, licensetext, recipe, wrap
+from debxcross.core import crossfile, gate, licensetext, recipe, wrap
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.backend_crates import Crate
 from debxcross.core.buildinfo import buildinfo, file_name
@@ -37,6 +37,7 @@ from debxcross.steps.sdist_patches import patch_tree
 from debxcross.steps.source import offered, world_state
 from debxcross.steps.wheel_crates import fetch_crates
 from debxcross.steps.wheel_hooks import CRATES, HookBuild, recipe_of_hooks, sdist_facts
+from debxcross.steps.wheel_sysroot import make_sysroot, recipe_of_sysroot
 from debxcross.steps.wrap import wrap_wheel
 
 #: The last version of Python 2.7, which is what markers are evaluated for.
@@ -75,34 +76,37 @@ def _wrapping() -> str:
     return digest([Path(module.__file__ or "").read_text() for module in (wrap, licensetext)])
 
 
-def _packages(context: Context, work: WheelWork) -> tuple[str, ...]:
+def _packages_here(context: Context, work: WheelWork) -> tuple[str, ...]:
+    """Return what apt installs for the build machine: the interpreter, programs, Rust's standard library."""
     build, host = context.build.name, context.host.name
     here = sorted(name if ":" in name else f"{name}:{build}" for name in work.member.build_packages)
     rust = (f"libstd-rust-dev:{host}",) if f"rustc:{build}" in here else ()
-    return (*recipe.wheel_packages(work.member.python, build, host, work.member.host_needs), *here, *rust)
+    return (f"python{work.member.python}:{build}", *here, *rust)
+
+
+def _packages_there(context: Context, work: WheelWork) -> tuple[str, ...]:
+    return recipe.wheel_packages(work.member.python, context.host.name, work.member.host_needs)
 
 
 def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
-    """Return what the step's key is the digest of, in this environment."""
+    """Return what the step's key is the digest of, in this environment.
+
+    The smoke test changes no bytes.
+    """
+    built = {} if work.member.pure else {"hooks": recipe_of_hooks(), "sysroot": recipe_of_sysroot(context)}
     return {
         "kind": "build-wheel", "schema": recipe.SCHEMA, "pin": work.member.pin,
         "python": work.member.python, "tools": work.tools, "names": work.names,
         "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
-        "environment": environment.identity, **_inputs_of_python_3(work),
+        "environment": environment.identity, "member": replace(work.member, smoke=""),
+        "epochs": work.epochs, "wrapping": _wrapping(), **built,
         **({"patches": [one.sha256 for one in work.patches]} if work.patches else {}),
     }
 
 
-def _inputs_of_python_3(work: WheelWork) -> Mapping[str, Any]:
-    """Return what only wheels for Python 3 depend on; the smoke test changes no bytes."""
-    if work.member.python == "2.7":
-        return {}
-    return {"member": replace(work.member, smoke=""), "epochs": work.epochs,
-            "hooks": recipe_of_hooks() if not work.member.pure else "", "wrapping": _wrapping()}
-
-
 def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
-    return resolution_key(base.packages, world_state(context, work.member.name), _packages(context, work),
+    return resolution_key(base.packages, world_state(context, work.member.name),
+                          (*_packages_here(context, work), *_packages_there(context, work)),
                           [file.sha256 for file in local])
 
 
@@ -201,6 +205,9 @@ class _Build:
         self.log = context.log(self.member.name)
         self.session = context.chroots.session(base.directory, directory)
         self.binds: dict[Path, str] = {}
+        #: What apt adds of the device's packages, and the module with its interpreter's settings.
+        self.device: tuple[PackageFile, ...] = ()
+        self.settings_module = ""
 
     def carry_out(
         self, pinned: StoredFile, tools: tuple[StoredFile, ...], again: bool
@@ -278,55 +285,61 @@ class _Build:
         self.session.run(["sh", "-c", script], binds=self.binds, log=self.log).check(
             BuildError, f"{self.member.name}: the build root's apt could not be set up",
             f"Read {self.log}.")
-        packages = _packages(context, self.work)
-        answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-q"), binds=self.binds)
-        try:
-            raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
-        except UnsatisfiableError as error:
-            raise context.unsatisfied(self.member.name, error) from error
-        environment = Environment(self.base.packages, parse_print_uris(answer.stdout))
+        here = self._ask(_packages_here(context, self.work))
+        self.device = self._ask(_packages_there(context, self.work))
+        environment = Environment(self.base.packages, tuple(sorted(
+            {file.sha256: file for file in (*here, *self.device)}.values(), key=lambda file: file.file)))
         context.compare(self.member.name, environment.added, self.local)
         remember(context, self.work, self.base, self.local, environment)
         return environment
 
+    def _ask(self, packages: Sequence[str]) -> tuple[PackageFile, ...]:
+        """Return what apt would add to the base root for these packages."""
+        answer = self.session.run(recipe.install_argv(packages, "--print-uris", "-q"), binds=self.binds)
+        try:
+            raise_for_apt(answer, f"{self.member.name}: {' '.join(packages)} cannot be installed together")
+        except UnsatisfiableError as error:
+            raise self.context.unsatisfied(self.member.name, error) from error
+        return parse_print_uris(answer.stdout)
+
     def _install(self, environment: Environment) -> None:
-        context = self.context
-        files = context.fetch_packages(self.member.name, environment.added)
+        """Install what runs here; unpack what is the device's as a sysroot, of which nothing runs."""
+        context, name = self.context, self.member.name
+        files = context.fetch_packages(name, environment.added)
         archives = self.directory / "archives"
         context.store.lay_out(files, archives)
         (archives / "partial").mkdir()
         self.binds[archives] = recipe.ARCHIVES
-        self._step(f"installing {len(environment.added)} packages")
+        self._step(f"installing {len(environment.added) - len(self.device)} packages")
         done = self.session.run(
-            recipe.install_argv(_packages(context, self.work), *recipe.OFFLINE), binds=self.binds,
+            recipe.install_argv(_packages_here(context, self.work), *recipe.OFFLINE), binds=self.binds,
             log=self.log)
         if done.exit_status:
             raise self._failure("its build environment could not be installed")
+        self._step(f"making the sysroot of {context.host.name}")
+        self.settings_module = make_sysroot(
+            context, self.base, self.device, self.member.python, name, self.session.upper)
 
     def _build(self, sdist: StoredFile) -> Path:
         if self.member.python != "2.7":
             return self._build_with_hooks(sdist)
-        self._step(f"setup.py bdist_wheel with Python {self.member.python}")
+        member, host, top = self.member, self.context.host, sdist.name.removesuffix(".tar.gz")
+        tree = f"{recipe.BUILD_DIRECTORY}/{top}"
+        script = recipe.unpack_sdist_script(f"{recipe.SOURCE}/{sdist.name}", member.python)
+        done = self.session.run(["sh", "-c", script], binds=self.binds, user=recipe.BUILDER, log=self.log)
+        if done.exit_status:
+            raise self._failure("the sdist could not be unpacked")
+        patch_tree(self.session, self.binds, self.log, tree, member, self.work.patches,
+                   self.context.shell_command(member.name), self._step)
+        self._step(f"setup.py bdist_wheel with Python {member.python}")
         script = recipe.wheel_script(
-            self._patched(sdist), sdist.name.removesuffix(".tar.gz"), self.member.python, self.context.host)
+            tree, member.python, host.name, crossfile.include_directory(member.python),
+            crossfile.environment(member.python, host, recipe.TOOLS, self.settings_module))
         done = self.session.run(["sh", "-c", script], binds=self.binds, user=recipe.BUILDER, log=self.log)
         made = sorted((self.session.upper / recipe.WHEELS.lstrip("/")).glob("*.whl"))
         if done.exit_status or len(made) != 1:
             raise self._failure("the wheel could not be built")
         return made[0]
-
-    def _patched(self, sdist: StoredFile) -> str:
-        """Return the path inside of an sdist for Python 2.7, with its patches applied."""
-        path, top = f"{recipe.SOURCE}/{sdist.name}", sdist.name.removesuffix(".tar.gz")
-        if not self.work.patches:
-            return path
-        self.session.run(["sh", "-c", recipe.unpack_sdist_script(path, self.member.python)], binds=self.binds,
-                         user=recipe.BUILDER, log=self.log)
-        patch_tree(self.session, self.binds, self.log, f"{recipe.BUILD_DIRECTORY}/{top}", self.member,
-                   self.work.patches, self.context.shell_command(self.member.name), self._step)
-        self.session.run(["tar", "--create", "--gzip", "--file", f"{top}.tar.gz", "--remove-files", top],
-                         user=recipe.BUILDER, directory=recipe.BUILD_DIRECTORY, log=self.log)
-        return f"{recipe.BUILD_DIRECTORY}/{top}.tar.gz"
 
     def _build_with_hooks(self, sdist: StoredFile) -> Path:
         path = self.directory / "source" / sdist.name
@@ -342,7 +355,7 @@ class _Build:
             self.session, self.binds, self.log, self.member, self.work.tools, self.context.host, facts, top,
             newest_time(path), self.context.jobs,
             device_environment(self.context.build, self._full_version),
-            self.context.shell_command(self.member.name), crates, self.work.patches)
+            self.context.shell_command(self.member.name), self.settings_module, crates, self.work.patches)
         try:
             return build.carry_out(self._step)
         except BuildError as error:
@@ -360,7 +373,8 @@ class _Build:
         self._step(f"wrapping {wheel.name}")
         output = self.session.upper / "debxcross/wrap"
         output.mkdir(parents=True, exist_ok=True)
-        return wrap_wheel(wheel, self._settings(pinned), output, self._tool)
+        libraries = "" if self.member.pure else crossfile.SYSROOT
+        return wrap_wheel(wheel, self._settings(pinned), output, self._tool, libraries)
 
     def _settings(self, pinned: StoredFile) -> WrapSettings:
         member = self.member

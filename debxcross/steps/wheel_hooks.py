@@ -94,7 +94,7 @@ class HookBuild:
     """One build: where it happens, what of, with which pinned tools, for which architecture.
 
     ``markers`` are the marker variables (PEP 508) of the interpreter in the build root; ``shell`` is
-    the command that enters it.
+    the command that enters it; ``settings_module`` has the settings of the host's interpreter.
     """
 
     session: Session
@@ -109,6 +109,7 @@ class HookBuild:
     jobs: int
     markers: Mapping[str, str]
     shell: str
+    settings_module: str
     crates: tuple[Crate, ...] = ()
     patches: tuple[RulesPatch, ...] = ()
 
@@ -133,13 +134,10 @@ class HookBuild:
         return made
 
     def _set_up(self) -> None:
-        """Unpack the sdist; put the interpreter's settings and the cross files in their places."""
+        """Unpack the sdist; put the cross files in their places."""
         member, python = self.member, self.member.python
-        module = crossfile.sysconfig_name(python, self.host)
-        self._run(["sh", "-c", recipe.cross_script(python, module, crossfile.CROSS)], "root",
-                  "the host's interpreter is not in the build root")
         self.session.write(crossfile.MESON_FILE, crossfile.meson_text(python, self.host))
-        self.session.write(crossfile.CMAKE_FILE, crossfile.cmake_text(python, self.host))
+        self.session.write(crossfile.CMAKE_FILE, crossfile.cmake_text(python, self.host, recipe.TOOLS))
         self.session.write(recipe.HOOKS, _HOOKS.read_text())
         if self.crates:
             self.session.write(f"{crossfile.CARGO_HOME}/config.toml",
@@ -172,10 +170,11 @@ class HookBuild:
         request = {"backend": self.facts.system.backend, "backend_path": self.facts.system.backend_path,
                    "settings": self._settings(), "directory": recipe.WHEELS}
         environment = {
-            **crossfile.environment(self.member.python, self.host, recipe.TOOLS),
+            **crossfile.environment(self.member.python, self.host, recipe.TOOLS, self.settings_module),
             "SOURCE_DATE_EPOCH": str(self.epoch), "CMAKE_BUILD_PARALLEL_LEVEL": str(self.jobs)}
-        script = recipe.hook_script(hook, self.tree, self.member.python, self.host.name, environment,
-                                    self.member.environment)
+        python = self.member.python
+        script = recipe.hook_script(hook, self.tree, python, self.host.name,
+                                    crossfile.include_directory(python), environment, self.member.environment)
         self._run(["sh", "-c", script], recipe.BUILDER, failure, json.dumps(request))
         return json.loads((self.session.upper / recipe.ANSWER.lstrip("/")).read_text())
 

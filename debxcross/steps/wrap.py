@@ -36,9 +36,13 @@ def run_here(argv: Sequence[str], directory: Path, environment: Mapping[str, str
     return process.run(argv, directory=directory, environment=environment)
 
 
-def shlibdeps_argv(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return the command that prints the dependencies of ELF files below root/."""
-    return ("dpkg-shlibdeps", "-O", *(f"-eroot/{path}" for path in paths))
+def shlibdeps_argv(paths: Sequence[str], libraries: str = "") -> tuple[str, ...]:
+    """Return the command that prints the dependencies of ELF files below root/.
+
+    ``libraries`` is a tree in which libraries and their packages' metadata are looked for first.
+    """
+    return ("dpkg-shlibdeps", "-O", *([f"-S{libraries}"] if libraries else ()),
+            *(f"-eroot/{path}" for path in paths))
 
 
 def build_argv(file_name: str) -> tuple[str, ...]:
@@ -47,9 +51,10 @@ def build_argv(file_name: str) -> tuple[str, ...]:
 
 
 def wrap_wheel(wheel: Path, settings: WrapSettings, output: Path,
-               run: ToolRunner = run_here) -> Path:
+               run: ToolRunner = run_here, libraries: str = "") -> Path:
     """Wrap a wheel as a deb in the directory ``output`` and return the deb's path.
 
+    ``libraries`` is the sysroot that the wheel was built against, as ``run`` sees it, "" for none.
     The deb appears by a rename, replacing an older one of its name.  Raises GateError for a
     wheel that is not what it must be or needs libraries of no known package,
     ConfigurationError for faulty settings or templates, BuildError when dpkg-deb fails.
@@ -64,7 +69,7 @@ def wrap_wheel(wheel: Path, settings: WrapSettings, output: Path,
             digests = {file.path: _write(work / "root" / file.path, file.mode,
                                          _bytes(file, read, values, settings))
                        for file in tree.files}
-            libraries = _shared_library_depends(tree, settings, work, run)
+            libraries = _shared_library_depends(tree, settings, work, run, libraries)
             tree = deb_tree(content, settings, libraries)
             _write_control(tree, content, settings, work / "root", digests)
             _normalise(work / "root", settings.source_date_epoch)
@@ -107,7 +112,9 @@ def _compressed(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _shared_library_depends(tree: DebTree, settings: WrapSettings, work: Path, run: ToolRunner) -> str:
+def _shared_library_depends(
+    tree: DebTree, settings: WrapSettings, work: Path, run: ToolRunner, libraries: str
+) -> str:
     """Return the relations on packages with shared libraries, "" when nothing needs any."""
     paths = [file.path for file in tree.files if file.elf]
     if not paths:
@@ -116,7 +123,7 @@ def _shared_library_depends(tree: DebTree, settings: WrapSettings, work: Path, r
     (work / "root" / "DEBIAN").mkdir()
     _write(work / "debian" / "control", 0o644,
            render("shlibdeps-control.j2", {"tree": tree, "settings": settings}).encode())
-    done = run(shlibdeps_argv(paths), work, {"DEB_HOST_ARCH": settings.host_architecture})
+    done = run(shlibdeps_argv(paths, libraries), work, {"DEB_HOST_ARCH": settings.host_architecture})
     done.check(GateError, f"the libraries that {tree.package} needs are in no known package",
                "Install the packages of these libraries for the host architecture where it is built.")
     for line in done.stdout.splitlines():

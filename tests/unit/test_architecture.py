@@ -9,7 +9,7 @@ from debian.debian_support import DpkgArchTable
 from packaging.utils import parse_wheel_filename
 
 from debxcross.core.architecture import ARCHITECTURES, Architecture, architecture
-from debxcross.core.recipe import wheel_script
+from debxcross.core.crossfile import environment
 from debxcross.errors import UsageError
 
 DPKG = Path("/usr/share/dpkg")
@@ -64,7 +64,7 @@ def test_wheel_platform_is_what_python_says_on_the_device(known: Architecture) -
     tags = parse_wheel_filename(f"x-1-cp27-cp27mu-{known.wheel_platform}.whl")[3]
     assert [tag.platform for tag in tags] == [known.wheel_platform]
     platform = known.wheel_platform.replace("_", "-", 1)
-    assert f"export _PYTHON_HOST_PLATFORM={platform}\n" in wheel_script("x.tar.gz", "x", "2.7", known)
+    assert environment("2.7", known, "/tools", "")["_PYTHON_HOST_PLATFORM"] == platform
 
 
 def test_arms_differ_in_float_abi_only_where_elf_is_concerned() -> None:

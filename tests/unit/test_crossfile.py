@@ -12,13 +12,19 @@ ARMEL = architecture("armel")
 
 
 def test_the_three_settings_come_together() -> None:
-    found = crossfile.environment("3.11", ARMEL, "/tools")
+    found = crossfile.environment("3.11", ARMEL, "/tools", "_sysconfigdata__arm-linux-gnueabi")
     assert found["_PYTHON_SYSCONFIGDATA_NAME"] == "_sysconfigdata__arm-linux-gnueabi"
-    assert found["PYTHONPATH"] == "/build/cross/lib/python3.11:/tools"
+    assert found["PYTHONPATH"] == "/debxcross/sysroot/debxcross/python:/tools"
     assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
-    assert found["CC"] == "arm-linux-gnueabi-gcc"
-    assert found["CARGO_TARGET_ARMV5TE_UNKNOWN_LINUX_GNUEABI_LINKER"] == "arm-linux-gnueabi-gcc"
-    assert crossfile.sysconfig_name("3.13", ARMEL) == "_sysconfigdata__linux_arm-linux-gnueabi"
+
+
+def test_compilers_are_those_of_the_sysroot() -> None:
+    found = crossfile.environment("2.7", ARMEL, "/tools", "")
+    assert found["PYTHONPATH"].startswith("/debxcross/sysroot/usr/lib/python2.7/plat-arm-linux-gnueabi:")
+    cc = "/debxcross/sysroot/debxcross/bin/armel-cc"
+    assert (found["CC"], found["LDSHARED"]) == (cc, f"{cc} -shared")
+    assert found["CARGO_TARGET_ARMV5TE_UNKNOWN_LINUX_GNUEABI_LINKER"] == cc
+    assert found["PKG_CONFIG_LIBDIR"].startswith("/debxcross/sysroot/usr/lib/arm-linux-gnueabi/pkgconfig:")
 
 
 def test_suffixes() -> None:
@@ -30,15 +36,17 @@ def test_suffixes() -> None:
 def test_meson_can_read_its_file(name: str) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(crossfile.meson_text("3.11", architecture(name)))
-    assert parser["binaries"]["c"] == f"'{architecture(name).gnu_triplet}-gcc'"
+    assert parser["binaries"]["c"] == f"'/debxcross/sysroot/debxcross/bin/{name}-cc'"
+    assert "exe_wrapper" not in parser["binaries"]
     assert parser["properties"]["longdouble_format"].strip("'").endswith(("LE", "BE"))
     assert parser["host_machine"]["endian"] == ("'big'" if name == "s390x" else "'little'")
 
 
-def test_cmake_is_told_the_suffix() -> None:
-    text = crossfile.cmake_text("3.11", ARMEL)
+def test_cmake_is_told_what_the_sysroot_does_not_know() -> None:
+    text = crossfile.cmake_text("3.11", ARMEL, "/tools")
+    assert text.startswith("include(/debxcross/sysroot/debxcross/toolchain.cmake)\n")
     assert "set(Python_SOABI cpython-311-arm-linux-gnueabi)" in text
-    assert "set(CMAKE_C_COMPILER arm-linux-gnueabi-gcc)" in text
+    assert "list(APPEND CMAKE_FIND_ROOT_PATH /tools)" in text
 
 
 def test_numpys_header_gets_the_sizes_of_the_host() -> None:
@@ -54,7 +62,8 @@ def test_numpys_header_gets_the_sizes_of_the_host() -> None:
 
 
 def test_scripts_keep_the_projects_own_words() -> None:
-    script = recipe.hook_script("wheel", "/build/x y", "3.11", "armel", {"CC": "a b"}, ("X=it's",))
+    script = recipe.hook_script("wheel", "/build/x y", "3.11", "armel", "/i", {"CC": "a b"}, ("X=it's",))
+    assert 'export CPPFLAGS="-I/i $CPPFLAGS"\n' in script
     assert "cd '/build/x y'\n" in script and "export CC='a b'\n" in script
     assert script.index("export CC") < script.index("export 'X=it'\"'\"'s'")
     assert "zipfile" in recipe.unpack_sdist_script("/s/x.zip", "3.11")

@@ -13,7 +13,8 @@ from debxcross.core.chain import SourceMember, Trial, parse
 from debxcross.core.environment import PackageFile
 from debxcross.core.plan import Plan
 from debxcross.core.security import (
-    BEHIND, EXCLUDED, UNCHANGED, Comparison, came_from, compare, missed, same_version, table, upgraded, versions,
+    BEHIND, EXCLUDED, UNCHANGED, Comparison, came_from, compare, missed, same_version, table, upgraded,
+    versions,
 )
 from debxcross.core.source import SourcePackage
 from debxcross.errors import ConfigurationError, UsageError

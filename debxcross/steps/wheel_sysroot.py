@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The device's part of a wheel's build environment: a sysroot of what apt chose, in the build root."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from debxcross.core.crossfile import SYSROOT
+from debxcross.core.environment import PackageFile
+from debxcross.core.key import digest
+from debxcross.core.pathfilter import DEFAULT_FILTERS
+from debxcross.core.sysroot import Manifest, tuning
+from debxcross.doors import tar
+from debxcross.doors.template import data_directory
+from debxcross.errors import UnsatisfiableError
+from debxcross.steps import sysroot
+from debxcross.steps.context import Context
+from debxcross.steps.root import BaseRoot
+
+
+def recipe_of_sysroot(context: Context) -> str:
+    """Return the digest of what decides a sysroot's bytes beside its packages."""
+    templates = sorted(data_directory("sysroot-templates").glob("*.j2"))
+    return digest([DEFAULT_FILTERS, tuning(context.host), *(
+        (path.name, path.read_text()) for path in templates)])
+
+
+def make_sysroot(
+    context: Context, base: BaseRoot, added: Sequence[PackageFile], python: str, member: str, root: Path
+) -> str:
+    """Unpack the host architecture's packages of the base root and ``added`` at SYSROOT below ``root``.
+
+    Returns the name of the module with the settings of the host's interpreter ("" for Python
+    2.7, which has one of its own).  Raises UnsatisfiableError when that interpreter's headers
+    are not there.
+    """
+    host = context.host
+    wanted = tuple({file.sha256: file for file in (
+        *(one for one in base.plan.files if one.package.architecture == host.name),
+        *(one for one in added if one.package.architecture in (host.name, "all")))}.values())
+    directory = root / SYSROOT.lstrip("/")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    manifest, _ = sysroot.build_tree(
+        context.store, lambda text: context.busy(member, text), host,
+        Manifest(host.name, base.plan.recipe.release, (), (), DEFAULT_FILTERS, 0),
+        sysroot.fetch_chosen(context, wanted, member), directory)
+    tar.set_times(directory, manifest.source_date_epoch)
+    facts: Mapping[str, str] = sysroot.facts_of(directory, host)
+    headers = directory / f"usr/include/python{python}/Python.h"
+    if not headers.exists() or (python != "2.7" and facts["python"] != python):
+        raise UnsatisfiableError(
+            f"{member}: the packages for {host.name} have no headers of Python {python}",
+            f"They have {facts['python'] or 'none'}.", "Choose the release's own version of Python.")
+    return facts["sysconfigdata"] if python != "2.7" else ""
