@@ -40,7 +40,7 @@ class Configuration:
     repository_origin: str = "debxcross"
     repository_label: str = "debxcross"
     repository_url: str = ""
-    maintainer: str = "debxcross <debxcross@localhost>"
+    maintainer: str = "debxcross <nobody@debxcross.invalid>"
 
 
 #: TOML table, key → field, kind.

@@ -67,7 +67,8 @@ class WheelMember:
     resolved with, for the Python ``resolved_for`` ("3.11.2"); what the built wheel says must be
     the same.  ``also_requires`` come from extras of what it requires.  ``epoch`` is that of
     Debian's package of the same name; ``replaces`` are others that hold parts of the project;
-    ``revision`` is that of the deb, "1" when empty.
+    ``revision`` is that of the deb, "1" when empty.  ``optional_modules`` are those that work only
+    with something the project does not require; the trial tells when they cannot be imported.
     """
 
     name: str
@@ -86,6 +87,7 @@ class WheelMember:
     epoch: int = 0
     replaces: tuple[str, ...] = ()
     revision: str = ""
+    optional_modules: tuple[str, ...] = ()
 
     @property
     def pure(self) -> bool:
@@ -341,7 +343,7 @@ def _wheel(
     faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
 ) -> WheelMember:
     lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
-             "also-requires", "replaces")
+             "also-requires", "replaces", "optional-modules")
     pin = _pin(faults, where, table, (
         "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists))
     wheel = WheelMember(

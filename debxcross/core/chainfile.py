@@ -33,7 +33,8 @@ def _wheel(wheel: WheelMember) -> dict[str, object]:
         "build-requires": wheel.build_requires,
         "build-packages": wheel.build_packages, "host-needs": wheel.host_needs,
         "environment": wheel.environment, "settings": wheel.settings, "requires": wheel.requires,
-        "also-requires": wheel.also_requires, "replaces": wheel.replaces, "smoke": wheel.smoke,
+        "also-requires": wheel.also_requires, "replaces": wheel.replaces,
+        "optional-modules": wheel.optional_modules, "smoke": wheel.smoke,
     }
 
 

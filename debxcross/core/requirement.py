@@ -62,7 +62,8 @@ class ProjectOptions:
     the device; ``build_requires`` are requirements (PEP 508) for the build machine;
     ``environment`` are variables and ``settings`` PEP 517's, "name=value" each.
     ``replaces`` are Debian's packages that hold parts of the project under other names;
-    ``revision`` is that of the deb.
+    ``revision`` is that of the deb; ``optional_modules`` need something that the project does not
+    require.
     """
 
     host_needs: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class ProjectOptions:
     smoke: str = ""
     package: str = ""
     revision: str = ""
+    optional_modules: tuple[str, ...] = ()
 
 
 def read_requirements(

@@ -17,13 +17,22 @@ _EMULATOR = re.compile(
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries."""
+    """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries.
+
+    What is ``optional`` may fail, but not crash.
+    """
 
     name: str
     ok: bool
     signal: int
     text: str
     attempts: int = 1
+    optional: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts against the device."""
+        return not self.ok and not (self.optional and not self.signal)
 
 
 def parse_report(output: str) -> tuple[TrialResult, ...]:
@@ -41,19 +50,17 @@ def is_emulators(result: TrialResult) -> bool:
 
 
 def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...]:
-    """Return what is worth a note when everything worked, such as a crash that did not come back.
+    """Return what is worth a note when everything worked: a crash that did not come back, what is missing.
 
     Raises TrialError naming every trial that failed; EmulatorError when all failures are the
     emulator's own.
     """
-    failed = [result for result in results if not result.ok]
+    failed = [result for result in results if result.failed]
     if not results:
         raise TrialError("the device reported nothing", machine_output[-1500:],
                          "Read the trial's log; --no-trial leaves the trial out.")
     if failed:
-        details = "\n".join(
-            f"{result.name}: {_ending(result)}{result.text.splitlines()[-1] if result.text else ''}"
-            for result in failed)
+        details = "\n".join(f"{result.name}: {_ending(result)}{_last_line(result)}" for result in failed)
         brief = f"{len(failed)} of {len(results)} trials failed on the device"
         if all(is_emulators(result) for result in failed):
             raise EmulatorError(
@@ -61,9 +68,15 @@ def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...
                 "Try another version of QEMU (qemu-user-static), or a real device; "
                 "--no-trial leaves the trial out.")
         raise TrialError(brief, details, "Read the trial's log for the whole output.")
-    return tuple(
+    return (*(
         f"{result.name} crashed and worked when tried again ({result.attempts} attempts): the emulator's mood"
-        for result in results if result.attempts > 1)
+        for result in results if result.attempts > 1),
+        *(f"{result.name} does not work, which is optional: {_last_line(result)}"
+          for result in results if not result.ok))
+
+
+def _last_line(result: TrialResult) -> str:
+    return result.text.splitlines()[-1] if result.text else ""
 
 
 def _ending(result: TrialResult) -> str:

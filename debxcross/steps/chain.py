@@ -310,7 +310,8 @@ class Run:
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
         work = TrialWork(self.settings.output / "repo", chain.release,
-                         self._summary["published"], chain.trial, smoke)
+                         self._summary["published"], chain.trial, smoke, tuple(sorted(
+                             {module for member in chain.wheels for module in member.optional_modules})))
         key = trial_key(work, self._device)
         if (known := context.store.memo("trial", key)) is not None:
             self._summary["trial"] = known

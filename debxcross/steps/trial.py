@@ -31,20 +31,25 @@ _PROGRAM = Path(__file__).resolve().parents[1] / "trials" / "python.py"
 
 @dataclass(frozen=True)
 class TrialWork:
-    """What the device is to do.  ``published`` is the digest of what the repository offers."""
+    """What the device is to do.
+
+    ``published`` is the digest of what the repository offers; ``optional`` are modules that may be
+    missing something.
+    """
 
     repository: Path
     codename: str
     published: str
     trial: Trial
     smoke: Mapping[str, str]
+    optional: tuple[str, ...] = ()
 
 
 def trial_key(work: TrialWork, device: BaseRoot) -> str:
     """Return the identity of a trial: passed once, it need not be repeated."""
     return digest({
         "kind": "trial", "published": work.published, "device": device.key, "trial": work.trial,
-        "smoke": work.smoke, "program": _PROGRAM.read_text(),
+        "smoke": work.smoke, "optional": work.optional, "program": _PROGRAM.read_text(),
     })
 
 
@@ -180,9 +185,10 @@ class _Device:
     def _exercise(self) -> tuple[TrialResult, ...]:
         self._say(f"importing and exercising everything with Python {self.work.trial.python}")
         self.session.write("/root/trial.py", _PROGRAM.read_text())
-        self.session.write("/root/smoke.json", json.dumps(dict(self.work.smoke)))
+        self.session.write("/root/what.json", json.dumps(
+            {"smoke": dict(self.work.smoke), "optional": self.work.optional}))
         done = self.session.run(
-            [f"python{self.work.trial.python}", "/root/trial.py", "/root/smoke.json", *sorted(self.taken)])
+            [f"python{self.work.trial.python}", "/root/trial.py", "/root/what.json", *sorted(self.taken)])
         with self.log.open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.exit_status:

@@ -91,15 +91,15 @@ def _packages_there(context: Context, work: WheelWork) -> tuple[str, ...]:
 def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
     """Return what the step's key is the digest of, in this environment.
 
-    The smoke test changes no bytes.
+    What only the trial looks at changes no bytes.
     """
     built = {} if work.member.pure else {"hooks": recipe_of_hooks(), "sysroot": recipe_of_sysroot(context)}
     return {
         "kind": "build-wheel", "schema": recipe.SCHEMA, "pin": work.member.pin,
         "python": work.member.python, "tools": work.tools, "names": work.names,
         "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
-        "environment": environment.identity, "member": replace(work.member, smoke=""),
-        "epochs": work.epochs, "wrapping": _wrapping(), **built,
+        "environment": environment.identity, "wrapping": _wrapping(),
+        "member": replace(work.member, smoke="", optional_modules=()), "epochs": work.epochs, **built,
         **({"patches": [one.sha256 for one in work.patches]} if work.patches else {}),
     }
 

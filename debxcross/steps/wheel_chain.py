@@ -105,7 +105,8 @@ class ChainMaker:
             release.name, device.python, self.finder.pin(release), package=self._package(release.name),
             smoke=options.smoke, requires=choice.requires, also_requires=choice.beyond,
             resolved_for=device.full_version, epoch=self._own_epoch(release.name),
-            replaces=self._replaces(release.name, options), revision=self._revision(choice))
+            replaces=self._replaces(release.name, options), revision=self._revision(choice),
+            optional_modules=options.optional_modules)
         if release.wheel:
             return member
         return replace(

@@ -3,12 +3,13 @@
 
 Written in the common subset of Python 2.7 and 3, because that is what devices have.  Every
 trial runs in a process of its own, so that a crash is seen and the others go on.  The
-report is one JSON object a line: name, ok, signal, text.
+report is one JSON object a line: name, ok, signal, text, attempts, optional.
 
-    python2.7 python.py SMOKE_FILE PACKAGE...
+    python2.7 python.py FILE PACKAGE...
 
-SMOKE_FILE holds a JSON object: name of a trial -> Python code.  The extension modules are
-those that dpkg says belong to the packages.
+FILE holds a JSON object: "smoke" maps names of trials to Python code, "optional" lists modules
+that need not be importable.  The extension modules are those that dpkg says belong to the
+packages.
 """
 from __future__ import print_function
 
@@ -142,22 +143,23 @@ def attempt(code):
 
 def main():
     with open(sys.argv[1]) as file:
-        smoke = json.load(file)
-    trials = [("import %s (%s)" % (module, package), "import " + module)
-              for module, package in extension_modules(sys.argv[2:])]
+        what = json.load(file)
+    modules = list(extension_modules(sys.argv[2:]))
     if sys.version_info[0] == 3:
-        trials += [("import %s (%s)" % (module, package), "import " + module)
-                   for module, package in top_modules(sys.argv[2:])]
+        modules += top_modules(sys.argv[2:])
+    trials = [("import %s (%s)" % (module, package), "import " + module) for module, package in modules]
+    optional = [name for (name, _), (module, _) in zip(trials, modules) if module in what["optional"]]
     trials += sorted(STANDARD.items())
     if sys.version_info[0] == 2:
         trials += sorted(PYTHON_2.items())
-    trials += sorted(smoke.items())
+    trials += sorted(what["smoke"].items())
     for name, code in trials:
         for time in range(3):
             ok, number, text = attempt(code)
             if not number:
                 break  # only a crash is tried again: emulators have moods
-        print(json.dumps({"name": name, "ok": ok, "signal": number, "text": text, "attempts": time + 1}))
+        print(json.dumps({"name": name, "ok": ok, "signal": number, "text": text, "attempts": time + 1,
+                          "optional": name in optional}))
         sys.stdout.flush()
 
 

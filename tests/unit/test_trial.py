@@ -63,6 +63,16 @@ def test_silence_is_a_failure() -> None:
     assert caught.value.details.endswith("Segmentation fault") and len(caught.value.details) == 1500
 
 
+def test_what_is_optional_may_be_missing_but_not_crash() -> None:
+    text = "Traceback\nModuleNotFoundError: No module named 'tkinter'"
+    missing = TrialResult("import PIL._imagingtk (python3-pil)", False, 0, text, optional=True)
+    assert judge((GOOD, missing), "") == (
+        "import PIL._imagingtk (python3-pil) does not work, which is optional: "
+        "ModuleNotFoundError: No module named 'tkinter'",)
+    with pytest.raises(TrialError):
+        judge((GOOD, TrialResult("import x (y)", False, 11, "", 3, optional=True)), "")
+
+
 def test_a_crash_that_did_not_come_back_is_a_note() -> None:
     moody = TrialResult("ssl", True, 0, "", attempts=2)
     assert judge((GOOD, moody), "") == (
