@@ -120,6 +120,8 @@ def cmake_text(python: str, host: Architecture, tools: str) -> str:
     """Return CMake's toolchain file: the sysroot's, and what it cannot know of this build.
 
     Nothing compiled can be run here; the build requirements in ``tools`` bring packages for CMake.
+    scikit-build-core puts the headers of the interpreter that runs into the cache, where only
+    other variables win over them.
     """
     suffix = f"cpython-{python.replace('.', '')}-{host.multiarch}"
     return (
@@ -127,6 +129,7 @@ def cmake_text(python: str, host: Architecture, tools: str) -> str:
         "unset(CMAKE_CROSSCOMPILING_EMULATOR)\n"
         f"list(APPEND CMAKE_FIND_ROOT_PATH {tools})\n"
         + "".join(f"set({name}_EXECUTABLE /usr/bin/python{python})\n"
+                  f"set({name}_INCLUDE_DIR {include_directory(python)})\n"
                   f"set({name}_SOABI {suffix})\n" for name in ("Python", "Python3"))
     )
 
