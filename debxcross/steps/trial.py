@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from debxcross.core import recipe
 from debxcross.core.chain import Trial
@@ -26,6 +27,8 @@ from debxcross.steps.root import BaseRoot, device_index
 
 PORT = 8000
 _HERE = f"http://127.0.0.1:{PORT}/"
+#: apt-get(8), "Diagnostics"; anything else is a crash, perhaps the emulator's.
+_APT_SAYS_NO = 100
 _PROGRAM = Path(__file__).resolve().parents[1] / "trials" / "python.py"
 
 
@@ -108,11 +111,13 @@ class _Device:
         done = self.session.run(["apt-get", "-q", *arguments], binds=self.binds, log=self.log,
                                 serve=self.work.repository, port=PORT)
         if done.exit_status:
-            told = [line for line in self.log.read_text(errors="replace").splitlines()
-                    if line.startswith(("E:", "W:", "Err:", "dpkg:", "qemu"))]
-            raise TrialError(
-                f"'apt-get {arguments[0]}' failed on the emulated device", "\n".join(told[-12:]),
-                f"The whole log is {self.log}. --no-trial leaves the trial out.")
+            self._fail(arguments[0], self.log.read_text(errors="replace"))
+
+    def _fail(self, command: str, said: str) -> NoReturn:
+        told = [line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:", "dpkg:", "qemu"))]
+        raise TrialError(
+            f"'apt-get {command}' failed on the emulated device", "\n".join(told[-12:]),
+            f"The whole log is {self.log}. --no-trial leaves the trial out.")
 
     def _status(self) -> str:
         """Return dpkg's database on the device as it is now."""
@@ -135,6 +140,8 @@ class _Device:
         argv = ("install", "-y", "--no-install-recommends")
         answer = self.session.run(["apt-get", "-q", *argv, "--print-uris", "-o", "Acquire::ForceHash=SHA256",
                                    *packages], binds=self.binds)
+        if answer.exit_status not in (0, _APT_SAYS_NO):
+            self._fail("install --print-uris", answer.stderr)
         raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device")
         chosen = parse_print_uris(answer.stdout)
         ours = {one for one in chosen if one.uri.startswith(_HERE)}
