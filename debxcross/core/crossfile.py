@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.sysroot import LONG_DOUBLE, OWN
+from debxcross.core.sysroot import LONG_DOUBLE, OWN, python_prefix
 
 #: Where the build root has the sysroot of the device, and the files that are made for one build.
 SYSROOT = "/debxcross/sysroot"
@@ -32,14 +32,14 @@ def include_directory(python: str) -> str:
 
 
 def settings_directory(python: str, host: Architecture) -> str:
-    """Return the directory with the module that has the settings of the host's interpreter.
+    """Return the directory with the module that has the settings of the host's interpreter, alone.
 
     Python 2.7 ignores _PYTHON_SYSCONFIGDATA_NAME (bpo-28833 came with 3.6); its directory is
     Debian's, which has the settings of one architecture.  PyO3 wants a real file, not a link.
     """
     if python == "2.7":
         return f"{SYSROOT}/usr/lib/python{python}/plat-{host.multiarch}"
-    return f"{SYSROOT}/{OWN}/python"
+    return f"{SYSROOT}/{python_prefix(python)[1]}"
 
 
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:

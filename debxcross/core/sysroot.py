@@ -7,6 +7,7 @@ names every package by digest, so that the same tree can be made again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -184,6 +185,32 @@ LONG_DOUBLE = {
 _TOOLS = (("AR", "ar"), ("NM", "nm"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib"), ("STRIP", "strip"))
 
 
+def python_prefix(python: str) -> tuple[str, str]:
+    """Return where a sysroot has include/ and lib/ of Python as in any prefix, and the library directory.
+
+    The library directory has only the module of build variables.  Some builds (cryptography's)
+    look for headers from there.
+    """
+    return f"{OWN}/python", f"{OWN}/python/lib/python{python}"
+
+
+def needed(controls: Iterable[Mapping[str, str]], others: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the names in ``others`` that packages depend on, directly or through each other.
+
+    ``controls`` and the values of ``others`` are packages' control fields; all alternatives count.
+    """
+    found: set[str] = set()
+    waiting = list(controls)
+    while waiting:
+        control = waiting.pop()
+        for field in ("Depends", "Pre-Depends"):
+            names = re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)", control.get(field, ""))
+            new = (set(names) & others.keys()) - found
+            found |= new
+            waiting += [others[name] for name in sorted(new)]
+    return found
+
+
 @dataclass(frozen=True)
 class OwnFile:
     """A file that debxcross adds to a sysroot: its path, its template and what that is filled with."""
@@ -224,5 +251,6 @@ def own_files(host: Architecture, compiler: str, python: str, sysconfigdata: str
         *(OwnFile(f"{OWN}/bin/{host.name}-{name}", f"{template}.j2", {**common, **more}, True)
           for name, template, more in programs),
         *(OwnFile(f"{OWN}/{name}", f"{name}.j2", common) for name in texts),
-        *([OwnFile(f"{OWN}/python/{sysconfigdata}.py", "sysconfigdata.j2", common)] if python else []),
+        *([OwnFile(f"{python_prefix(python)[1]}/{sysconfigdata}.py", "sysconfigdata.j2", common)]
+          if python else []),
     )

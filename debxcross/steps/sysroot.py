@@ -25,7 +25,7 @@ from debxcross.core.key import digest
 from debxcross.core.pathfilter import chooser
 from debxcross.core.predict import stanza_text
 from debxcross.core.sysroot import (
-    MANIFEST, OWN, Manifest, SysrootPackage, info_name, own_files, path_list, status_stanza,
+    MANIFEST, OWN, Manifest, SysrootPackage, info_name, own_files, path_list, python_prefix, status_stanza,
 )
 from debxcross.core.tree import MERGED
 from debxcross.doors import deb, tar
@@ -373,6 +373,11 @@ def _write_own_files(directory: Path, host: Architecture) -> None:
             original = directory / f"usr/lib/python{facts['python']}" / f"{facts['sysconfigdata']}.py"
             text = original.read_text() + text
         _write(directory / file.path, text, file.executable)
+    if facts["python"]:
+        here = directory / python_prefix(facts["python"])[0] / "include"
+        here.mkdir()
+        name = f"python{facts['python']}"
+        (here / name).symlink_to(os.path.relpath(directory / "usr/include" / name, here))
     _link_compiler_libraries(directory, host, facts["compiler"])
 
 

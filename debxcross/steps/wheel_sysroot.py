@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from debian.deb822 import Deb822
+
 from debxcross.core.crossfile import SYSROOT
 from debxcross.core.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.core.pathfilter import DEFAULT_FILTERS
-from debxcross.core.sysroot import Manifest, tuning
+from debxcross.core.sysroot import Manifest, needed, tuning
 from debxcross.doors import tar
+from debxcross.doors.deb import read_facts
 from debxcross.doors.template import data_directory
 from debxcross.errors import UnsatisfiableError
 from debxcross.steps import sysroot
@@ -28,16 +31,15 @@ def recipe_of_sysroot(context: Context) -> str:
 def make_sysroot(
     context: Context, base: BaseRoot, added: Sequence[PackageFile], python: str, member: str, root: Path
 ) -> str:
-    """Unpack the host architecture's packages of the base root and ``added`` at SYSROOT below ``root``.
+    """Unpack what the base root and ``added`` have for the host architecture at SYSROOT below ``root``.
 
     Returns the name of the module with the settings of the host's interpreter ("" for Python
     2.7, which has one of its own).  Raises UnsatisfiableError when that interpreter's headers
     are not there.
     """
     host = context.host
-    wanted = tuple({file.sha256: file for file in (
-        *(one for one in base.plan.files if one.package.architecture == host.name),
-        *(one for one in added if one.package.architecture in (host.name, "all")))}.values())
+    wanted = (*_of_base(context, base, added),
+              *(one for one in added if one.package.architecture in (host.name, "all")))
     directory = root / SYSROOT.lstrip("/")
     directory.parent.mkdir(parents=True, exist_ok=True)
     manifest, _ = sysroot.build_tree(
@@ -52,3 +54,20 @@ def make_sysroot(
             f"{member}: the packages for {host.name} have no headers of Python {python}",
             f"They have {facts['python'] or 'none'}.", "Choose the release's own version of Python.")
     return facts["sysconfigdata"] if python != "2.7" else ""
+
+
+def _of_base(context: Context, base: BaseRoot, added: Sequence[PackageFile]) -> tuple[PackageFile, ...]:
+    """Return the base root's packages for the host architecture, and those for all that they need.
+
+    The kernel's headers are for all architectures from trixie on.
+    """
+    host = context.host.name
+    with (base.directory / "var/lib/dpkg/status").open() as file:
+        installed = [dict(one) for one in Deb822.iter_paragraphs(file, use_apt_pkg=False)]
+    for_all = {one["Package"]: one for one in installed if one["Architecture"] == "all"}
+    theirs = [read_facts(context.store.path(one.sha256)).control for one in added
+              if one.package.architecture in (host, "all")]
+    names = needed([*theirs, *(one for one in installed if one["Architecture"] == host)], for_all)
+    return tuple(one for one in base.plan.files
+                 if one.package.architecture == host
+                 or one.package.architecture == "all" and one.package.name in names)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A law: killed anywhere, the next run ends with the same bytes.  And Ctrl-C leaves nobody behind.
 
-DEBXCROSS_KILLS is how many random points are tried (10); DEBXCROSS_SEED makes them the
-same again.  A real small chain is built each time, so this needs the configured mirror.
+DEBXCROSS_KILLS is how many random points are tried (10), DEBXCROSS_KILL_SOURCES what is built
+("zlib libffi"); DEBXCROSS_SEED makes them the same again.  A real small chain is built each
+time, so this needs the configured mirror.
 """
 from __future__ import annotations
 
@@ -29,17 +30,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.network]
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("DEBXCROSS_KILLS", "10"))
 SEED = int(os.environ.get("DEBXCROSS_SEED", str(random.SystemRandom().randrange(10**6))))
-CHAIN = """
-[chain]
-name = "small"
-release = "bookworm"
-
-[[source]]
-name = "zlib"
-
-[[source]]
-name = "libffi"
-"""
+SOURCES = os.environ.get("DEBXCROSS_KILL_SOURCES", "zlib libffi").split()
+CHAIN = '[chain]\nname = "small"\nrelease = "bookworm"\n' + "".join(
+    f'\n[[source]]\nname = "{name}"\n' for name in SOURCES)
 #: An interrupted run may take this long to end, in seconds.
 PATIENCE = 5.0
 

@@ -14,7 +14,7 @@ ARMEL = architecture("armel")
 def test_the_three_settings_come_together() -> None:
     found = crossfile.environment("3.11", ARMEL, "/tools", "_sysconfigdata__arm-linux-gnueabi")
     assert found["_PYTHON_SYSCONFIGDATA_NAME"] == "_sysconfigdata__arm-linux-gnueabi"
-    assert found["PYTHONPATH"] == "/debxcross/sysroot/debxcross/python:/tools"
+    assert found["PYTHONPATH"] == "/debxcross/sysroot/debxcross/python/lib/python3.11:/tools"
     assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
 
 

@@ -13,7 +13,7 @@ from debxcross.core.examples import EXAMPLES, possible, tool_packages
 from debxcross.core.gate import ElfFacts
 from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, chooser, parse_filter
 from debxcross.core.sysroot import (
-    Manifest, SysrootPackage, info_name, own_files, parse_manifest, path_list, status_stanza, tuning,
+    Manifest, SysrootPackage, info_name, needed, own_files, parse_manifest, path_list, status_stanza, tuning,
 )
 from debxcross.errors import ConfigurationError
 
@@ -179,3 +179,13 @@ def test_scripts_and_pkg_config_that_point_out() -> None:
 def test_examples_say_what_they_take() -> None:
     assert [one.name for one in EXAMPLES if possible(one, {"usr/include/zlib.h"})] == ["c", "meson", "cargo"]
     assert "libstd-rust-dev:armel" in tool_packages(EXAMPLES, ARMEL)
+
+
+def test_what_packages_for_all_architectures_are_needed() -> None:
+    for_all = {name: {"Package": name, "Depends": depends} for name, depends in (
+        ("linux-libc-dev", ""), ("a-data", "b-data (>= 1), libc6"), ("b-data", "a-data"), ("c", "a-data"))}
+    controls = [
+        {"Package": "libc6-dev", "Depends": "libc6 (= 2.41), linux-libc-dev:any, libc-dev-bin | x"},
+        {"Package": "liba-dev", "Pre-Depends": "nothing | a-data"}]
+    assert needed(controls, for_all) == {"linux-libc-dev", "a-data", "b-data"}
+    assert needed(controls, {}) == set() and needed([], for_all) == set()
