@@ -394,13 +394,20 @@ def _synopsis(wheel: Wheel) -> str:
 def _extended(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]:
     """Return the long description: a paragraph of the wheel's own, and what this package is."""
     prose = _prose(wheel.description)
-    # Published debs for Python 2.7 keep their bytes.
-    if settings.major != "2" and prose.rstrip(" .") == wheel.summary.rstrip(" ."):
+    if prose.rstrip(" .") == wheel.summary.rstrip(" ."):
         prose = ""
     own = textwrap.wrap(prose, 76)
     ours = textwrap.wrap(f"This package holds {wheel.name} {wheel.version} for Python"
                          f" {settings.python}. It was made from a wheel.", 76)
-    return folded([*own, "", *ours] if own else ours)
+    if not own:
+        return folded(ours)
+    # The first line must say something else than the synopsis, which may be a summary cut off.
+    repeats = _letters(own[0]) == _letters(_synopsis(wheel))
+    return folded([*ours, "", *own] if repeats else [*own, "", *ours])
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def _prose(description: str) -> str:

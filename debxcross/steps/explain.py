@@ -12,7 +12,7 @@ from debxcross.core.environment import Environment
 from debxcross.core.explain import ASKED, Change, Entry, Explanation, changes, package
 from debxcross.core.key import digest, plain
 from debxcross.doors.store import Store
-from debxcross.steps import source, wheel
+from debxcross.steps import source, wheel_inputs
 from debxcross.steps.context import Context
 from debxcross.steps.prepare import Prepared, base_recipe_root, known_results, local_debs, make_plan
 from debxcross.steps.source import SourceWork
@@ -126,8 +126,8 @@ def _changes_now(
                "patches": [f"{one.name} {one.sha256}" for one in work.patches]}
     else:
         if base is not None and local is not None:
-            known = wheel.known_inputs(context, work, base, local)
-        now = plain(known or wheel.inputs_of(context, work, bare))
+            known = wheel_inputs.known_inputs(context, work, base, local)
+        now = plain(known or wheel_inputs.inputs_of(context, work, bare))
         if work.patches:
             now["patches"] = [f"{one.name} {one.sha256}" for one in work.patches]
     if known is None:

@@ -30,12 +30,12 @@ from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.index import Index
 from debxcross.errors import LockError, UnsatisfiableError, UnsupportedError, UsageError
 from debxcross.steps import prepare as preparing
-from debxcross.steps import probe, root, source, wheel
+from debxcross.steps import probe, root, source, wheel, wheel_inputs
 from debxcross.steps.context import Context
 from debxcross.steps.prepare import Patches, Prepared
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.source import SourceWork
-from debxcross.steps.wheel import WheelWork
+from debxcross.steps.wheel_inputs import WheelWork
 
 _Value = TypeVar("_Value")
 #: The name under which the work for a lock is told.
@@ -173,7 +173,7 @@ def make_lock(context: Context, prepared: Prepared, index: Index) -> Lock:
         found[name] = _find(context, prepared, base, name, made, index)
         work, environment = found[name].work, found[name].environment
         inputs = (source.inputs_of(context, work, environment) if isinstance(work, SourceWork)
-                  else wheel.inputs_of(context, work, environment))
+                  else wheel_inputs.inputs_of(context, work, environment))
         if artifact := context.artifact(name, digest(inputs)):
             made[name] = artifact.files
     device = context.held_part(DEVICE)
@@ -300,4 +300,4 @@ def _remember(context: Context, lock: Lock, base: BaseRoot, found: Mapping[str, 
         if isinstance(one.work, SourceWork):
             source.remember(locked, one.work, base, one.local, one.environment)
         elif not one.work.member.pure:
-            wheel.remember(locked, one.work, base, one.local, one.environment)
+            wheel_inputs.remember(locked, one.work, base, one.local, one.environment)

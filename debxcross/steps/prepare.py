@@ -19,11 +19,11 @@ from debxcross.core.source import SourcePackage, expected_binaries, host_needs
 from debxcross.doors.apt import raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, FetchError, SkewError, UnsatisfiableError, UnsupportedError
-from debxcross.steps import probe, security, source, wheel
+from debxcross.steps import probe, security, source, wheel_inputs
 from debxcross.steps.context import Context
 from debxcross.steps.root import BaseRoot, build_recipe, ensure_root, promised_root
 from debxcross.steps.source import SourceWork
-from debxcross.steps.wheel import WheelWork
+from debxcross.steps.wheel_inputs import WheelWork
 
 #: (patch, applies, reason) of one member.
 Patches = tuple[tuple[RulesPatch, bool, str], ...]
@@ -312,7 +312,7 @@ def _planned(
     key = None
     if base is not None and local is not None:
         key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)
-               else wheel.known_key(context, work, base, local))
+               else wheel_inputs.known_key(context, work, base, local))
     artifact = context.artifact(name, key) if key else None
     missing = [one for one in prepared.needs[name] if one not in results]
     if again:

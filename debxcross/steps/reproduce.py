@@ -15,11 +15,11 @@ from debxcross.doors import deb, process
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
 from debxcross.errors import StoreError, UsageError
-from debxcross.steps import probe, security, source, wheel
+from debxcross.steps import probe, security, source, wheel, wheel_inputs
 from debxcross.steps.context import Context
 from debxcross.steps.prepare import Prepared, base_recipe_root, ensure_base_root, known_results, local_debs
 from debxcross.steps.source import SourceWork
-from debxcross.steps.wheel import WheelWork
+from debxcross.steps.wheel_inputs import WheelWork
 
 #: So much of diffoscope's report is shown; all of it is in the file.
 _LINES = 60
@@ -117,7 +117,7 @@ def _result(context: Context, prepared: Prepared, work: SourceWork | WheelWork, 
     key = None
     if base is not None and local is not None:
         key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)
-               else wheel.known_key(context, work, base, local))
+               else wheel_inputs.known_key(context, work, base, local))
     found = context.store.artifact(key) if key else None
     if found is None:
         raise UsageError(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from debxcross.core import crossfile, gate, licensetext, recipe, wrap
+from debxcross.core import crossfile, gate, recipe
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.backend_crates import Crate
 from debxcross.core.buildinfo import buildinfo, file_name
 from debxcross.core.buildlog import describe_failure
-from debxcross.core.chain import PinnedFile, WheelMember
+from debxcross.core.chain import PinnedFile
 from debxcross.core.crossfile import extension_suffixes, numpy_configuration
-from debxcross.core.environment import Environment, PackageFile, resolution_key
+from debxcross.core.environment import Environment, PackageFile
 from debxcross.core.key import digest
-from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import Pin, is_file_of, normalise
 from debxcross.core.wheel import check_release
 from debxcross.core.wrap import WrapSettings, active_requirements, deb_version, device_environment
@@ -26,7 +23,6 @@ from debxcross.doors.deb import read_facts
 from debxcross.doors.index import Index
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import newest_time
-from debxcross.doors.template import data_directory
 from debxcross.doors.wheelfile import install_tools, open_wheel, unpack
 from debxcross.errors import BuildError, GateError, PatchError, UnsatisfiableError
 from debxcross.steps.context import Context
@@ -34,98 +30,18 @@ from debxcross.steps.gates import judge_debs
 from debxcross.steps.keep import keep
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.sdist_patches import patch_tree
-from debxcross.steps.source import offered, world_state
+from debxcross.steps.source import offered
 from debxcross.steps.wheel_crates import fetch_crates
-from debxcross.steps.wheel_hooks import CRATES, HookBuild, recipe_of_hooks, sdist_facts
-from debxcross.steps.wheel_sysroot import make_sysroot, recipe_of_sysroot
+from debxcross.steps.wheel_hooks import CRATES, HookBuild, sdist_facts
+from debxcross.steps.wheel_inputs import (
+    WheelWork, inputs_of, inputs_of_wheel, known_environment, known_key, packages_here, packages_there,
+    remember,
+)
+from debxcross.steps.wheel_sysroot import make_sysroot
 from debxcross.steps.wrap import wrap_wheel
 
 #: The last version of Python 2.7, which is what markers are evaluated for.
 _FULL_VERSION = {"2.7": "2.7.18"}
-
-
-@dataclass(frozen=True)
-class WheelWork:
-    """What is known about a wheel member before its turn comes."""
-
-    member: WheelMember
-    tools: tuple[PinnedFile, ...]
-    names: Mapping[str, str]
-    maintainer: str
-    epochs: Mapping[str, int] = field(default_factory=dict)
-    patches: tuple[RulesPatch, ...] = ()
-
-    @property
-    def rust(self) -> bool:
-        """Whether crates are needed."""
-        return "rustc" in self.member.build_packages
-
-    @property
-    def packages(self) -> bool:
-        """Whether a build environment is needed."""
-        return not self.member.pure
-
-
-def _templates() -> str:
-    directory = data_directory("control-templates")
-    return digest({path.name: path.read_text() for path in sorted(directory.glob("*.j2"))})
-
-
-def _wrapping() -> str:
-    """Return the digest of the program that decides what is in a deb, beside the templates."""
-    return digest([Path(module.__file__ or "").read_text() for module in (wrap, licensetext)])
-
-
-def _packages_here(context: Context, work: WheelWork) -> tuple[str, ...]:
-    """Return what apt installs for the build machine: the interpreter, programs, Rust's standard library."""
-    build, host = context.build.name, context.host.name
-    here = sorted(name if ":" in name else f"{name}:{build}" for name in work.member.build_packages)
-    rust = (f"libstd-rust-dev:{host}",) if f"rustc:{build}" in here else ()
-    return (f"python{work.member.python}:{build}", *here, *rust)
-
-
-def _packages_there(context: Context, work: WheelWork) -> tuple[str, ...]:
-    return recipe.wheel_packages(work.member.python, context.host.name, work.member.host_needs)
-
-
-def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
-    """Return what the step's key is the digest of, in this environment.
-
-    What only the trial looks at changes no bytes.
-    """
-    built = {} if work.member.pure else {"hooks": recipe_of_hooks(), "sysroot": recipe_of_sysroot(context)}
-    return {
-        "kind": "build-wheel", "schema": recipe.SCHEMA, "pin": work.member.pin,
-        "python": work.member.python, "tools": work.tools, "names": work.names,
-        "maintainer": work.maintainer, "templates": _templates(), "host": context.host.name,
-        "environment": environment.identity, "wrapping": _wrapping(),
-        "member": replace(work.member, smoke="", optional_modules=()), "epochs": work.epochs, **built,
-        **({"patches": [one.sha256 for one in work.patches]} if work.patches else {}),
-    }
-
-
-def _question(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str:
-    return resolution_key(base.packages, world_state(context, work.member.name),
-                          (*_packages_here(context, work), *_packages_there(context, work)),
-                          [file.sha256 for file in local])
-
-
-def known_key(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]) -> str | None:
-    """Return the step's key when nothing needs to run to know it, else None."""
-    inputs = known_inputs(context, work, base, local)
-    return digest(inputs) if inputs else None
-
-
-def known_inputs(
-    context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile]
-) -> Mapping[str, Any] | None:
-    """Return what the step's key is the digest of, when nothing needs to run to know it."""
-    if work.member.pure:
-        return inputs_of(context, work, Environment(base.packages, ()))
-    added = context.memo(work.member.name, "environment", _question(context, work, base, local))
-    if added is None:
-        return None
-    return inputs_of(context, work, Environment(base.packages, tuple(PackageFile(**one) for one in added)))
 
 
 def fetch_pin(context: Context, index: Index, member: str, pin: PinnedFile) -> StoredFile:
@@ -181,17 +97,10 @@ def resolve(context: Context, work: WheelWork, base: BaseRoot, local: tuple[Stor
     """Return a member's environment: remembered, or resolved now in a throw-away root."""
     if work.member.pure:
         return Environment(base.packages, ())
-    added = context.memo(work.member.name, "environment", _question(context, work, base, local))
-    if added is not None:
-        return Environment(base.packages, tuple(PackageFile(**one) for one in added))
+    if environment := known_environment(context, work, base, local):
+        return environment
     with context.store.work(context.chroots.remove) as directory:
         return _Build(context, work, base, local, directory).resolve(tools)
-
-
-def remember(context: Context, work: WheelWork, base: BaseRoot, local: Sequence[StoredFile],
-             environment: Environment) -> None:
-    """Keep what apt answered, for the next run."""
-    context.store.remember("environment", _question(context, work, base, local), environment.added)
 
 
 class _Build:
@@ -223,8 +132,7 @@ class _Build:
                 key = digest(inputs_of(self.context, self.work, environment))
                 if not again and (artifact := self.context.artifact(self.member.name, key)):
                     return "cached", artifact
-                self._install(environment)
-                wheel = self._build(pinned)
+                wheel = self._wheel(pinned, environment, again)
             except (BuildError, PatchError, UnsatisfiableError):
                 keep(self.context, self.session, self.member.name, recipe.BUILD_DIRECTORY, failed=True)
                 raise
@@ -285,8 +193,8 @@ class _Build:
         self.session.run(["sh", "-c", script], binds=self.binds, log=self.log).check(
             BuildError, f"{self.member.name}: the build root's apt could not be set up",
             f"Read {self.log}.")
-        here = self._ask(_packages_here(context, self.work))
-        self.device = self._ask(_packages_there(context, self.work))
+        here = self._ask(packages_here(context, self.work))
+        self.device = self._ask(packages_there(context, self.work))
         environment = Environment(self.base.packages, tuple(sorted(
             {file.sha256: file for file in (*here, *self.device)}.values(), key=lambda file: file.file)))
         context.compare(self.member.name, environment.added, self.local)
@@ -302,8 +210,30 @@ class _Build:
             raise self.context.unsatisfied(self.member.name, error) from error
         return parse_print_uris(answer.stdout)
 
+    def _wheel(self, pinned: StoredFile, environment: Environment, again: bool) -> Path:
+        """Return the wheel: that of a deb which was wrapped in another way before, or built now."""
+        context, name = self.context, self.member.name
+        key = digest(inputs_of_wheel(context, self.work, environment))
+        memo = context.memo(name, "wheel", key)
+        if not again and memo is not None and context.store.has(known := StoredFile(**memo)):
+            self._step("the wheel is in the store")
+            self._make_sysroot()
+            context.store.lay_out((known,), self.directory / "wheel")
+            return self.directory / "wheel" / known.name
+        self._install(environment)
+        self._make_sysroot()
+        wheel = self._build(pinned)
+        context.store.remember("wheel", key, context.store.put(wheel))
+        return wheel
+
+    def _make_sysroot(self) -> None:
+        """Unpack what is the device's as a sysroot, of which nothing runs."""
+        self._step(f"making the sysroot of {self.context.host.name}")
+        self.settings_module = make_sysroot(
+            self.context, self.base, self.device, self.member.python, self.member.name, self.session.upper)
+
     def _install(self, environment: Environment) -> None:
-        """Install what runs here; unpack what is the device's as a sysroot, of which nothing runs."""
+        """Install what runs here."""
         context, name = self.context, self.member.name
         files = context.fetch_packages(name, environment.added)
         archives = self.directory / "archives"
@@ -312,13 +242,10 @@ class _Build:
         self.binds[archives] = recipe.ARCHIVES
         self._step(f"installing {len(environment.added) - len(self.device)} packages")
         done = self.session.run(
-            recipe.install_argv(_packages_here(context, self.work), *recipe.OFFLINE), binds=self.binds,
+            recipe.install_argv(packages_here(context, self.work), *recipe.OFFLINE), binds=self.binds,
             log=self.log)
         if done.exit_status:
             raise self._failure("its build environment could not be installed")
-        self._step(f"making the sysroot of {context.host.name}")
-        self.settings_module = make_sysroot(
-            context, self.base, self.device, self.member.python, name, self.session.upper)
 
     def _build(self, sdist: StoredFile) -> Path:
         if self.member.python != "2.7":

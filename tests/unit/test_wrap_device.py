@@ -35,11 +35,15 @@ def test_requirements_on_the_device_are_compared() -> None:
     assert not verdict.ok and verdict.found == "also b; not a"
 
 
+def test_a_description_that_begins_like_the_summary_comes_second() -> None:
+    words = "Lamp is a package which provides lamplight and primitives of light to developers of all sorts"
+    wheel = replace(WHEEL, summary=f"{words}.", description=f"{words}. There is more to say about lamps.\n")
+    tree = deb_tree(wheel, SETTINGS)
+    assert tree.synopsis.endswith(" ...") and tree.extended[0].startswith(" This package holds ")
+    assert tree.extended[2].startswith(" Lamp is a package")
+
+
 def test_a_description_that_only_repeats_the_summary_is_left_out() -> None:
     words = "lamp is a package which gives light and warmth to everybody around it"
     wheel = replace(WHEEL, summary=f"{words}.", description=f"Lamp\n====\n\n{words}.\n")
     assert not any("warmth" in line for line in deb_tree(wheel, SETTINGS).extended)
-    old = replace(SETTINGS, python="2.7", device_environment=device_environment(
-        architecture("armel"), "2.7.18"))
-    two = replace(wheel, tags=("py2-none-any",))
-    assert any("warmth" in line for line in deb_tree(two, old).extended)
