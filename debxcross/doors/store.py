@@ -233,10 +233,10 @@ class Store:
             temporary.unlink(missing_ok=True)
         return True
 
-    def lay_out(self, files: tuple[StoredFile, ...], directory: Path) -> None:
+    def lay_out(self, files: tuple[StoredFile, ...], directory: Path, *, copies: bool = False) -> None:
         """Put files, under their names, into a directory: hard links, but copies outside the store.
 
-        Whoever writes to a link would change the object.
+        Whoever writes to a link would change the object; with ``copies`` nothing done to it is seen.
         """
         directory.mkdir(parents=True, exist_ok=True)
         inside = directory.resolve().is_relative_to(self.directory.resolve())
@@ -248,7 +248,7 @@ class Store:
                 raise StoreError(
                     f"the store has lost {file.name} ({file.sha256[:12]}…)",
                     resolution="Run the command again with --rebuild for the member it belongs to.")
-            if not (inside and _linked(source, target)):
+            if copies or not (inside and _linked(source, target)):
                 self._write(target, source)
 
     # Artifacts and memos

@@ -168,7 +168,8 @@ def _offer(context: Context, files: tuple[StoredFile, ...], directory: Path, roo
 
     It needs no signature: every package has been compared with the digest of a signed index.
     """
-    context.store.lay_out(files, directory)
+    # mmdebstrap's tar stops when another step, or run, makes or drops a link to what it reads.
+    context.store.lay_out(files, directory, copies=True)
     stanzas = []
     epoch = 0
     for file in files:

@@ -62,6 +62,11 @@ def test_a_file_goes_in_by_content_and_comes_out_by_name(store: Store, tmp_path:
     store.lay_out((stored,), store.directory / "work" / "some")
     linked = store.directory / "work" / "some" / "tiny.deb"
     assert linked.stat().st_ino == store.path(stored.sha256).stat().st_ino
+    store.lay_out((stored,), store.directory / "work" / "own", copies=True)
+    own = store.directory / "work" / "own" / "tiny.deb"
+    before = own.stat().st_ctime_ns  # what tar compares to tell that a file changed
+    store.lay_out((stored,), store.directory / "work" / "another")
+    assert own.stat().st_nlink == 1 and own.stat().st_ctime_ns == before
     store.lay_out((stored,), tmp_path / "out" / "deep")  # over what is there
     path.unlink()
     assert store.has(stored)
