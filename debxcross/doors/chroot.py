@@ -143,7 +143,7 @@ class Chroots:
     @staticmethod
     def _root_failed(done: process.Completed, log: Path) -> HostError:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        told = [line for line in lines if line.startswith(("E:", "W:", "dpkg: error"))] or lines
+        told = [line for line in lines if line.startswith(("E:", "W:", "dpkg: error", "tar: "))] or lines
         if any("No space left" in line for line in lines):
             return DiskFullError("no space left while the base root was made", "\n".join(told[-8:]),
                                  "Free some space, then run the same command again.")
