@@ -214,7 +214,7 @@ class _Build:
         """Return the wheel: that of a deb which was wrapped in another way before, or built now."""
         context, name = self.context, self.member.name
         key = digest(inputs_of_wheel(context, self.work, environment))
-        memo = context.memo(name, "wheel", key)
+        memo = context.store.memo("wheel", key)
         if not again and memo is not None and context.store.has(known := StoredFile(**memo)):
             self._step("the wheel is in the store")
             self._make_sysroot()
