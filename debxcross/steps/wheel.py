@@ -212,7 +212,7 @@ class _Build:
 
     def _wheel(self, pinned: StoredFile, environment: Environment, again: bool) -> Path:
         """Return the wheel: that of a deb which was wrapped in another way before, or built now."""
-        context, name = self.context, self.member.name
+        context = self.context
         key = digest(inputs_of_wheel(context, self.work, environment))
         memo = context.store.memo("wheel", key)
         if not again and memo is not None and context.store.has(known := StoredFile(**memo)):

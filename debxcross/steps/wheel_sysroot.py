@@ -38,6 +38,7 @@ def make_sysroot(
     are not there.
     """
     host = context.host
+    context.fetch_packages(member, added)
     wanted = (*_of_base(context, base, added),
               *(one for one in added if one.package.architecture in (host.name, "all")))
     directory = root / SYSROOT.lstrip("/")
