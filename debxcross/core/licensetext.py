@@ -17,6 +17,8 @@ _COMMON = (
     (r"gnu lesser general public license version 3", "LGPL-3"),
     (r"mozilla public license version 2\.0", "MPL-2.0"),
 )
+#: The notice that the Apache licence wants instead of its text.
+_APACHE_NOTICE = re.compile(r"under\s+the\s+Apache\s+License,?\s+Version\s+2\.0", re.IGNORECASE)
 _END = re.compile(r"^\W*END OF TERMS AND CONDITIONS\W*$", re.MULTILINE)
 
 
@@ -29,7 +31,8 @@ def shortened(text: str) -> str:
     """Return a licence text with pointers in place of whole licences that Debian has.
 
     One that begins with such a licence is nothing else; in the midst of a collection, as
-    projects with vendored code have it, the licence is cut out up to its last line.
+    projects with vendored code have it, the licence is cut out up to its last line.  A notice of the
+    Apache licence gets the pointer, too.
     """
     words = re.sub(r"\W*\s+\W*", " ", text[:400].strip()).lower()
     for start, name in _COMMON:
@@ -43,4 +46,6 @@ def shortened(text: str) -> str:
             # A title alone is a mention; the licence begins on lines of its own.
             if end and following - found.end() < 40 and end.end() - found.start() < 60_000:
                 text = f"{text[:found.start()]}\n{_pointer(name)}\n{text[end.end():]}"
+    if _APACHE_NOTICE.search(text) and (pointer := _pointer("Apache-2.0")) not in text:
+        return f"{text.rstrip()}\n\n{pointer}\n"
     return text

@@ -31,3 +31,11 @@ def test_a_mention_is_no_text() -> None:
     text = "Be kind.\nApache License Version 2.0 is another; see elsewhere for what it says.\n"
     assert shortened(text) == text
     assert shortened("The MIT License\n") == "The MIT License\n"
+
+
+def test_a_notice_of_the_apache_licence_gets_the_pointer() -> None:
+    notice = ('Copyright X\n\n   Licensed under the Apache License, Version 2.0 (the "License");\n'
+              "   you may not use this file.\n")
+    found = shortened(notice)
+    assert found.startswith(notice.rstrip()) and "/usr/share/common-licenses/Apache-2.0." in found
+    assert shortened(found) == found
