@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,6 +17,14 @@ from debxcross.run.schedule import Node, Outcome, run_graph
 
 CHAIN = (Node("zlib"), Node("openssl", ("zlib",)), Node("libffi"),
          Node("python", ("openssl", "libffi")), Node("pip", ("python",)))
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as at a terminal: what a shell starts in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Run:
@@ -137,7 +146,7 @@ def test_without_keep_going_running_members_end_normally() -> None:
     assert [outcome.state for outcome in outcomes.values()] == ["built", "failed", "blocked"]
 
 
-def test_ctrl_c_calls_interrupt_waits_for_the_workers_and_raises() -> None:
+def test_ctrl_c_calls_interrupt_waits_for_the_workers_and_raises(ctrl_c: None) -> None:
     run = Run()
     ended: list[str] = []
 
@@ -159,7 +168,7 @@ def test_ctrl_c_calls_interrupt_waits_for_the_workers_and_raises() -> None:
     assert not [event for event in run.events if event.kind == "error"]
 
 
-def test_ctrl_c_stops_even_if_interrupt_only_ends_what_runs() -> None:
+def test_ctrl_c_stops_even_if_interrupt_only_ends_what_runs(ctrl_c: None) -> None:
     interrupted = threading.Event()
     started: list[str] = []
 
