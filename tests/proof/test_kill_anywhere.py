@@ -53,7 +53,9 @@ class Bench:
              "--chain", str(self.chain), "--no-trial", "--store", str(self.store),
              "--output", str(self.directory / output)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "DEBXCROSS_KEYS": str(self.directory / "keys")},
-            cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+            cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            # Whoever runs this in the background of a shell has inherited that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
 
     def run(self, output: str) -> dict[str, str]:
         """Run to the end; return the sha256 of every .deb by name."""
