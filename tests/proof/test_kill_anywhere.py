@@ -136,6 +136,7 @@ def test_an_interrupted_run_ends_soon_and_leaves_nobody(
         bench: Bench, expected: dict[str, str], number: signal.Signals) -> None:
     chance = random.Random(SEED)
     seconds = length(bench)
+    interrupted = 0
     for _ in range(max(1, KILLS // 3)):
         bench.forget_results()
         process = bench.start("out")
@@ -144,9 +145,12 @@ def test_an_interrupted_run_ends_soon_and_leaves_nobody(
         begin = time.monotonic()
         _, stderr = process.communicate(timeout=60)
         took = time.monotonic() - begin
+        if process.returncode == 0 and b"the run is done" in stderr:
+            continue  # quicker than the one whose length was taken
+        interrupted += 1
         assert process.returncode == 130, stderr.decode(errors="replace")[-2000:]
         assert took < PATIENCE, f"seed {SEED}: it took {took:.1f} s"
         assert bench.processes() == [] and b"Run the same command again" in stderr
-    assert bench.run("out") == expected
+    assert interrupted and bench.run("out") == expected
     # Deleting build roots would have taken its time: the next run does it.
     assert list((bench.store / "work").iterdir()) == []
