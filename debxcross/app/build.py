@@ -33,7 +33,7 @@ from debxcross.doors.patches import read_patches, read_sdist_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
 from debxcross.errors import (
-    ChainFailedError, ConfigurationError, DebxcrossError, InterruptedRunError, UsageError,
+    ChainFailedError, ConfigurationError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
 )
 from debxcross.run.events import Events, Listener
 from debxcross.run.plain import data_of
@@ -43,6 +43,7 @@ from debxcross.steps import prepare as preparing
 from debxcross.steps import probe, security
 from debxcross.steps.chain import Run, RunSettings
 from debxcross.steps.context import Context
+from debxcross.steps.disk import room_needed
 from debxcross.steps.source import SourceWork, open_root
 from debxcross.steps.substitute import open_substitutes
 
@@ -295,7 +296,10 @@ class Application:
                 chain=self._chain_argument())))
         try:
             try:
-                summary = self._run()
+                with room_needed(request.directory):
+                    summary = self._run()
+                    summary["seconds"] = round(time.time() - started, 1)
+                    _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
             except KeyboardInterrupt:
                 self.interrupt()
                 raise InterruptedRunError("interrupted") from None
@@ -308,8 +312,6 @@ class Application:
         except DebxcrossError as error:
             self._failed(error, started)
             raise
-        summary["seconds"] = round(time.time() - started, 1)
-        _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
         self._ended(None, started)
         return summary
 
@@ -363,7 +365,8 @@ class Application:
             events=self.events, stopping=lambda: self._stop, interrupt=self.interrupt)
         failed = [outcome.error for outcome in outcomes.values() if outcome.error]
         self._told = failed
-        if len(failed) == 1:
+        # One disk that is full is one cause, however many members met it.
+        if len(failed) == 1 or failed and all(isinstance(error, DiskFullError) for error in failed):
             raise failed[0]
         if failed:
             raise ChainFailedError(

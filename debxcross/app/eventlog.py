@@ -17,12 +17,13 @@ def event_log(directory: Path) -> Iterator[Listener]:
     """Yield what writes events to ``directory``/logs/events.jsonl, emptied for this run.
 
     The lock ends with the process.  Raises BusyError when another run writes there,
-    StoreError or DiskFullError when the directory cannot be used.
+    StoreError or DiskFullError when the directory cannot be used; so does the first event that
+    cannot be written, and those after it are dropped: the error's own is among them.
     """
     path = directory / "logs" / "events.jsonl"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a")
+        stream = path.open("ab", buffering=0)
     except OSError as error:
         raise_for_os_error(error, directory)
     with stream:
@@ -35,8 +36,16 @@ def event_log(directory: Path) -> Iterator[Listener]:
                            "or name another place with --output.") from None
         stream.truncate(0)
 
+        broken = False
+
         def write(event: Event) -> None:
-            stream.write(event.line() + "\n")
-            stream.flush()
+            nonlocal broken
+            if broken:
+                return
+            try:
+                stream.write(f"{event.line()}\n".encode())
+            except OSError as error:
+                broken = True
+                raise_for_os_error(error, directory)
 
         yield write

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 _MATTERS = re.compile(
     r"(\berror\b[: ]|\bError \d+\b|\bfatal\b|undefined reference|No such file or directory|"
     r"cannot find|unmet build dep|\*\*\* (\[|No rule)|not found\b|FAILED|Traceback|[A-Za-z]+Error: |"
-    r"No space left)",
+    r"No space left|Disk quota exceeded)",
     re.IGNORECASE)
 #: A compiler's and a linker's own words: never noise, even where a flag or a symbol is named so.
 _CERTAIN = re.compile(r": (fatal )?error: |undefined reference to ")
+#: What programs say of a full disk, whatever else they say.
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|enough free space", re.IGNORECASE)
 _NOISE = re.compile(r"(checking for|-Werror|warning:|^\s*\^|ignored\)?$|error_|_error\b|\berrors?\.[cho]\b)")
 
 
@@ -25,6 +27,11 @@ def lines_that_matter(log: str, most: int = 12) -> tuple[str, ...]:
     ]
     # make repeats the failure on every level above; the first of them is nearest the cause.
     return tuple(dict.fromkeys((*found[-200:][:most], "…", *tail) if found else tail))
+
+
+def tells_of_full_disk(log: str) -> bool:
+    """Tell whether the end of a log says that some program found no room."""
+    return bool(_FULL.search(log[-20000:]))
 
 
 def describe_failure(log: str, config_log: str, config_log_path: str) -> str:

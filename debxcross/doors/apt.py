@@ -78,6 +78,7 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
             "--without SUITE.")
     elif re.search(r"No space left|enough free space", said):
         error, cure = DiskFullError, "Free some space, then run the same command again."
+        brief = f"no space left: {brief}"
     elif re.search(r"\b404\b|Failed to fetch|(have|has) a Release file|Could not resolve|Connection|"
                    r"Unable to (connect|fetch)|timed out|Temporary failure", said):
         error, cure = FetchError, (

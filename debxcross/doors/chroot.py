@@ -10,15 +10,71 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from debxcross.core.buildlog import lines_that_matter, tells_of_full_disk
 from debxcross.doors import process
 from debxcross.errors import DiskFullError, HostError
 
 ISOLATIONS = ("unshare", "none")
 _INSIDE = Path(__file__).with_name("chroot_inside.sh")
+#: A disk with less room than this counts as full: a program may have found too little, in bytes and files.
+_LEAST_ROOM = 16 << 20
+_LEAST_FILES = 64
+#: How often a disk is looked at, in seconds.
+_LOOKS = 0.05
+
+
+class _Room:
+    """Watches, while something runs, whether the disk of some directory gets full.
+
+    Exit status 0 does not tell: a configure script that has no room for its test programs
+    concludes that the compiler cannot do what was tried, and goes on.
+    """
+
+    def __init__(self, *places: Path) -> None:
+        self._places = places
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        #: The first directory that was full.
+        self.full: Path | None = None
+
+    def __enter__(self) -> _Room:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+
+    def _watch(self) -> None:
+        self._look()
+        while self.full is None and not self._over.wait(_LOOKS):
+            self._look()
+
+    def _look(self) -> None:
+        for place in self._places:
+            status = os.statvfs(place)
+            # Some file systems do not count files.
+            few = status.f_files and status.f_favail < _LEAST_FILES
+            if few or status.f_bavail * status.f_frsize < _LEAST_ROOM:
+                self.full = self.full or place
+
+    def error(self, said: str, cure: str) -> DiskFullError:
+        """Return what to raise; ``said`` is the output of what ran, ``cure`` names the other places."""
+        pieces = ["\n".join(lines_that_matter(said))] if tells_of_full_disk(said) else []
+        if self.full:
+            pieces.append(f"Less than {_LEAST_ROOM >> 20} MB were left for a moment. Not every program that "
+                          "finds no room\nsays so, or fails: nothing of this is kept.")
+        return DiskFullError(
+            f"no space left on the device below {self.full or self._places[0]}", "\n\n".join(pieces),
+            f"Free some space or name another place ({cure}); then run the same command again: "
+            "what is finished is kept.")
 
 
 def _unshare(network: bool, user: bool) -> tuple[str, ...]:
@@ -126,27 +182,31 @@ class Chroots:
         environment = {"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}
         if epoch is not None:
             environment["SOURCE_DATE_EPOCH"] = str(epoch)
+        # The target's own directory is a throw-away one, whose name would tell nobody anything.
+        places = (target.parent.parent, Path(environment.get("TMPDIR", "/tmp")))
+        room = _Room(*(place for place in places if place.is_dir()))
         try:
-            done = process.run(argv, log=log, environment=environment)
-            if done.exit_status:
-                raise self._root_failed(done, log)
-            target.mkdir()
-            done = process.run(self._as_root(
-                ["tar", "--extract", "--numeric-owner", "--preserve-permissions",
-                 "--exclude=./dev/*", "--directory", str(target), "--file", str(tar)]), log=log)
-            if done.exit_status:
-                self.remove(target)
-                raise self._root_failed(done, log)
+            with room:
+                done = process.run(argv, log=log, environment=environment)
+                if done.exit_status == 0:
+                    target.mkdir()
+                    done = process.run(self._as_root(
+                        ["tar", "--extract", "--numeric-owner", "--preserve-permissions",
+                         "--exclude=./dev/*", "--directory", str(target), "--file", str(tar)]), log=log)
+            if done.exit_status or room.full:
+                if target.exists():
+                    self.remove(target)
+                raise self._root_failed(done, log, room)
         finally:
             tar.unlink(missing_ok=True)
 
     @staticmethod
-    def _root_failed(done: process.Completed, log: Path) -> HostError:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    def _root_failed(done: process.Completed, log: Path, room: _Room) -> HostError:
+        said = log.read_text(errors="replace") if log.exists() else ""
+        if room.full or tells_of_full_disk(said):
+            return room.error(said, "--store; TMPDIR, where mmdebstrap unpacks")
+        lines = said.splitlines()
         told = [line for line in lines if line.startswith(("E:", "W:", "dpkg: error", "tar: "))] or lines
-        if any("No space left" in line for line in lines):
-            return DiskFullError("no space left while the base root was made", "\n".join(told[-8:]),
-                                 "Free some space, then run the same command again.")
         return HostError(
             "the base root could not be made",
             "\n".join([*told[-12:], "", done.ending]),
@@ -233,11 +293,18 @@ class Session:
         """Run a command inside and return how it went.  Binds are read-only.
 
         With ``serve``, a web server for that directory listens at 127.0.0.1:``port`` of the
-        root's own network as long as the command runs.
+        root's own network as long as the command runs.  Raises DiskFullError, whatever the exit
+        status, when there was no room meanwhile.
         """
         argv = self.command_line(command, binds=binds, user=user, directory=directory, network=network,
                                  serve=f"{port}:{serve}" if serve else "-")
-        return process.run(argv, log=log, stdin=stdin, timeout=timeout)
+        begin = log.stat().st_size if log and log.exists() else 0
+        with _Room(self.directory.parent, *((log.parent,) if log else ())) as room:
+            done = process.run(argv, log=log, stdin=stdin, timeout=timeout)
+        said = _text_from(log, begin) if log else done.stdout + done.stderr
+        if room.full or done.exit_status and tells_of_full_disk(said):
+            raise room.error(said, "--store, --output")
+        return done
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file into the root as (mapped) root."""
@@ -248,3 +315,9 @@ class Session:
         """Copy a file out of what has changed in the root."""
         shutil.copyfile(self.upper / path.lstrip("/"), target)
         return target
+
+
+def _text_from(path: Path, begin: int) -> str:
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read().decode(errors="replace")

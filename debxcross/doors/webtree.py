@@ -207,10 +207,12 @@ def opened(web_root: Path, state: Path) -> Iterator[WebTree]:
 
 def os_error(error: OSError, web_root: Path) -> DebxcrossError:
     """Return the error of a system call that failed, naming the file."""
-    kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else PublishError
-    return kind(f"cannot publish to {web_root}", str(error),
-                "Check space, owner and permissions there and in the state directory, "
-                "then run the same command again: what was published before still stands.")
+    again = ("there and in the state directory, then run the same command again: "
+             "what was published before still stands.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"no space left to publish to {web_root}", str(error),
+                             f"Free some space {again}")
+    return PublishError(f"cannot publish to {web_root}", str(error), f"Check owner and permissions {again}")
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from debxcross.core.repository import RepositorySettings
 from debxcross.doors import deb
 from debxcross.doors.index import Index
 from debxcross.doors.template import data_directory
-from debxcross.errors import HostError, UnsatisfiableError
+from debxcross.errors import DiskFullError, HostError, UnsatisfiableError
 from debxcross.steps import builds, keyrepo, root, security, source, wheel
 from debxcross.steps.context import Context
+from debxcross.steps.disk import room_needed
 from debxcross.steps.explain import record, record_use
 from debxcross.steps.importrepo import given_files
 from debxcross.steps.keep import forget
@@ -116,15 +117,10 @@ class Run:
         """Carry one step out; return its state ("built" or "cached") and nothing else."""
         context = self.context
         context.events.tell("state", name, state="building", log=str(context.logs / f"{name}.log"))
-        if name == BUILD_ROOT:
-            return self._build_root()
-        if name == DEVICE_ROOT:
-            return self._device_root()
-        if name == REPOSITORY:
-            return self._publish()
-        if name == TRIAL:
-            return self._try()
-        return self._member(name)
+        steps = {BUILD_ROOT: self._build_root, DEVICE_ROOT: self._device_root, REPOSITORY: self._publish,
+                 TRIAL: self._try}
+        with room_needed(context.store.directory):
+            return steps[name]() if name in steps else self._member(name)
 
     def _build_root(self) -> tuple[str, Any]:
         prepared = self.prepared
@@ -141,6 +137,8 @@ class Run:
         wanted = root.device_recipe(self.context, self.prepared.chain.release)
         try:
             self._device, made = root.ensure_root(self.context, wanted, DEVICE_ROOT)
+        except DiskFullError:
+            raise
         except HostError as error:
             host = self.context.host.name
             raise HostError(

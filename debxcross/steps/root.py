@@ -146,11 +146,11 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
             apt_options=options, dpkg_options=root.dpkg_options, commands=root.commands, log=log,
             variant=root.variant, hooks=recipe.repository_hooks(shlex.quote(str(repository))), epoch=epoch)
         _check(made, root)
+        # Before the root has its name: it is the file that may find no room.
+        temporary = target.with_suffix(".tmp")
+        temporary.write_bytes(canonical(root.packages))
         made.rename(target)
-    entry = target.with_suffix(".json")
-    temporary = entry.with_suffix(".tmp")
-    temporary.write_bytes(canonical(root.packages))
-    temporary.rename(entry)
+    temporary.rename(target.with_suffix(".json"))
     return BaseRoot(root.key, target, root.packages, wanted)
 
 

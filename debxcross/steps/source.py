@@ -16,7 +16,7 @@ from debxcross.core.patch import RulesPatch
 from debxcross.core.source import SourcePackage, expected_binaries
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.errors import BuildError, DiskFullError, PatchError, UnsatisfiableError
+from debxcross.errors import BuildError, PatchError, UnsatisfiableError
 from debxcross.steps.context import Context
 from debxcross.steps.gates import judge_debs
 from debxcross.steps.keep import keep
@@ -283,7 +283,7 @@ class _Build:
         if done.exit_status:
             raise self._failure("the build failed")
 
-    def _failure(self, what: str) -> BuildError | DiskFullError:
+    def _failure(self, what: str) -> BuildError:
         log = self.log.read_text(errors="replace")
         tree = self.session.upper / recipe.BUILD_DIRECTORY.lstrip("/")
         config_logs = sorted(tree.rglob("config.log"), key=lambda path: path.stat().st_mtime)
@@ -291,9 +291,6 @@ class _Build:
         details = describe_failure(
             log, newest.read_text(errors="replace") if newest else "",
             str(newest.relative_to(self.session.upper)) if newest else "")
-        if "No space left on device" in log[-20000:]:
-            return DiskFullError(f"{self.name}: no space left while building", details,
-                                 "Free some space, then run the same command again.")
         return BuildError(
             f"{self.name} {self.work.version}: {what}", details,
             f"The whole log is {self.log}. Enter the build root with "

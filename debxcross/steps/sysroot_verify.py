@@ -21,7 +21,7 @@ from debxcross.doors import elf, process, tar
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.chroot import Session
 from debxcross.doors.template import data_directory
-from debxcross.errors import BuildError, HostError
+from debxcross.errors import BuildError, DiskFullError, HostError
 from debxcross.steps import probe, root
 from debxcross.steps.context import Context
 
@@ -140,6 +140,8 @@ def _try(context: Context, session: Session, binds: dict[Path, str], example: Ex
     try:
         done = session.run(["sh", f"{_EXAMPLES}/{example.name}/build.sh", _SYSROOT, place], binds=binds,
                            timeout=_PROGRAM_TIMEOUT)
+    except DiskFullError:
+        raise
     except HostError as error:  # it did not end
         return Verdict("program", False, example.title, example.says, error.brief)
     output = done.stdout + done.stderr

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_arguments_arrive_as_they_are(tmp_path: Path) -> None:
     assert done.stdout == "".join(f"[{one}]" for one in arguments)
     assert done.argv == ("printf", "[%s]", *arguments)
     assert (done.exit_status, done.stderr) == (0, "")
+
+
+def test_what_a_child_says_needs_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nowhere can a file be made; on a full disk one could, and would be cut short.
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    done = process.run(["sh", "-c", "seq 100000; echo err >&2"])
+    assert (done.stdout.split()[-1], done.stderr) == ("100000", "err\n")
 
 
 def test_the_environment_is_small_and_fixed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core.buildlog import describe_failure, lines_that_matter
+from debxcross.core.buildlog import describe_failure, lines_that_matter, tells_of_full_disk
 
 NOISE = """\
 dpkg-buildpackage: info: source package openssl
@@ -81,3 +81,15 @@ def test_the_end_of_a_config_log_comes_before_its_dumps() -> None:
     _, conclusion = said.split("\n\nThe end of build/config.log:\n")
     assert "cannot find crt1.o" in conclusion and "ac_cv" not in conclusion and "##" not in conclusion
     assert "config.log" not in describe_failure(END, "", "")
+
+
+@pytest.mark.parametrize("line", [
+    "/tmp/ccX.s: Assembler messages: Fatal error: can't write 12 bytes to section: no space left on device",
+    "cp: error writing 'x': Disk quota exceeded",
+    "E: You don't have enough free space in /var/cache/apt/archives/.",
+])
+def test_a_full_disk_is_recognised(line: str) -> None:
+    assert tells_of_full_disk(f"{NOISE}{line}\n{END}")
+    assert not tells_of_full_disk(NOISE + END)
+    # What a test suite tried long before is not what the step failed of.
+    assert not tells_of_full_disk(f"{line}\n{NOISE * 100}{END}")
