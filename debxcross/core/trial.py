@@ -70,7 +70,7 @@ def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...
         raise TrialError(brief, details, "Read the trial's log for the whole output.")
     return (*(
         f"{result.name} crashed and worked when tried again ({result.attempts} attempts): the emulator's mood"
-        for result in results if result.attempts > 1),
+        for result in results if result.ok and result.attempts > 1),
         *(f"{result.name} does not work, which is optional: {_last_line(result)}"
           for result in results if not result.ok))
 

@@ -41,11 +41,6 @@ class WheelWork:
         """Whether crates are needed."""
         return "rustc" in self.member.build_packages
 
-    @property
-    def packages(self) -> bool:
-        """Whether a build environment is needed."""
-        return not self.member.pure
-
 
 def _templates() -> str:
     directory = data_directory("control-templates")
