@@ -27,11 +27,12 @@ from debxcross.core.world import World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.fetch import fetch, make_transfer, read_page
+from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_patches, read_sdist_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
+from debxcross.doors.web import make_transfer
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
 )
@@ -173,8 +174,11 @@ class Application:
         """Whether interrupt() was called."""
         return self._stop
 
-    def context(self) -> Context:
-        """Open the doors: mirrors chosen, indexes fetched and verified, nothing built."""
+    def context(self, *, device_only: bool = False) -> Context:
+        """Open the doors: mirrors chosen, indexes fetched and verified, nothing built.
+
+        With ``device_only`` apt sees neither sources nor the build architecture's packages.
+        """
         from debian.debian_support import DpkgArchTable
 
         request, configuration = self.request, self.configuration
@@ -182,9 +186,13 @@ class Application:
         machine = self._machine("machine", lambda: apt.ask({"ask": "machine"}))
         lock = self._lock(build.name)
         mirrors = {} if request.offline else probe.archives(configuration, machine, self.chain.release)
-        # With a lock apt has nothing to choose from but what the lock names.
-        world = (probe.make_world(self.chain, mirrors, build.name, self.host.name) if lock is None
-                 else World(build.name, self.host.name, ()))
+        if lock is not None:
+            # Apt has nothing to choose from but what the lock names.
+            world = World(build.name, self.host.name, ())
+        elif device_only:
+            world = probe.make_device_world(self.chain, mirrors, self.host.name)
+        else:
+            world = probe.make_world(self.chain, mirrors, build.name, self.host.name)
         acquire = tuple((name, value) for name, value in machine["acquire"])
         root = AptRoot(self.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
         with self.store.lock(f"apt-{root.directory.name}"):

@@ -17,9 +17,10 @@ from debxcross.core.manifest import Manifest, parse_manifest
 from debxcross.core.repository import RepositorySettings
 from debxcross.core.snapshot import snapshot_name
 from debxcross.doors import apt, ftparchive, gpg
-from debxcross.doors.fetch import fetch, make_transfer
+from debxcross.doors.fetch import fetch
 from debxcross.doors.httpserver import Server
 from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, PublishError, UsageError
 from debxcross.steps import closure, collectrepo, devicefiles, generation, importrepo, keyrepo, verifyrepo
 from debxcross.steps.collectrepo import Collected

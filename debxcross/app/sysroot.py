@@ -79,13 +79,13 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Ma
     if lock:
         chosen = sysroot.locked(lock)
         if not store.has(*(one.file for one in chosen)):
-            sysroot.fetch_locked(application.context(), chosen)
+            sysroot.fetch_locked(application.context(device_only=True), chosen)
         manifest = lock
     else:
-        context = application.context()
+        context = application.context(device_only=True)
         results = sysroot.local_results(store, request.results, host, release) if request.results else ()
         wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
-        chosen = sysroot.resolve(context, release, wanted, results)
+        chosen = sysroot.resolve(context, release, wanted, results, lambda: application.context().apt)
         filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
         manifest = Manifest(host.name, release, wanted, (), filters, 0)
     return sysroot.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
@@ -241,7 +241,7 @@ def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.D
         listeners)
     try:
         packages = library_packages(
-            application.context(), name, application.configuration.index_max_age)
+            application.context(device_only=True), name, application.configuration.index_max_age)
     except FetchError as error:
         raise FetchError(error.brief, error.details,
                          f"{error.resolution} --offline does without.".strip()) from error

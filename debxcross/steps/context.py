@@ -18,8 +18,9 @@ from debxcross.core.lock import SCHEME, Lock, LockedFile, LockedMember, deviatio
 from debxcross.core.world import World
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.fetch import Transfer, fetch
+from debxcross.doors.fetch import fetch
 from debxcross.doors.store import Store
+from debxcross.doors.web import Transfer
 from debxcross.errors import FetchError, LockError, UnsatisfiableError
 from debxcross.run.events import Events
 from debxcross.steps.substitute import Substitute

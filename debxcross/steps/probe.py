@@ -87,6 +87,13 @@ def make_world(
     return World(build, host, tuple(uses.values()))
 
 
+def make_device_world(chain: Chain, mirrors: Mapping[str, Archive], host: str) -> World:
+    """Return what the device sees of a chain's release, which is all that a sysroot is made of."""
+    uses = make_world(chain, mirrors, host, host).suites
+    return World(host, host, tuple(
+        replace(use, source=False) for use in uses if use.architectures and not use.priority))
+
+
 def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
     """Return the facts about a chain's sources and about the packages ``names``.
 
@@ -94,7 +101,7 @@ def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
     """
     host = context.host.name
     request = {
-        "ask": "facts", "build": context.build.name, "host": host, "host_needs": [],
+        "ask": "facts", "build": context.world.build_architecture, "host": host, "host_needs": [],
         "sources": [{"name": member.name, "version": member.version, "suite": member.suite}
                     for member in chain.sources],
         "packages": sorted({*names, context.host.crossbuild_package}),

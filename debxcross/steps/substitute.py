@@ -21,8 +21,9 @@ from debxcross.core import substitute
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.openpgp import dearmor
 from debxcross.doors import gpg
-from debxcross.doors.fetch import Transfer, fetch, read_page
+from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.store import Store
+from debxcross.doors.web import Transfer
 from debxcross.errors import ConfigurationError, FetchError, PublishError, VerificationError
 from debxcross.run.events import Events
 

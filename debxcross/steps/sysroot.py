@@ -91,10 +91,12 @@ def local_results(store: Store, directory: Path, host: Architecture, release: st
 
 
 def resolve(
-    context: Context, release: str, packages: Sequence[str], results: Sequence[StoredFile]
+    context: Context, release: str, packages: Sequence[str], results: Sequence[StoredFile],
+    wider: Callable[[], AptRoot],
 ) -> tuple[Chosen, ...]:
     """Let apt choose everything that ``packages`` need, ``results`` before the archive; fetch it.
 
+    ``wider`` opens an apt that also sees the build architecture, to say more of wrong names.
     Raises UsageError for names that do not exist (nearest ones offered) or are for another
     architecture, UnsatisfiableError in apt's words, FetchError and VerificationError.
     """
@@ -117,7 +119,8 @@ def resolve(
             answer = view.run(["apt-get", "install", "--print-uris", "-qq", "-y",
                                "-o", "Acquire::ForceHash=SHA256", *names])
             if answer.exit_status:
-                _raise_for_names(context, view, release, names, {one.name.split("_")[0] for one in results})
+                _raise_for_names(
+                    context, view, release, names, {one.name.split("_")[0] for one in results}, wider)
                 # Asked for addresses only, apt keeps to itself which packages are in each other's way.
                 answer = view.run(["apt-get", "install", "--simulate", "-q", "-y", *names])
                 _raise_for_relations(answer, release, names, host)
@@ -161,11 +164,12 @@ def _origin(context: Context, uri: str) -> tuple[str, str]:
 
 
 def _raise_for_names(
-    context: Context, view: AptRoot, release: str, names: Sequence[str], local: set[str]
+    context: Context, view: AptRoot, release: str, names: Sequence[str], local: set[str],
+    wider: Callable[[], AptRoot],
 ) -> None:
     """Raise UsageError when names are what is wrong: all of them, with the nearest known ones.
 
-    ``view`` sees what the device sees; the run's own apt also sees the build architecture.
+    ``view`` sees what the device sees; see resolve for ``wider``.
     """
     host, build = context.host.name, context.build.name
     said = []
@@ -176,7 +180,7 @@ def _raise_for_names(
         if found := sorted({line.split()[0] for line in providers.splitlines() if line.strip()}):
             if len(found) > 1:
                 said.append(f"{name}: virtual; choose one of {', '.join(found[:8])}")
-        elif build != host and context.apt.run(["apt-cache", "show", f"{name}:{build}"]).stdout.strip():
+        elif build != host and wider().run(["apt-cache", "show", f"{name}:{build}"]).stdout.strip():
             said.append(f"{name}: {release} has it for {build}, not for {host}")
         else:
             known = sorted(set(view.run(["apt-cache", "pkgnames"]).stdout.split()))

@@ -22,8 +22,9 @@ from debxcross.core.releasefile import PublishedRelease
 from debxcross.core.repository import IndexEntry
 from debxcross.core.sourceindex import SourceEntry
 from debxcross.doors import ftparchive, gpg
-from debxcross.doors.fetch import Transfer, fetch
+from debxcross.doors.fetch import fetch
 from debxcross.doors.store import file_digest
+from debxcross.doors.web import Transfer
 from debxcross.errors import DebxcrossError, FetchError, PublishError
 from debxcross.steps import generation
 from debxcross.steps.devicefiles import public_files

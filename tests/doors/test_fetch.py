@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import Any
 import pytest
 
 from debxcross.doors import fetch as door
-from debxcross.doors.fetch import fetch, make_transfer, read_page
-from debxcross.errors import (ConfigurationError, FetchError, HostError, InterruptedRunError,
-                              VerificationError)
+from debxcross.doors.fetch import fetch, read_page
+from debxcross.doors.web import Transfer, make_transfer
+from debxcross.errors import FetchError, HostError, InterruptedRunError, VerificationError
 from tests.tools import need
 
 BODY = bytes(range(256)) * 2000
@@ -92,7 +91,7 @@ def sends(body: bytes, cut: int | None = None, ranges: bool = True, kind: str = 
     return answer
 
 
-def transfer(**settings: Any) -> door.Transfer:
+def transfer(**settings: Any) -> Transfer:
     return make_transfer(**{"proxies": {}, "pause": 0.01, "timeout": 5.0, **settings})
 
 
@@ -328,30 +327,6 @@ def test_login_goes_to_its_host_only_and_into_no_message(server: Server, tmp_pat
     with pytest.raises(FetchError) as caught:
         fetch([f"{secret}/c"], tmp_path / "c", transfer=transfer())
     assert "p%40ss" not in repr(caught.value)
-
-
-def test_no_redirect_out_of_https() -> None:
-    asked = urllib.request.Request("https://a.example/x")
-    with pytest.raises(door._Trouble):
-        door._Redirects().redirect_request(asked, None, 302, "Found", {}, "http://a.example/x")
-    followed = door._Redirects().redirect_request(asked, None, 302, "Found", {}, "https://b.example/x")
-    assert followed is not None and followed.full_url == "https://b.example/x"
-
-
-def test_proxies_can_be_given(server: Server, tmp_path: Path) -> None:
-    server.answers["http://nowhere.invalid/a"] = [sends(BODY)]
-    fetch(["http://nowhere.invalid/a"], tmp_path / "a", sha256=SHA256,
-          transfer=transfer(proxies={"http": server.url}))
-    assert server.requests[0][0] == "http://nowhere.invalid/a"
-
-
-def test_certificates(tmp_path: Path) -> None:
-    assert door.certificates({}) is None
-    assert door.certificates({"SSL_CERT_FILE": "/b", "PIP_CERT": "/a"}) == Path("/a")
-    assert door.certificates({"SSL_CERT_FILE": "/b", "PIP_CERT": ""}) == Path("/b")
-    with pytest.raises(ConfigurationError) as caught:
-        make_transfer(authorities=tmp_path / "none.pem")
-    assert caught.value.brief == f"the certificate authorities in {tmp_path / 'none.pem'} cannot be read"
 
 
 def test_pages(server: Server) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from debxcross.core.pypi import Page, Pin
-from debxcross.doors import fetch, index, process
+from debxcross.doors import fetch, index, process, web
 from debxcross.errors import ConfigurationError, FetchError, VerificationError
 from tests.tools import need
 
@@ -29,7 +29,7 @@ def make_index(directory: Path, project: str, files: dict[str, bytes], digests: 
 
 
 def open_index(url: str, *extra: str) -> index.Index:
-    transfer = fetch.make_transfer(proxies={}, retries=0)
+    transfer = web.make_transfer(proxies={}, retries=0)
     return index.Index(
         url, lambda url, accept: fetch.read_page(url, accept, transfer),
         lambda urls, destination, *, sha256, size: fetch.fetch(

@@ -33,6 +33,7 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
 from debxcross.errors import (ChainFailedError, ConfigurationError, FetchError, GateError, PatchError,
                               UnsatisfiableError, UnsupportedError, VerificationError)
 from debxcross.run.events import Event, Events
@@ -113,7 +114,7 @@ class Desk:
     """A store and an index, and a resolution over them."""
 
     def __init__(self, shop: Shop, directory: Path) -> None:
-        transfer = fetch.make_transfer(proxies={}, retries=0)
+        transfer = make_transfer(proxies={}, retries=0)
         self.read: list[str] = []
 
         def read(url: str, accept: str) -> Any:

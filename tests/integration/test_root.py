@@ -19,8 +19,8 @@ from debxcross.core.world import World
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.fetch import make_transfer
 from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, StoreError
 from debxcross.run.events import Events
 from debxcross.steps.context import Context

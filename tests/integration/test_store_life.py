@@ -19,8 +19,8 @@ from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import Chain
 from debxcross.core.key import digest
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.fetch import make_transfer
 from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
 from debxcross.errors import BusyError, ConfigurationError, StoreError, UsageError
 from debxcross.run.events import Event, Events
 from debxcross.steps import collect, exchange, substitute

@@ -13,10 +13,10 @@ from debian.debian_support import DpkgArchTable
 
 from debxcross.core.architecture import architecture
 from debxcross.core.world import World
-from debxcross.doors import fetch
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, GateError, VerificationError
 from debxcross.run.events import Events
 from debxcross.steps.context import Context
@@ -41,7 +41,7 @@ def context(directory: Path, offline: bool = False) -> Context:
     world = World("amd64", "armel", ())
     return Context(
         Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world,
-        fetch.make_transfer(proxies={}, retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(),
+        make_transfer(proxies={}, retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(),
         architecture("amd64"), architecture("armel"), directory / "logs", 1, offline=offline)
 
 
