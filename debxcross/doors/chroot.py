@@ -207,10 +207,12 @@ class Chroots:
             return room.error(said, "--store; TMPDIR, where mmdebstrap unpacks")
         lines = said.splitlines()
         told = [line for line in lines if line.startswith(("E:", "W:", "dpkg: error", "tar: "))] or lines
+        with log.open("a") as file:  # some 6 kB of packages and hooks
+            file.write(f"{done.ending}\n")
         return HostError(
-            "the base root could not be made",
-            "\n".join([*told[-12:], "", done.ending]),
-            f"The whole log is {log}. Run 'debxcross doctor' if it speaks of namespaces or subuids.")
+            "the base root could not be made", "\n".join(told[-12:]),
+            f"The whole log, with the command at its end, is {log}. "
+            "Run 'debxcross doctor' if it speaks of namespaces or subuids.")
 
     def remove(self, path: Path) -> None:
         """Delete a directory whatever users its files belong to."""

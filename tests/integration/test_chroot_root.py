@@ -70,7 +70,8 @@ def test_a_failure_is_told_and_leaves_nothing(place: Path, tmp_path: Path, packa
         make(place, tmp_path / "made", log, ("tiny", package))
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert "E: " in raised.value.details
-    assert "ended with status" in raised.value.details
+    assert "--mode" not in raised.value.details
+    assert " mmdebstrap --mode" in log.read_text().splitlines()[-1]
     assert str(log) in raised.value.resolution
 
 
