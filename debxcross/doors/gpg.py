@@ -367,11 +367,19 @@ def _session(home: Path) -> Iterator[Path]:
         short.symlink_to(home)
         # The agent of a killed run looks for the secret keys by a short name that may be gone.
         _end_agent(short)
+        _remove_other_names(Path(parent), short)
         try:
             yield short
         finally:
             _end_agent(short)
             _close_permissions(home)
+
+
+def _remove_other_names(parent: Path, short: Path) -> None:
+    """Remove the short names that killed runs left for the home of ``short``, whose lock is held."""
+    for left in parent.glob("debxcross-gpg-*/home"):
+        if left != short and left.is_symlink() and os.readlink(left) == os.readlink(short):
+            shutil.rmtree(left.parent, ignore_errors=True)
 
 
 def _end_agent(home: Path) -> None:

@@ -86,6 +86,20 @@ def test_the_agent_that_a_killed_run_left_does_no_harm(home: Path, document: Pat
     assert not (home / "S.gpg-agent").exists()
 
 
+def test_the_short_names_that_killed_runs_left_go(home: Path, document: Path, tmp_path: Path) -> None:
+    place = Path(tempfile.mkdtemp())
+    try:
+        for name, target in (("debxcross-gpg-mine", home), ("debxcross-gpg-other", tmp_path / "other")):
+            (place / name).mkdir()
+            (place / name / "home").symlink_to(target)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(place))
+            sign(home, document, tmp_path / "InRelease")
+        assert os.listdir(place) == ["debxcross-gpg-other"], "another home's run may be alive"
+    finally:
+        shutil.rmtree(place)
+
+
 @pytest.fixture
 def open_umask() -> Iterator[None]:
     old = os.umask(0)
