@@ -79,9 +79,9 @@ def cold(create: list[str], sysroot: Path, place: Path) -> None:
         theirs.append(seconds([
             "mmdebstrap", "--variant=extract", f"--architectures={manifest['architecture']}",
             f"--include={names}", manifest["release"], str(here / "theirs")]))
+    for name, times in (("sysroot create from nothing", ours), ("mmdebstrap --variant=extract", theirs)):
+        print(f"{name:<38} {statistics.median(times):8.2f}s {min(times):8.2f}s at best")
     ratio = statistics.median(ours) / statistics.median(theirs)
-    print(f"{'sysroot create from nothing':<38} {statistics.median(ours):8.2f}s {min(ours):8.2f}s at best")
-    print(f"{'mmdebstrap --variant=extract':<38} {statistics.median(theirs):8.2f}s {min(theirs):8.2f}s at best")
     print(f"{'ratio of medians (target below 1.00)':<38} {ratio:8.2f}")
 
 
