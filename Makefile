@@ -19,6 +19,8 @@ PREREQUISITES := \
 	python3-urllib3 python3-venv python3-wheel zstd
 # Only tests want these.
 TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev reprepro sqv zsh
+# Only slow ones: a machine that builds with a sysroot and its own compiler.
+SLOW_TEST_PREREQUISITES := g++-arm-linux-gnueabi pkg-config
 
 TEST_TOOLS := pytest mypy flake8
 
@@ -34,6 +36,7 @@ test: $(VENV)/.tested test-prerequisites emulation
 	$(VENV)/bin/python -m pytest -m "not slow"
 
 test-slow: $(VENV)/.tested test-prerequisites emulation
+	@$(MAKE) --no-print-directory _install PACKAGES="$(SLOW_TEST_PREREQUISITES)"
 	$(VENV)/bin/python -m pytest -m slow
 
 bench: $(VENV)/bin/debxcross emulation
