@@ -32,7 +32,7 @@ from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_patches, read_sdist_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
-from debxcross.doors.web import make_transfer
+from debxcross.doors.web import Web, make_transfer
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
 )
@@ -161,13 +161,16 @@ class Application:
         self.events = Events(time.time, tuple(listeners))
         self.store = Store(self.configuration.store)
         self._stop = False
+        self._webs: list[Web] = []
         #: Errors of members, which the schedule has told already.
         self._told: list[DebxcrossError] = []
 
     def interrupt(self) -> None:
-        """End all children; whoever waits for one gets InterruptedRunError."""
+        """End all children and connections; whoever waits for one gets InterruptedRunError."""
         self._stop = True
         process.terminate_all()
+        for web in self._webs:
+            web.hang_up()
 
     @property
     def stopping(self) -> bool:
@@ -177,7 +180,7 @@ class Application:
     def context(self, *, device_only: bool = False) -> Context:
         """Open the doors: mirrors chosen, indexes fetched and verified, nothing built.
 
-        With ``device_only`` apt sees neither sources nor the build architecture's packages.
+        With ``device_only`` apt need see neither sources nor the build architecture's packages.
         """
         from debian.debian_support import DpkgArchTable
 
@@ -186,27 +189,25 @@ class Application:
         machine = self._machine("machine", lambda: apt.ask({"ask": "machine"}))
         lock = self._lock(build.name)
         mirrors = {} if request.offline else probe.archives(configuration, machine, self.chain.release)
-        if lock is not None:
-            # Apt has nothing to choose from but what the lock names.
-            world = World(build.name, self.host.name, ())
-        elif device_only:
-            world = probe.make_device_world(self.chain, mirrors, self.host.name)
-        else:
-            world = probe.make_world(self.chain, mirrors, build.name, self.host.name)
         acquire = tuple((name, value) for name, value in machine["acquire"])
-        root = AptRoot(self.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+        age = math.inf if request.same_indexes else 0 if request.refresh else configuration.index_max_age
+        # With a lock apt has nothing to choose from but what the lock names.
+        root = self._apt(acquire, probe.make_world(self.chain, mirrors, build.name, self.host.name)
+                         if lock is None else World(build.name, self.host.name, ()))
+        if device_only and lock is None and not root.is_fresh(age):
+            root = self._apt(acquire, probe.make_device_world(self.chain, mirrors, self.host.name))
         with self.store.lock(f"apt-{root.directory.name}"):
             if not root.configuration.exists():
                 root.write()
             if lock is None:
-                age = 0 if request.refresh else configuration.index_max_age
-                root.update(math.inf if request.same_indexes else age)
-        world = world.with_carried(root.carried())
+                root.update(age)
+        world = root.world.with_carried(root.carried())
         root = AptRoot(root.directory, world, acquire)
         settings = pip_settings()
         transfer = make_transfer(
             proxies=_proxies(acquire), stopping=lambda: self._stop,
             authorities=Path(settings.certificates) if settings.certificates else None)
+        self._webs.append(transfer.web)
         return Context(
             self.store, Chroots(request.isolation), root, world, transfer, self.events,
             DpkgArchTable.load_arch_table(), build, self.host, request.directory / "logs",
@@ -216,6 +217,9 @@ class Application:
                 (*request.substitute_keys, *configuration.substitute_keys),
                 self.store, transfer, self.events),
             {role: archive.uris for role, archive in mirrors.items()}, lock, offline=request.offline)
+
+    def _apt(self, acquire: tuple[tuple[str, str], ...], world: World) -> AptRoot:
+        return AptRoot(self.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
 
     def _lock(self, build: str) -> Lock | None:
         """Read the lock that the request names.  Raises LockError when it is not for this run."""

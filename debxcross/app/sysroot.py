@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from debxcross import config
 from debxcross.app.build import Application, Request
+from debxcross.app.interrupts import interruptible
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain
 from debxcross.core.elfneeds import has_libraries_of
@@ -20,8 +22,9 @@ from debxcross.core.release import RELEASES
 from debxcross.core.release import release as known_release
 from debxcross.core.sysroot import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
 from debxcross.doors import tar
+from debxcross.doors.apt import AptRoot
 from debxcross.doors.store import Store
-from debxcross.errors import FetchError, UsageError
+from debxcross.errors import FetchError, HostError, UsageError, VerificationError
 from debxcross.run.events import Listener
 from debxcross.steps import inspect as looking
 from debxcross.steps import probe, sysroot, sysroot_verify
@@ -71,10 +74,17 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Ma
         Request(request.architecture, release=release, store=request.store, refresh=request.refresh,
                 output=request.output.absolute().parent, without=request.without, isolation="none"),
         listeners)
-    store, events, host = application.store, application.events, application.host
+    with interruptible(application.interrupt):
+        return _create(application, request, release, lock)
+
+
+def _create(
+    application: Application, request: SysrootRequest, release: str, lock: Manifest | None
+) -> sysroot.Made:
+    store, host = application.store, application.host
 
     def busy(text: str) -> None:
-        events.tell("activity", sysroot.STEP, text)
+        application.events.tell("activity", sysroot.STEP, text)
 
     if lock:
         chosen = sysroot.locked(lock)
@@ -85,10 +95,21 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Ma
         context = application.context(device_only=True)
         results = sysroot.local_results(store, request.results, host, release) if request.results else ()
         wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
-        chosen = sysroot.resolve(context, release, wanted, results, lambda: application.context().apt)
+        chosen = sysroot.resolve(context, release, wanted, results, _wider(application))
         filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
         manifest = Manifest(host.name, release, wanted, (), filters, 0)
     return sysroot.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
+
+
+def _wider(application: Application) -> Callable[[], AptRoot | None]:
+    """Return what opens, once, an apt that sees the build architecture, too; None where it cannot be had."""
+    @cache
+    def wider() -> AptRoot | None:
+        try:
+            return application.context().apt
+        except (FetchError, VerificationError, HostError):
+            return None
+    return wider
 
 
 def _wanted(context: Context, request: SysrootRequest, local: Sequence[str]) -> tuple[str, ...]:
@@ -174,9 +195,10 @@ def _verify(
         application = _application(Request(
             host.name, release=manifest.release, store=request.store, isolation=request.isolation,
             output=request.logs or Path(logs), without=request.without), listeners)
-        context = application.context()
-        context.chroots.check()
-        sysroot_verify.build_programs(context, manifest.release, directory, fit, tell)
+        with interruptible(application.interrupt):
+            context = application.context()
+            context.chroots.check()
+            sysroot_verify.build_programs(context, manifest.release, directory, fit, tell)
     for example in others:
         tell(Verdict("left out", True, example.title, "", f"the sysroot has no {example.package}"))
     return True
@@ -240,8 +262,9 @@ def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.D
         Request(host.name, release=name, store=request.store, isolation="none", without=request.without),
         listeners)
     try:
-        packages = library_packages(
-            application.context(device_only=True), name, application.configuration.index_max_age)
+        with interruptible(application.interrupt):
+            packages = library_packages(
+                application.context(device_only=True), name, application.configuration.index_max_age)
     except FetchError as error:
         raise FetchError(error.brief, error.details,
                          f"{error.resolution} --offline does without.".strip()) from error

@@ -80,7 +80,10 @@ def bare(requirement: Requirement) -> str:
 
 def without_password(url: str) -> str:
     """Return an address that can be shown: user name and password are left out."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address; it is shown in the message that says so
+        return url.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

@@ -175,8 +175,7 @@ class AptRoot:
         Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words,
         HostError for a keyring that is not there.
         """
-        stamp = self.directory / "updated"
-        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < maximum_age:
+        if self.is_fresh(maximum_age):
             return False
         keyrings = {keyring for use in self.world.suites for keyring in use.archive.keyrings}
         if absent := sorted(keyring for keyring in keyrings if not Path(keyring).is_file()):
@@ -186,8 +185,16 @@ class AptRoot:
                 "mirrors.keyrings in debxcross.toml.")
         done = self.run(["apt-get", "update", "-q", "--error-on=any"])
         raise_for_apt(done, "the package indexes could not be fetched")
-        stamp.touch()
+        self._stamp.touch()
         return True
+
+    @property
+    def _stamp(self) -> Path:
+        return self.directory / "updated"
+
+    def is_fresh(self, maximum_age: float) -> bool:
+        """Say whether the indexes were fetched less than ``maximum_age`` seconds ago."""
+        return self._stamp.exists() and 0 <= time.time() - self._stamp.stat().st_mtime < maximum_age
 
     def run(self, argv: Sequence[str], **more: Any) -> process.Completed:
         """Run an apt tool on this directory."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,14 +158,19 @@ def facts(
 
 
 def _compiler(archive: _Archive, build: str) -> str:
-    """Return the release's default GCC major version, by following g++ to libstdc++-N-dev."""
-    for start in ("g++",):
-        version = archive.candidate(start, build)
-        for alternatives in version.depends_list.get("Depends", ()) if version else ():
-            name = alternatives[0].target_pkg.name
-            if name.startswith("g++-"):
-                return str(name.removeprefix("g++-").split("-")[0])
-    return ""
+    """Return the release's default GCC major version, by following g++ to libstdc++-N-dev.
+
+    Where nothing has g++, as in a partial mirror, the newest libstdc++-N-dev counts.
+    """
+    version = archive.candidate("g++", build)
+    for alternatives in version.depends_list.get("Depends", ()) if version else ():
+        name = alternatives[0].target_pkg.name
+        if name.startswith("g++-"):
+            return str(name.removeprefix("g++-").split("-")[0])
+    found = [int(match[1]) for package in archive.cache.packages
+             if (match := re.fullmatch(r"libstdc\+\+-(\d+)-dev", package.name))
+             and archive.candidate(package.name, build) is not None]
+    return str(max(found, default=""))
 
 
 def _skew(archive: _Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:

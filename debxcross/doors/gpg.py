@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -378,8 +378,10 @@ def _session(home: Path) -> Iterator[Path]:
 def _remove_other_names(parent: Path, short: Path) -> None:
     """Remove the short names that killed runs left for the home of ``short``, whose lock is held."""
     for left in parent.glob("debxcross-gpg-*/home"):
-        if left != short and left.is_symlink() and os.readlink(left) == os.readlink(short):
-            shutil.rmtree(left.parent, ignore_errors=True)
+        # Those of other homes come and go meanwhile.
+        with suppress(OSError):
+            if left != short and os.readlink(left) == os.readlink(short):
+                shutil.rmtree(left.parent, ignore_errors=True)
 
 
 def _end_agent(home: Path) -> None:

@@ -7,27 +7,33 @@ environment variables.  Whatever goes wrong is a Trouble, which says whether to 
 """
 from __future__ import annotations
 
+import base64
 import http.client
 import os
+import socket
 import ssl
+import string
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from weakref import WeakSet
 
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, TimeoutError as SilenceError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ProxyError
+from urllib3.exceptions import TimeoutError as SilenceError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from debxcross import __version__
 from debxcross.core.pypi import without_password
 from debxcross.errors import ConfigurationError, InterruptedRunError
 
-#: Small enough that a slow connection, too, gives up control within seconds.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 16
 #: Where certificate authorities are named, first match wins; SSL_CERT_FILE is OpenSSL's own.
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 #: Answers that a later attempt may change (RFC 9110, RFC 6585); so are all of 500 and above.
@@ -53,38 +59,84 @@ class Trouble(Exception):
 class Web:
     """Open connections to web servers, direct and through proxies, for any number of threads.
 
-    ``proxies`` is scheme to URL, with a login where it wants one; no_proxy is heard.
+    ``proxies`` is scheme to URL, with a login where it wants one; no_proxy is heard.  A proxy is
+    looked at when it is needed: not all who have a faulty one in their environment use it.
     """
 
     def __init__(self, proxies: Mapping[str, str], trusted: ssl.SSLContext) -> None:
+        # urllib3 compares the name itself; it tells Python none that it could compare with where
+        # the host is an address (urllib3 1.26).
+        trusted.check_hostname = False
         self._settings: dict[str, Any] = {"maxsize": _CONNECTIONS, "ssl_context": trusted}
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._cut = False
+        self._pools = _pools(self._opened)
         self._direct = urllib3.PoolManager(**self._settings)
-        self._through = {scheme: self._proxy(url) for scheme, url in proxies.items()
-                         if scheme in ("http", "https") and url}
+        self._direct.pool_classes_by_scheme = self._pools
+        self._proxies = {scheme: url for scheme, url in proxies.items() if url}
+        self._through: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
+        url = self._proxies.get(parts.scheme)
+        if url is None or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return self._direct
+        with self._lock:
+            if url not in self._through:
+                self._through[url] = self._proxy(url)
+            return self._through[url]
 
     def _proxy(self, url: str) -> urllib3.PoolManager:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        headers = {}
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers = urllib3.make_headers(proxy_basic_auth=login)
         try:
-            return urllib3.ProxyManager(without_password(parts.geturl()), proxy_headers=headers,
-                                        **self._settings)
+            full = url if "://" in url else f"http://{url}"
+            login = _login(urlsplit(full))
+            manager = urllib3.ProxyManager(
+                without_password(full), proxy_headers={"Proxy-Authorization": login} if login else {},
+                proxy_ssl_context=self._settings["ssl_context"], **self._settings)
+            manager.pool_classes_by_scheme = self._pools
+            return manager
         except (HTTPError, ValueError) as error:
-            raise ConfigurationError(f"{without_password(url)} is no proxy", str(error),
-                                     "Correct http_proxy or https_proxy.") from error
+            place = url.rpartition("@")[2]
+            raise Trouble(f"the proxy {place} cannot be used (http_proxy, https_proxy and the like): "
+                          f"{type(error).__name__}") from error
+
+    def _opened(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(sock)
+        if self._cut:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Cut all connections, also those to come: whoever waits for bytes of one finds it at its end."""
+        self._cut = True
+        with self._lock:
+            sockets = list(self._sockets)
+        for sock in sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def ask(self, url: str, headers: Mapping[str, str], timeout: float) -> Any:
         """Return the answer to one GET, its body unread, redirects not followed."""
-        parts = urlsplit(url)
-        manager = self._through.get(parts.scheme, self._direct)
-        if manager is not self._direct and urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-            manager = self._direct
-        return manager.urlopen(
+        return self._manager(urlsplit(url)).urlopen(
             "GET", url, headers=dict(headers), redirect=False, retries=False, preload_content=False,
             decode_content=False, enforce_content_length=False,
             timeout=urllib3.Timeout(connect=timeout, read=timeout))
+
+
+def _pools(opened: Callable[[socket.socket], None]) -> dict[str, Any]:
+    """Return urllib3's pools by scheme, with connections that tell of their sockets."""
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    def telling(pool: Any) -> Any:
+        plain = pool.ConnectionCls
+
+        def connect(connection: Any) -> None:
+            plain.connect(connection)
+            opened(connection.sock)
+        return type(pool.__name__, (pool,), {"ConnectionCls": type(plain.__name__, (plain,), {
+            "connect": connect})})
+
+    return {"http": telling(HTTPConnectionPool), "https": telling(HTTPSConnectionPool)}
 
 
 @dataclass(frozen=True)
@@ -164,7 +216,8 @@ class Answer:
     @property
     def length(self) -> int | None:
         """How many bytes the body has, as announced."""
-        value = self.headers.get("Content-Length", "")
+        values = {value.strip() for value in self.headers.get("Content-Length", "").split(",")}
+        value = values.pop() if len(values) == 1 else ""
         return int(value) if value.isdecimal() else None
 
     def check_length(self, got: int) -> None:
@@ -181,8 +234,7 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
     """
     try:
         parts = urlsplit(url)
-        login = (f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-                 if parts.username is not None else None)
+        login = _login(parts)
         place = without_password(url)
     except ValueError as error:
         raise Trouble(f"not an address: {error}") from error
@@ -191,27 +243,28 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
             yield answer
         return
     sent = {"User-Agent": f"debxcross/{__version__}", "Accept-Encoding": "identity", **headers}
-    given = urllib3.make_headers(basic_auth=login) if login is not None else {}
+    given = {"Authorization": login} if login else {}
     for _ in range(_MOST_REDIRECTS):
         response = _ask(transfer, place, {**sent, **given})
         if response.status not in _ELSEWHERE or not response.headers.get("Location"):
             break
-        _finish(response)
+        _finish(response, transfer)
         place, given = redirected(place, response.headers["Location"]), {}
     else:
         raise Trouble(f"redirects more than {_MOST_REDIRECTS} times")
     with response:
         if response.status >= 300:
             status, reason = response.status, response.reason
-            _finish(response)
+            _finish(response, transfer)
             raise Trouble(f"{status} {reason}", status=status, again=status >= 500 or status in _PASSING)
-        yield Answer(place, response.status, response.headers, _blocks(response.read, transfer))
+        yield Answer(place, response.status, response.headers, _blocks(_reader(response), transfer))
 
 
 def redirected(place: str, location: str) -> str:
     """Return where a redirect leads.  Raises Trouble for one that leaves https."""
     try:
-        target = urljoin(place, location)
+        # Servers send what is not ASCII as it is; http.client reads it as Latin-1.
+        target = urljoin(place, quote(location, safe=string.punctuation, encoding="iso-8859-1"))
         if urlsplit(place).scheme == "https" and urlsplit(target).scheme != "https":
             raise Trouble(f"redirects from https to {without_password(target)}")
         return without_password(target)
@@ -225,19 +278,37 @@ def _ask(transfer: Transfer, place: str, headers: Mapping[str, str]) -> Any:
     try:
         try:
             return transfer.web.ask(place, headers, transfer.timeout)
-        except ProtocolError:
+        except (ProtocolError, ProxyError):
+            transfer.check()
             # Of a connection that was kept open, the server may just have let go.
             return transfer.web.ask(place, headers, transfer.timeout)
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         raise _connection_trouble(error, transfer) from error
 
 
-def _finish(response: Any) -> None:
+def _login(parts: SplitResult) -> str:
+    """Return the login in an address as a header's value (RFC 7617, in UTF-8); "" for none."""
+    if parts.username is None:
+        return ""
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(login.encode()).decode()}"
+
+
+def _reader(response: Any) -> Callable[[int], bytes]:
+    """Return what reads what has arrived of a body, where urllib3 would wait for a whole block."""
+    def read(size: int) -> bytes:
+        # At the end it is urllib3's turn, which gives the connection back.
+        return bytes(response._fp.read1(size) or response.read(size))
+    return read
+
+
+def _finish(response: Any, transfer: Transfer) -> None:
     """End an answer whose body nobody wants, so that its connection serves again where that is cheap."""
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) <= _SMALL_BODY:
-        response.drain_conn()
-    response.close()
+    with response, suppress(Trouble):
+        if length.isdecimal() and int(length) <= _SMALL_BODY:
+            for _ in _blocks(_reader(response), transfer):
+                pass
 
 
 @contextmanager
@@ -248,8 +319,8 @@ def _file(parts: SplitResult, place: str, transfer: Transfer) -> Iterator[Answer
         file = open(unquote(parts.path), "rb")
     except FileNotFoundError as error:
         raise Trouble("no such file", status=404) from error
-    except OSError as error:
-        raise Trouble(f"{error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise Trouble(getattr(error, "strerror", None) or f"{error}") from error
     with file:
         size = str(os.fstat(file.fileno()).st_size)
         yield Answer(place, 200, {"Content-Length": size}, _blocks(file.read, transfer))
@@ -274,6 +345,8 @@ def _connection_trouble(error: BaseException, transfer: Transfer) -> Trouble:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Trouble(f"its certificate is not trusted ({cause.verify_message}); "
                            "SSL_CERT_FILE can name more authorities")
+        if isinstance(cause, CertificateError):
+            return Trouble(f"its certificate is not trusted ({cause})")
     if any(isinstance(cause, (TimeoutError, SilenceError)) and not isinstance(cause, NewConnectionError)
            for cause in causes):
         return Trouble(f"no byte for {transfer.timeout:g} seconds", again=True)
@@ -286,5 +359,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     found: BaseException | None = error
     while found is not None:
         yield found
+        if not isinstance(found, HTTPError):
+            return
         inner = [one for one in found.args if isinstance(one, BaseException)]
-        found = inner[0] if inner else found.__cause__ or found.__context__
+        context = None if found.__suppress_context__ else found.__context__
+        found = inner[0] if inner else found.__cause__ or context

@@ -92,11 +92,12 @@ def local_results(store: Store, directory: Path, host: Architecture, release: st
 
 def resolve(
     context: Context, release: str, packages: Sequence[str], results: Sequence[StoredFile],
-    wider: Callable[[], AptRoot],
+    wider: Callable[[], AptRoot | None],
 ) -> tuple[Chosen, ...]:
     """Let apt choose everything that ``packages`` need, ``results`` before the archive; fetch it.
 
-    ``wider`` opens an apt that also sees the build architecture, to say more of wrong names.
+    ``wider`` opens an apt that also sees the build architecture, to say more of wrong names; None
+    where there is no network for it.
     Raises UsageError for names that do not exist (nearest ones offered) or are for another
     architecture, UnsatisfiableError in apt's words, FetchError and VerificationError.
     """
@@ -165,7 +166,7 @@ def _origin(context: Context, uri: str) -> tuple[str, str]:
 
 def _raise_for_names(
     context: Context, view: AptRoot, release: str, names: Sequence[str], local: set[str],
-    wider: Callable[[], AptRoot],
+    wider: Callable[[], AptRoot | None],
 ) -> None:
     """Raise UsageError when names are what is wrong: all of them, with the nearest known ones.
 
@@ -180,7 +181,8 @@ def _raise_for_names(
         if found := sorted({line.split()[0] for line in providers.splitlines() if line.strip()}):
             if len(found) > 1:
                 said.append(f"{name}: virtual; choose one of {', '.join(found[:8])}")
-        elif build != host and wider().run(["apt-cache", "show", f"{name}:{build}"]).stdout.strip():
+        elif (build != host and (every := wider()) is not None
+              and every.run(["apt-cache", "show", f"{name}:{build}"]).stdout.strip()):
             said.append(f"{name}: {release} has it for {build}, not for {host}")
         else:
             known = sorted(set(view.run(["apt-cache", "pkgnames"]).stdout.split()))

@@ -8,15 +8,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from debxcross.app.build import Application, Request
+from debxcross.core.chain import Chain
 from debxcross.doors import process
 from tests.integration.archive import SigningHome, TinyPackage, make_suite, signing_home, toolchain
 from tests.playground import make_elf
@@ -56,15 +63,17 @@ def create(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> Run:
     return partial(command(archive, tmp_path), "sysroot", "create", HOST, "--output", "made")
 
 
-def command(archive: tuple[Path, SigningHome, str], tmp_path: Path, *prefix: str) -> Run:
+def command(
+    archive: tuple[Path, SigningHome, str], tmp_path: Path, *prefix: str, mirror: str = ""
+) -> Run:
     """Return what runs the command line in a directory with a debxcross.toml and an empty store.
 
-    ``prefix`` is a command that runs another.
+    ``prefix`` is a command that runs another; ``mirror`` is an address instead of the directory's.
     """
     directory, home, _ = archive
+    mirror = mirror or f"file:{directory}"
     (tmp_path / "debxcross.toml").write_text(
-        f'[mirrors]\nmain = ["file:{directory}"]\nsecurity = ["file:{directory}"]\n'
-        f'keyrings = ["{home.keyring}"]\n')
+        f'[mirrors]\nmain = ["{mirror}"]\nsecurity = ["{mirror}"]\nkeyrings = ["{home.keyring}"]\n')
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -177,3 +186,95 @@ def test_an_archive_without_contents(archive: tuple[Path, SigningHome, str], tmp
     done = run("inspect", "program", "--release", "sid", "--arch", HOST)
     assert done.returncode == 10 and "no Contents index for armel" in done.stderr, done.stderr
     assert "--offline does without" in done.stderr
+
+
+class Mirror(ThreadingHTTPServer):
+    """A web server on loopback with a directory; of .debs it can be told to send a part, and then nothing."""
+
+    daemon_threads = True
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(directory)))
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.stalls, self.began, self.over = False, threading.Event(), threading.Event()
+
+
+class Handler(SimpleHTTPRequestHandler):
+    server: Mirror
+
+    def do_GET(self) -> None:
+        if not (self.server.stalls and self.path.endswith(".deb")):
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.wfile.write(b"!<arch>\n")
+        self.server.began.set()
+        self.server.over.wait(30)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> Iterator[Mirror]:
+    """Serve a copy of the archive, which may be damaged: tmp_path/archive."""
+    shutil.copytree(archive[0], tmp_path / "archive")
+    server = Mirror(tmp_path / "archive")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_wrong_names_are_told_without_a_network(
+    archive: tuple[Path, SigningHome, str], mirror: Mirror, tmp_path: Path
+) -> None:
+    run = command(archive, tmp_path, mirror=mirror.url)
+    assert run("sysroot", "create", HOST, *only("libgood-dev"), "--output", "made").returncode == 0
+    shutil.rmtree(tmp_path / "archive/dists")
+    done = run("sysroot", "create", HOST, *only("libgod-dev", "libelsewhere-dev"), "--output", "other")
+    assert done.returncode == 2, done.stderr
+    assert "libgod-dev: no such package; did you mean libgood-dev" in done.stderr
+    assert "libelsewhere-dev: no such package" in done.stderr
+
+
+def test_what_a_build_has_just_fetched_is_not_fetched_again(
+    archive: tuple[Path, SigningHome, str], mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = command(archive, tmp_path, mirror=mirror.url)
+    monkeypatch.chdir(tmp_path)
+    Application(Request(HOST, release="sid", store=tmp_path / "store"), (), Chain("sid", "sid", ())).context()
+    shutil.rmtree(tmp_path / "archive/dists")
+    done = run("sysroot", "create", HOST, *only("libgood-dev"), "--output", "made")
+    assert done.returncode == 0, done.stderr
+    refreshed = run("sysroot", "create", HOST, *only("libgood-dev"), "--output", "other", "--refresh")
+    assert refreshed.returncode == 10, refreshed.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_downloads_at_once(
+    archive: tuple[Path, SigningHome, str], mirror: Mirror, tmp_path: Path, number: signal.Signals
+) -> None:
+    mirror.stalls = True
+    command(archive, tmp_path, mirror=mirror.url)
+    program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {MAIN}"
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, "sysroot", "create", HOST, *only("libgood-dev"), "--output", "made"],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),
+            "DEBXCROSS_STORE": str(tmp_path / "store"), "LC_ALL": "C.UTF-8"})
+    try:
+        assert mirror.began.wait(60)
+        started = time.monotonic()
+        running.send_signal(number)
+        said = running.communicate(timeout=20)[1]
+        assert time.monotonic() - started < 5
+        assert running.returncode == 130 and "Traceback" not in said, said
+        assert not (tmp_path / "made").exists()
+    finally:
+        running.kill()
+        running.wait()
