@@ -14,6 +14,7 @@ from typing import Any
 
 from debxcross import config
 from debxcross.app.eventlog import event_log
+from debxcross.app.interrupts import interruptible
 from debxcross.core import order
 from debxcross.core.architecture import architecture
 from debxcross.core.chain import Chain, SourceMember, parse, parse_target
@@ -265,12 +266,13 @@ class Application:
 
     def plan(self) -> tuple[Plan, tuple[DebxcrossError, ...]]:
         """Return the plan of this request, and what cannot work."""
-        context = self.context()
-        self._clean(context)
-        prepared = self.prepared(context)
-        plan, problems = preparing.make_plan(context, prepared, self.request.rebuild)
-        # A run can do without the dates, for which sources are fetched that nobody builds.
-        return replace(plan, security=security.dated(context, prepared.updates)), problems
+        with interruptible(self.interrupt):
+            context = self.context()
+            self._clean(context)
+            prepared = self.prepared(context)
+            plan, problems = preparing.make_plan(context, prepared, self.request.rebuild)
+            # A run can do without the dates, for which sources are fetched that nobody builds.
+            return replace(plan, security=security.dated(context, prepared.updates)), problems
 
     def _clean(self, context: Context) -> None:
         """Remove what killed runs left in the store's throw-away places."""
@@ -308,7 +310,7 @@ class Application:
                 chain=self._chain_argument())))
         try:
             try:
-                with room_needed(request.directory):
+                with room_needed(request.directory), interruptible(self.interrupt):
                     summary = self._run()
                     summary["seconds"] = round(time.time() - started, 1)
                     _write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")

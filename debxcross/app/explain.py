@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from debxcross.app.build import Application, remembered_request
+from debxcross.app.interrupts import interruptible
 from debxcross.app.look import status
 from debxcross.core.explain import Explanation
 from debxcross.errors import GateError, InterruptedRunError, UsageError
@@ -20,8 +21,9 @@ def explain_member(directory: Path, member: str, store: Path | None,
                    listeners: Sequence[Listener]) -> Explanation:
     """Return why a member of the last run below ``directory`` stands as it stands."""
     application = _last_run(directory, member, store, listeners)
-    context = application.context()
-    return explain(context, application.prepared(context), member)
+    with interruptible(application.interrupt):
+        context = application.context()
+        return explain(context, application.prepared(context), member)
 
 
 def reproduce_member(directory: Path, member: str, store: Path | None, output: Path | None,
@@ -30,8 +32,10 @@ def reproduce_member(directory: Path, member: str, store: Path | None, output: P
     application = _last_run(directory, member, store, listeners, jobs)
     place = (output or directory / "reproduce" / member).absolute()
     try:
-        context = application.context()
-        found = reproduce(context, application.prepared(context), member, application.index(context), place)
+        with interruptible(application.interrupt):
+            context = application.context()
+            found = reproduce(
+                context, application.prepared(context), member, application.index(context), place)
     except KeyboardInterrupt:
         application.interrupt()
         raise InterruptedRunError(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from debxcross.app.build import Application, Request
+from debxcross.app.interrupts import interruptible
 from debxcross.core.lock import PARTS, Lock, check, to_text
 from debxcross.errors import UsageError
 from debxcross.run.events import Listener
@@ -32,6 +33,15 @@ def write_lock(request: Request, path: Path, update: Sequence[str] = (),
     if not os.access(path.absolute().parent, os.W_OK):
         raise UsageError(f"the lock {path} cannot be written",
                          resolution="Name a file in a directory that exists and is yours with -o.")
+    with interruptible(application.interrupt):
+        lock = _made(application, path, update)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(to_text(lock))
+    temporary.rename(path)
+    return lock
+
+
+def _made(application: Application, path: Path, update: Sequence[str]) -> Lock:
     context = application.context()
     prepared = application.prepared(context)
     if update:
@@ -40,8 +50,4 @@ def write_lock(request: Request, path: Path, update: Sequence[str] = (),
         context = replace(context, lock=old, unlocked=frozenset(update))
         prepared = locking.merged(application.prepared(context), prepared, update)
     preparing.raise_for(prepared.problems)
-    lock = locking.make_lock(context, prepared, application.index(context))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(to_text(lock))
-    temporary.rename(path)
-    return lock
+    return locking.make_lock(context, prepared, application.index(context))

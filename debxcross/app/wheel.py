@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from debxcross.app.build import Application, Request
+from debxcross.app.interrupts import interruptible
 from debxcross.core.chain import Chain, parse
 from debxcross.core.chainfile import to_toml
 from debxcross.core.release import release as known_release
@@ -147,7 +148,14 @@ def _resolve(
 ) -> tuple[Chain, tuple[str, ...], tuple[str, ...]]:
     release = known_release(request.build.release).name
     application = Application(request.build, listeners, Chain("wheels", release, ()))
-    context = application.context()
+    with interruptible(application.interrupt):
+        return _resolved(application, request, asked, options)
+
+
+def _resolved(
+    application: Application, request: WheelRequest, asked: Requirements, options: dict[str, ProjectOptions]
+) -> tuple[Chain, tuple[str, ...], tuple[str, ...]]:
+    release, context = application.chain.release, application.context()
     index = application.index(context)
     age = 0 if request.build.refresh else application.configuration.index_max_age
     names = _names()
