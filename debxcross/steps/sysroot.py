@@ -116,7 +116,9 @@ def resolve(
     found = context.store.memo("sysroot", question)
     if found is None:
         with context.store.work(context.chroots.remove) as directory:
-            view = context.apt.view(directory / "apt", world, local=local)
+            # An apt that sees the device alone shows the same as a view, and has its cache ready.
+            alone = context.world.architectures == (host,) and not local
+            view = context.apt if alone else context.apt.view(directory / "apt", world, local=local)
             answer = view.run(["apt-get", "install", "--print-uris", "-qq", "-y",
                                "-o", "Acquire::ForceHash=SHA256", *names])
             if answer.exit_status:
