@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, b"no such thing")
         else:
             self.answer(200, self.path.encode())
-        self.close_connection = self.path == "/drops"
+        self.close_connection = self.path.endswith("/drops")
 
     def answer(self, status: int, body: bytes, *more: tuple[str, str]) -> None:
         self.send_response(status)
@@ -95,6 +95,9 @@ def test_a_connection_that_the_server_let_go_is_opened_again(server: Server) -> 
     over = transfer()
     assert [body(over, f"{server.url}/{name}") for name in ("drops", "a", "drops", "b")] == [
         b"/drops", b"/a", b"/drops", b"/b"]
+    there, proxied = "http://nowhere.invalid", transfer(proxies={"http": server.url})
+    assert [body(proxied, f"{there}/{name}") for name in ("drops", "a", "drops", "b")] == [
+        f"{there}/{name}".encode() for name in ("drops", "a", "drops", "b")]
 
 
 def test_a_body_nobody_read_spoils_nothing(server: Server) -> None:
