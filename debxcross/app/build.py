@@ -196,7 +196,7 @@ class Application:
         root = self._apt(acquire, probe.make_world(self.chain, mirrors, build.name, self.host.name)
                          if lock is None else World(build.name, self.host.name, ()))
         if device_only and lock is None and not root.is_fresh(age):
-            root = self._apt(acquire, probe.make_device_world(self.chain, mirrors, self.host.name))
+            root = self._apt(acquire, root.world.for_device())
         with self.store.lock(f"apt-{root.directory.name}"):
             if not root.configuration.exists():
                 root.write()

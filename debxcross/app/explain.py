@@ -37,7 +37,6 @@ def reproduce_member(directory: Path, member: str, store: Path | None, output: P
             found = reproduce(
                 context, application.prepared(context), member, application.index(context), place)
     except KeyboardInterrupt:
-        application.interrupt()
         raise InterruptedRunError(
             "interrupted", "The second build has been ended; the first result stands.",
             "Run the same command again.") from None

@@ -100,6 +100,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. Run the same command again: what is finished is kept.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has seen enough.

@@ -128,11 +128,14 @@ class World:
             if use.architectures and (use.priority == TOOL_PRIORITY or both <= set(use.carried))))
 
     def for_device(self) -> World:
-        """Return what the device sees of Debian: the release's suites with its architecture."""
+        """Return what the device sees of Debian: the release's suites with its architecture.
+
+        Before the probe has read what a suite carries, it may have it.
+        """
         host = self.host_architecture
         return World(host, host, tuple(
             replace(use, architectures=(host,), source=False) for use in self.suites
-            if use.architectures and use.priority != TOOL_PRIORITY and host in use.carried))
+            if use.architectures and use.priority != TOOL_PRIORITY and host in (use.carried or (host,))))
 
     def left_out(self) -> tuple[str, ...]:
         """Return the suites of the release that for_build_root() leaves out."""

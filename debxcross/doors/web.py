@@ -245,19 +245,17 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
     sent = {"User-Agent": f"debxcross/{__version__}", "Accept-Encoding": "identity", **headers}
     given = {"Authorization": login} if login else {}
     for _ in range(_MOST_REDIRECTS):
-        response = _ask(transfer, place, {**sent, **given})
-        if response.status not in _ELSEWHERE or not response.headers.get("Location"):
-            break
-        _finish(response, transfer)
-        place, given = redirected(place, response.headers["Location"]), {}
-    else:
-        raise Trouble(f"redirects more than {_MOST_REDIRECTS} times")
-    with response:
-        if response.status >= 300:
-            status, reason = response.status, response.reason
-            _finish(response, transfer)
-            raise Trouble(f"{status} {reason}", status=status, again=status >= 500 or status in _PASSING)
-        yield Answer(place, response.status, response.headers, _blocks(_reader(response), transfer))
+        with _ask(transfer, place, {**sent, **given}) as response:
+            answer = Answer(place, response.status, response.headers, _blocks(_reader(response), transfer))
+            if answer.status < 300:
+                yield answer
+                return
+            _read_small(answer)
+        if answer.status not in _ELSEWHERE or not answer.headers.get("Location"):
+            raise Trouble(f"{answer.status} {response.reason}", status=answer.status,
+                          again=answer.status >= 500 or answer.status in _PASSING)
+        place, given = redirected(place, answer.headers["Location"]), {}
+    raise Trouble(f"redirects more than {_MOST_REDIRECTS} times")
 
 
 def redirected(place: str, location: str) -> str:
@@ -302,12 +300,11 @@ def _reader(response: Any) -> Callable[[int], bytes]:
     return read
 
 
-def _finish(response: Any, transfer: Transfer) -> None:
-    """End an answer whose body nobody wants, so that its connection serves again where that is cheap."""
-    length = response.headers.get("Content-Length", "")
-    with response, suppress(Trouble):
-        if length.isdecimal() and int(length) <= _SMALL_BODY:
-            for _ in _blocks(_reader(response), transfer):
+def _read_small(answer: Answer) -> None:
+    """Read a short body that nobody wants, so that its connection serves again."""
+    with suppress(Trouble):
+        if answer.length is not None and answer.length <= _SMALL_BODY:
+            for _ in answer.blocks:
                 pass
 
 

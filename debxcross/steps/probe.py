@@ -87,13 +87,6 @@ def make_world(
     return World(build, host, tuple(uses.values()))
 
 
-def make_device_world(chain: Chain, mirrors: Mapping[str, Archive], host: str) -> World:
-    """Return what the device sees of a chain's release, which is all that a sysroot is made of."""
-    uses = make_world(chain, mirrors, host, host).suites
-    return World(host, host, tuple(
-        replace(use, source=False) for use in uses if use.architectures and not use.priority))
-
-
 def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
     """Return the facts about a chain's sources and about the packages ``names``.
 

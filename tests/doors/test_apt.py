@@ -359,6 +359,9 @@ def test_facts_of_packages_and_the_compiler(root: AptRoot) -> None:
         "broken": {HOST: "1.0-1"}, "nothing": {}}
     assert facts["compiler"] == "12"
     assert facts["skew"] == []
+    # HOST's index has libstdc++-12-dev, and no g++.
+    assert ask_facts(root, build=HOST)["compiler"] == "12"
+    assert ask_facts(root, build="s390x")["compiler"] == ""
 
 
 def test_facts_of_skew(tiny: Tiny, tmp_path: Path) -> None:

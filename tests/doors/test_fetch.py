@@ -272,8 +272,11 @@ def test_file_addresses(tmp_path: Path) -> None:
     source.write_bytes(BODY)
     assert fetch([source.as_uri()], tmp_path / "b", sha256=SHA256, transfer=transfer()).read_bytes() == BODY
     with pytest.raises(FetchError) as caught:
-        fetch(["ftp://127.0.0.1/x", tmp_path.as_uri()], tmp_path / "c", transfer=transfer(retries=0))
+        fetch(["ftp://127.0.0.1/x", tmp_path.as_uri(), "http://me:secret@[broken/a", "file:///a%00b"],
+              tmp_path / "c", transfer=transfer(retries=0))
     assert "addresses of the kind 'ftp' are not supported" in caught.value.details
+    assert "[broken/a: not an address" in caught.value.details and "secret" not in caught.value.details
+    assert "null byte" in caught.value.details
     with pytest.raises(FetchError) as caught:
         fetch([], tmp_path / "c", transfer=transfer())
     assert caught.value.details == "no place to fetch it from is configured"

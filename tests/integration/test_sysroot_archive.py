@@ -274,6 +274,7 @@ def test_a_signal_ends_downloads_at_once(
         said = running.communicate(timeout=20)[1]
         assert time.monotonic() - started < 5
         assert running.returncode == 130 and "Traceback" not in said, said
+        assert "Run the same command again" in said
         assert not (tmp_path / "made").exists()
     finally:
         running.kill()

@@ -84,6 +84,8 @@ def test_devices_see_neither_tools_nor_other_architectures() -> None:
         "deb [arch=armel signed-by=/k/archive.gpg] mirror+file:/m bookworm main\n")
     carrying = WORLD.with_carried({use.suite: BOTH for use in WORLD.suites})
     assert names(carrying.for_device()) == ["bookworm", "bookworm-security"]
+    unread = WORLD.for_device()
+    assert names(unread) == ["bookworm", "bookworm-security"] and not any(use.source for use in unread.suites)
 
 
 def test_native_builds_have_one_architecture() -> None:
