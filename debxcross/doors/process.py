@@ -29,7 +29,8 @@ MINIMAL_ENVIRONMENT: Mapping[str, str] = {
 }
 
 _running: set[int] = set()
-_running_lock = threading.Lock()
+#: A signal's handler may end the children while its own thread has the lock.
+_running_lock = threading.RLock()
 _stopping = threading.Event()
 
 

@@ -75,7 +75,8 @@ class Web:
         self._direct.pool_classes_by_scheme = self._pools
         self._proxies = {scheme: url for scheme, url in proxies.items() if url}
         self._through: dict[str, urllib3.PoolManager] = {}
-        self._lock = threading.Lock()
+        # A signal's handler may hang up while its own thread has the lock.
+        self._lock = threading.RLock()
 
     def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
         url = self._proxies.get(parts.scheme)

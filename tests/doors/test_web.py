@@ -283,6 +283,12 @@ def test_who_waits_for_silence_hears_that_the_line_was_cut() -> None:
             over.set()
 
 
+def test_a_signal_may_cut_the_lines_at_any_moment() -> None:
+    over = transfer()
+    with over.web._lock:  # as when the handler runs in a thread that has it
+        over.web.hang_up()
+
+
 def test_what_arrived_before_silence_is_given_on() -> None:
     def stall(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 100)
