@@ -32,7 +32,7 @@ from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_patches, read_sdist_patches
 from debxcross.doors.store import Store
-from debxcross.doors.template import data_directory
+from debxcross.doors.template import data_directory, program_file
 from debxcross.doors.web import Web, make_transfer
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
@@ -52,7 +52,7 @@ from debxcross.steps.substitute import open_substitutes
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
          "without", "locked", "offline")
-_CHAINS = Path(__file__).resolve().parents[1] / "chains"
+_CHAINS = program_file("chains")
 #: More members than this at a time only fight for the disk.
 _MOST_AT_ONCE = 4
 

@@ -17,6 +17,7 @@ from debxcross.core.requirement import (
     Names, ProjectOptions, Requirements, Wanted, parse_names, parse_options, read_requirements,
 )
 from debxcross.core.resolution import Resolution, resolve
+from debxcross.doors.template import program_file
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
 from debxcross.run.events import Event, Listener
 from debxcross.steps.probe import conditions
@@ -27,7 +28,7 @@ from debxcross.steps.wheel_chain import ChainMaker, unused_options, without
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
-_PROJECTS = Path(__file__).resolve().parents[1] / "wheels" / "projects.toml"
+_PROJECTS = program_file("wheels/projects.toml")
 _CHAIN_FILE, _REST_FILE = "chain.toml", "chain-rest.toml"
 
 

@@ -18,6 +18,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from debxcross.core.pypi import normalise
 from debxcross.errors import UnsupportedError
 
+#: Raised whenever the same sdist in the same environment would be built into other bytes.
+SCHEMA = 1
+
 
 @dataclass(frozen=True)
 class Family:

@@ -27,6 +27,9 @@ from debxcross.core.pypi import bare
 from debxcross.core.wheel import EntryPoint, Wheel, WheelFile, license_files
 from debxcross.errors import ConfigurationError, GateError
 
+#: Raised whenever the same wheel with the same settings and templates would be wrapped into other bytes.
+SCHEMA = 1
+
 #: What a marker can ask for (PEP 508).  All must be given: packaging fills gaps from the
 #: interpreter it runs in, which is the build machine's.
 MARKER_VARIABLES = (

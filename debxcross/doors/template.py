@@ -40,6 +40,14 @@ def data_directory(name: str) -> Path:
                     "Install debxcross again: its data files belong to it.")
 
 
+def program_file(name: str) -> Path:
+    """Return a file or directory inside the installed package, such as ``chains``.
+
+    These are the package's own data and programs that run elsewhere: on a device, in a build root.
+    """
+    return Path(__file__).resolve().parents[1] / name
+
+
 def render(name: str, values: Mapping[str, Any], directory: Path | None = None) -> str:
     """Return the template ``name`` of ``directory`` (control-templates by default), filled in.
 

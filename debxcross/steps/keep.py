@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from debxcross.doors.chroot import Session
 from debxcross.doors.store import Store
@@ -21,10 +23,12 @@ def keep(context: Context, session: Session, member: str, directory: str, *, fai
     ``failed`` roots are as a failed build left them; the others were made for ``shell``.
     """
     place = _place(context.store, member, context.host.name)
+    note = place.with_suffix(".json")
+    note.unlink(missing_ok=True)
     context.chroots.move(session.directory, place)
-    place.with_suffix(".json").write_text(json.dumps(
+    context.store.write(f"kept/{note.name}", json.dumps(
         {"base": str(session.base), "directory": directory, "isolation": context.chroots.isolation,
-         "failed": failed}))
+         "failed": failed}).encode())
 
 
 def forget(context: Context, member: str, *, built: bool) -> None:
@@ -33,15 +37,27 @@ def forget(context: Context, member: str, *, built: bool) -> None:
     A root that ``shell`` made stands until the member is ``built`` anew.
     """
     place = _place(context.store, member, context.host.name)
-    note = place.with_suffix(".json")
-    if note.exists() and (built or json.loads(note.read_text()).get("failed", True)):
-        note.unlink(missing_ok=True)
+    note = _note(place)
+    if note is not None and not (built or note.get("failed", True)):
+        return
+    place.with_suffix(".json").unlink(missing_ok=True)
+    if place.exists():
         context.chroots.remove(place)
 
 
 def is_kept(store: Store, member: str, architecture: str) -> bool:
     """Tell whether a root of this member is kept."""
-    return _place(store, member, architecture).with_suffix(".json").is_file()
+    return _note(_place(store, member, architecture)) is not None
+
+
+def _note(place: Path) -> Mapping[str, Any] | None:
+    """Return what is noted of a kept root; a note that cannot be read counts as none."""
+    try:
+        value = json.loads(place.with_suffix(".json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    complete = isinstance(value, dict) and {"base", "directory", "isolation"} <= value.keys()
+    return value if complete else None
 
 
 def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str, str]:
@@ -50,11 +66,11 @@ def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str,
     Raises UsageError when there is none.
     """
     place = _place(store, member, architecture)
-    try:
-        value = json.loads(place.with_suffix(".json").read_text())
-    except FileNotFoundError:
-        others = sorted(path.stem for path in (store.directory / "kept").glob("*.json"))
+    value = _note(place)
+    if value is None:
+        notes = sorted((store.directory / "kept").glob("*.json"))
+        others = [path.stem for path in notes if _note(path.with_suffix(".root")) is not None]
         raise UsageError(
             f"no build root of {member} for {architecture} is kept",
-            resolution=f"Kept are: {', '.join(others) or 'none'}.") from None
+            resolution=f"Kept are: {', '.join(others) or 'none'}.")
     return place, Path(value["base"]), value["directory"], value["isolation"]

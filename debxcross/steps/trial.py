@@ -21,6 +21,7 @@ from debxcross.core.trial import TrialResult, judge, parse_report
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.chroot import Session
+from debxcross.doors.template import program_file
 from debxcross.errors import TrialError
 from debxcross.steps.context import Context
 from debxcross.steps.root import BaseRoot, device_index
@@ -29,7 +30,7 @@ PORT = 8000
 _HERE = f"http://127.0.0.1:{PORT}/"
 #: apt-get(8), "Diagnostics"; anything else is a crash, perhaps the emulator's.
 _APT_SAYS_NO = 100
-_PROGRAM = Path(__file__).resolve().parents[1] / "trials" / "python.py"
+_PROGRAM = program_file("trials/python.py")
 
 
 @dataclass(frozen=True)

@@ -18,26 +18,19 @@ from debxcross.core.architecture import Architecture
 from debxcross.core.backend import SdistFacts
 from debxcross.core.backend_crates import Crate
 from debxcross.core.chain import PinnedFile, WheelMember
-from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.pypi import Pin, normalise, same_release
 from debxcross.doors.chroot import Session
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import read_texts
+from debxcross.doors.template import program_file
 from debxcross.errors import BuildError, GateError
 from debxcross.steps.sdist_patches import patch_texts, patch_tree
 
 #: Where the build root sees the crates, and where they are unpacked.
 CRATES, _VENDOR = "/debxcross/crates", "/build/vendor"
 _LOCK_HEAD = 400
-_HOOKS = Path(__file__).resolve().parents[1] / "doors" / "pep517_child.py"
-
-
-def recipe_of_hooks() -> str:
-    """Return the digest of everything here that decides what a build sees."""
-    texts = [path.read_text() for path in (
-        _HOOKS, *(Path(module.__file__ or "") for module in (backend, backend_crates, crossfile)))]
-    return digest(texts)
+_HOOKS = program_file("doors/pep517_child.py")
 
 
 def is_metadata(path: str) -> bool:

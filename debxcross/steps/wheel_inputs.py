@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from debxcross.core import licensetext, recipe, wrap
+from debxcross.core import backend, recipe, wrap
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain import PinnedFile, WheelMember
 from debxcross.core.environment import Environment, PackageFile, resolution_key
@@ -21,7 +20,6 @@ from debxcross.doors.template import data_directory
 from debxcross.steps.context import Context
 from debxcross.steps.root import BaseRoot
 from debxcross.steps.source import world_state
-from debxcross.steps.wheel_hooks import recipe_of_hooks
 from debxcross.steps.wheel_sysroot import recipe_of_sysroot
 
 
@@ -47,11 +45,6 @@ def _templates() -> str:
     return digest({path.name: path.read_text() for path in sorted(directory.glob("*.j2"))})
 
 
-def _wrapping() -> str:
-    """Return the digest of the program that decides what is in a deb, beside the templates."""
-    return digest([Path(module.__file__ or "").read_text() for module in (wrap, licensetext)])
-
-
 def packages_here(context: Context, work: WheelWork) -> tuple[str, ...]:
     """Return what apt installs for the build machine: the interpreter, programs, Rust's standard library."""
     build, host = context.build.name, context.host.name
@@ -67,7 +60,7 @@ def packages_there(context: Context, work: WheelWork) -> tuple[str, ...]:
 
 def inputs_of_wheel(context: Context, work: WheelWork, environment: Environment) -> Mapping[str, Any]:
     """Return what can change the bytes of the wheel itself."""
-    built = {} if work.member.pure else {"hooks": recipe_of_hooks(), "sysroot": recipe_of_sysroot(context)}
+    built = {} if work.member.pure else {"hooks": backend.SCHEMA, "sysroot": recipe_of_sysroot(context)}
     member = replace(work.member, smoke="", optional_modules=(), package="", epoch=0, replaces=(),
                      revision="", requires=(), also_requires=())
     return {
@@ -86,7 +79,7 @@ def inputs_of(context: Context, work: WheelWork, environment: Environment) -> Ma
     return {
         **inputs_of_wheel(context, work, environment),
         "names": work.names, "maintainer": work.maintainer, "templates": _templates(),
-        "wrapping": _wrapping(), "epochs": work.epochs,
+        "wrapping": wrap.SCHEMA, "epochs": work.epochs,
         "member": replace(work.member, smoke="", optional_modules=()),
     }
 
