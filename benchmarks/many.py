@@ -18,10 +18,11 @@ from pathlib import Path
 
 from debxcross.app.build import Application, Request
 from debxcross.core.artifact import Artifact, StoredFile
-from debxcross.core.environment import Environment, PackageFile
+from debxcross.core.build.environment import Environment, PackageFile
 from debxcross.core.key import digest
-from debxcross.steps import prepare, source
-from debxcross.steps.source import SourceWork
+from debxcross.steps.build import source
+from debxcross.steps.build.source import SourceWork
+from debxcross.steps.chain import prepare
 from tests.integration.archive import (
     MAINTAINER, TinyPackage, index, library, make_suite, signing_home, toolchain,
 )

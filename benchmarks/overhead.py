@@ -31,10 +31,10 @@ from typing import Any
 
 import debxcross
 from debxcross.app.build import Application, Request
-from debxcross.core import recipe
-from debxcross.core.chain import DEFAULT_PROFILES
+from debxcross.core.build import commands
+from debxcross.core.chain.chain import DEFAULT_PROFILES
+from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.context import Context
-from debxcross.steps.probe import fetch_source
 
 DEBXCROSS = Path(sys.executable).with_name("debxcross")
 
@@ -67,8 +67,8 @@ def bare_build(arch: str, source: str, output: Path) -> float:
     enter = [str(DEBXCROSS), "shell", source, "--output", str(output), "--"]
     seconds([*enter, "true"])
     build = architecture_of_this_machine()
-    argv = recipe.build_argv(arch, build, DEFAULT_PROFILES, os.cpu_count() or 1)
-    return seconds([*enter, "runuser", "-u", recipe.BUILDER, "--", *argv])
+    argv = commands.build_argv(arch, build, DEFAULT_PROFILES, os.cpu_count() or 1)
+    return seconds([*enter, "runuser", "-u", commands.BUILDER, "--", *argv])
 
 
 def architecture_of_this_machine() -> str:
@@ -107,9 +107,9 @@ def sbuild_builds(arch: str, chain: Path, directory: Path) -> Iterator[tuple[str
     context = application.context()
     prepared = application.prepared(context)
     build, jobs = context.build.name, os.cpu_count() or 1
-    packages = recipe.root_packages(context.host, build, prepared.facts.compiler)
+    packages = commands.root_packages(context.host, build, prepared.facts.compiler)
     tarball = sbuild_tarball(context, prepared.chain.release, packages, directory)
-    options = recipe.build_environment(arch, build, DEFAULT_PROFILES, jobs)["DEB_BUILD_OPTIONS"]
+    options = commands.build_environment(arch, build, DEFAULT_PROFILES, jobs)["DEB_BUILD_OPTIONS"]
     for name in prepared.order:
         source = prepared.facts.sources[name]
         fetch_source(context, source)

@@ -32,8 +32,8 @@ from typing import Any
 from packaging.utils import parse_wheel_filename
 
 from debxcross.core.architecture import architecture
-from debxcross.core.wrap import WrapSettings, device_environment
-from debxcross.steps.wrap import wrap_wheel
+from debxcross.core.wheel.deb import WrapSettings, device_environment
+from debxcross.steps.wheel.deb import wrap_wheel
 
 DEBXCROSS = Path(sys.executable).with_name("debxcross")
 #: What pip needs in the emulated root, whatever is built.

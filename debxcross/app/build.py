@@ -15,16 +15,16 @@ from typing import Any
 from debxcross import config
 from debxcross.app.eventlog import event_log
 from debxcross.app.interrupts import interruptible
-from debxcross.core import order
 from debxcross.core.architecture import architecture
-from debxcross.core.chain import Chain, SourceMember, parse, parse_target
+from debxcross.core.archive.world import World
+from debxcross.core.chain import order
+from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
+from debxcross.core.chain.lock import Lock, check
+from debxcross.core.chain.plan import Plan
 from debxcross.core.key import digest
-from debxcross.core.lock import Lock, check
 from debxcross.core.patch import RulesPatch
-from debxcross.core.plan import Plan
 from debxcross.core.release import release as known_release
-from debxcross.core.sdistpatch import place, read_versions
-from debxcross.core.world import World
+from debxcross.core.wheel.patch import place, read_versions
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
@@ -37,17 +37,15 @@ from debxcross.doors.web import Web, make_transfer
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
 )
-from debxcross.run.events import Events, Listener
-from debxcross.run.plain import data_of
+from debxcross.events import Events, Listener, data_of
 from debxcross.run.schedule import Node, run_graph
-from debxcross.steps import lock as locking
-from debxcross.steps import prepare as preparing
-from debxcross.steps import probe, security
-from debxcross.steps.chain import Run, RunSettings
+from debxcross.steps.archive import probe, security
+from debxcross.steps.build.source import SourceWork, open_root
+from debxcross.steps.chain import lock as locking, prepare as preparing
+from debxcross.steps.chain.run import Run, RunSettings
 from debxcross.steps.context import Context
 from debxcross.steps.disk import room_needed
-from debxcross.steps.source import SourceWork, open_root
-from debxcross.steps.substitute import open_substitutes
+from debxcross.steps.store.substitute import open_substitutes
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from debxcross.doors.store import raise_for_os_error
 from debxcross.errors import BusyError
-from debxcross.run.events import Event, Listener
+from debxcross.events import Event, Listener
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from pathlib import Path
 from debxcross.app.build import Application, remembered_request
 from debxcross.app.interrupts import interruptible
 from debxcross.app.look import status
-from debxcross.core.explain import Explanation
+from debxcross.core.chain.history import Explanation
 from debxcross.errors import GateError, InterruptedRunError, UsageError
-from debxcross.run.events import Listener
+from debxcross.events import Listener
 from debxcross.run.status import read_events
-from debxcross.steps.explain import explain
-from debxcross.steps.reproduce import Reproduction, reproduce
+from debxcross.steps.chain.explain import explain
+from debxcross.steps.chain.reproduce import Reproduction, reproduce
 
 
 def explain_member(directory: Path, member: str, store: Path | None,

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from debxcross.app.build import Application, Request
 from debxcross.app.interrupts import interruptible
-from debxcross.core.lock import PARTS, Lock, check, to_text
+from debxcross.core.chain.lock import PARTS, Lock, check, to_text
 from debxcross.errors import UsageError
-from debxcross.run.events import Listener
-from debxcross.steps import lock as locking
-from debxcross.steps import prepare as preparing
+from debxcross.events import Listener
+from debxcross.steps.chain import lock as locking, prepare as preparing
 
 
 def write_lock(request: Request, path: Path, update: Sequence[str] = (),

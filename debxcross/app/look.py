@@ -16,9 +16,9 @@ from debxcross.doors import process
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.host import gather
 from debxcross.errors import UsageError
-from debxcross.run.events import Listener
+from debxcross.events import Listener
 from debxcross.run.status import RunStatus, fold, read_events
-from debxcross.steps.keep import is_kept, kept
+from debxcross.steps.build.keep import is_kept, kept
 
 
 def status(directory: Path) -> RunStatus:

@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from debxcross import config
-from debxcross.core import device, openpgp
-from debxcross.core.manifest import Manifest, parse_manifest
-from debxcross.core.repository import RepositorySettings
-from debxcross.core.snapshot import snapshot_name
+from debxcross.core import openpgp
 from debxcross.doors import apt, ftparchive, gpg
 from debxcross.doors.fetch import fetch
 from debxcross.doors.httpserver import Server
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, PublishError, UsageError
-from debxcross.steps import closure, collectrepo, devicefiles, generation, importrepo, keyrepo, verifyrepo
-from debxcross.steps.collectrepo import Collected
-from debxcross.steps.keyrepo import KeyState
-from debxcross.steps.publish import Publication, publish, read_manifest
-from debxcross.steps.verifyrepo import Findings
+from debxcross.repository.core import device
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.core.manifest import Manifest, parse_manifest
+from debxcross.repository.core.snapshots import snapshot_name
+from debxcross.repository.steps import (
+    adopt, device as devicefiles, gc, generation, keys as keyrepo, verify as verifyrepo,
+)
+from debxcross.repository.steps.gc import Collected
+from debxcross.repository.steps.keys import KeyState
+from debxcross.repository.steps.publish import Publication, publish, read_manifest
+from debxcross.repository.steps.rollback import rollback
+from debxcross.repository.steps.verify import Findings
+from debxcross.steps.archive import installable
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,8 @@ class Repository:
         return RepositorySettings(**{**defaults, **wished, "codename": name, "architectures": architectures})
 
     def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool) -> Publication:
-        """Publish files and what directories hold.  See steps.publish.publish."""
-        files = importrepo.given_files(list(paths))
+        """Publish files and what directories hold.  See repository.steps.publish."""
+        files = adopt.given_files(list(paths))
         if paths and not files:
             raise UsageError("there is nothing to publish in " + ", ".join(map(str, paths)),
                              resolution="Name .deb, .dsc, .buildinfo or .log files, or a directory of them.")
@@ -110,7 +115,7 @@ class Repository:
 
     def take_over(self, wish: Wish, source: Path) -> tuple[Publication, ...]:
         """Publish what a flat directory, or a tree of reprepro or aptly, lists."""
-        releases = importrepo.read_tree(source)
+        releases = adopt.read_tree(source)
         if not releases:
             return (self.publish(wish, [source], replace_older=False),)
         made = []
@@ -133,13 +138,13 @@ class Repository:
     def rollback(self, release: str | None, snapshot: str) -> Publication:
         """Publish an older snapshot's content once more."""
         settings = self.settings(Wish(self.codename(release)))
-        return collectrepo.rollback(self.root, self.state(settings), settings, snapshot, now=time.time)
+        return rollback(self.root, self.state(settings), settings, snapshot, now=time.time)
 
     def collect(self, generations: int, days: int, *, dry_run: bool) -> Collected:
         """Remove what no kept generation needs."""
         self.codename(next(iter(self.manifest.releases), None) if self.manifest else None)
-        return collectrepo.collect(self.root, self.state(), now=time.time(), generations=generations,
-                                   seconds=days * 86400, dry_run=dry_run)
+        return gc.collect(self.root, self.state(), now=time.time(), generations=generations,
+                          seconds=days * 86400, dry_run=dry_run)
 
     def listing(self) -> dict[str, Any]:
         """Return what is published, for people and programs."""
@@ -236,7 +241,7 @@ def verify_installable(directory: Path, releases: Sequence[str], found: Findings
         # An index may be empty, and then "all" is not for its devices either.
         own = {entry.architecture for entry in live.content.entries} - {"all"}
         for architecture in sorted(own):
-            problems = closure.not_installable(configuration, store, name, architecture, live.content)
+            problems = installable.not_installable(configuration, store, name, architecture, live.content)
             for package, why in sorted(problems.items()):
                 found.bad(f"dists/{name}", f"{package}:{architecture} cannot be installed: {'; '.join(why)}")
 

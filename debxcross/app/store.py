@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from debxcross import config
-from debxcross.core.collect import Collection, Damage, Listing
+from debxcross.core.store.gc import Collection, Damage, Listing
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
-from debxcross.steps import collect, exchange, substitute
-from debxcross.steps.exchange import Exchange
+from debxcross.steps.store import exchange, gc, substitute
+from debxcross.steps.store.exchange import Exchange
 
 
 def open_store(directory: Path | None) -> Store:
@@ -20,19 +20,19 @@ def open_store(directory: Path | None) -> Store:
 
 def list_store(directory: Path | None) -> Listing:
     """Return what is in a store."""
-    return collect.list_store(open_store(directory))
+    return gc.list_store(open_store(directory))
 
 
 def clean(directory: Path | None, keep: int, named: Sequence[Path], *, sources: bool, kept_roots: bool,
           delete: bool) -> Collection:
     """Return what nobody needs of a store, and delete it when asked.  See steps.collect.collect."""
-    return collect.collect(open_store(directory), Chroots(), keep, named, sources=sources,
-                           kept_roots=kept_roots, delete=delete)
+    return gc.collect(open_store(directory), Chroots(), keep, named, sources=sources,
+                      kept_roots=kept_roots, delete=delete)
 
 
 def verify(directory: Path | None) -> Damage:
     """Compare everything in a store with its digest and drop what is damaged."""
-    return collect.verify(open_store(directory), Chroots())
+    return gc.verify(open_store(directory), Chroots())
 
 
 def export(directory: Path | None, target: Path, keep: int, named: Sequence[Path]) -> Exchange:

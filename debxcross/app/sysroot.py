@@ -13,23 +13,22 @@ from debxcross import config
 from debxcross.app.build import Application, Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.architecture import architecture
-from debxcross.core.chain import Chain
-from debxcross.core.elfneeds import has_libraries_of
+from debxcross.core.chain.chain import Chain
 from debxcross.core.gate import Verdict, failed
-from debxcross.core.inspection import Collection, Inspection
-from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, parse_filter
-from debxcross.core.release import RELEASES
-from debxcross.core.release import release as known_release
-from debxcross.core.sysroot import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
+from debxcross.core.release import RELEASES, release as known_release
+from debxcross.core.sysroot.filter import DEFAULT_FILTERS, PathFilter, parse_filter
+from debxcross.core.sysroot.inspection import Collection, Inspection
+from debxcross.core.sysroot.manifest import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
+from debxcross.core.sysroot.needs import has_libraries_of
 from debxcross.doors import tar
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.store import Store
 from debxcross.errors import FetchError, HostError, UsageError, VerificationError
-from debxcross.run.events import Listener
-from debxcross.steps import inspect as looking
-from debxcross.steps import probe, sysroot, sysroot_verify
+from debxcross.events import Listener
+from debxcross.steps.archive import probe
+from debxcross.steps.archive.libraries import library_packages
 from debxcross.steps.context import Context
-from debxcross.steps.library_packages import library_packages
+from debxcross.steps.sysroot import choose, inspect as looking, make, verify as sysroot_verify
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ def _application(request: Request, listeners: Sequence[Listener]) -> Application
     return Application(request, listeners, Chain(name, name, ()))
 
 
-def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Made:
-    """Make a sysroot.  See steps.sysroot for what is raised."""
-    sysroot.check_output(request.output.absolute(), request.force)
+def create(request: SysrootRequest, listeners: Sequence[Listener]) -> make.Made:
+    """Make a sysroot.  See steps.sysroot.make for what is raised."""
+    make.check_output(request.output.absolute(), request.force)
     lock = read_manifest(request.lock) if request.lock else None
     if lock and lock.architecture != request.architecture:
         raise UsageError(f"{request.lock} is for {lock.architecture}, not for {request.architecture}",
@@ -80,25 +79,25 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> sysroot.Ma
 
 def _create(
     application: Application, request: SysrootRequest, release: str, lock: Manifest | None
-) -> sysroot.Made:
+) -> make.Made:
     store, host = application.store, application.host
 
     def busy(text: str) -> None:
-        application.events.tell("activity", sysroot.STEP, text)
+        application.events.tell("activity", choose.STEP, text)
 
     if lock:
-        chosen = sysroot.locked(lock)
+        chosen = choose.locked(lock)
         if not store.has(*(one.file for one in chosen)):
-            sysroot.fetch_locked(application.context(device_only=True), chosen)
+            choose.fetch_locked(application.context(device_only=True), chosen)
         manifest = lock
     else:
         context = application.context(device_only=True)
-        results = sysroot.local_results(store, request.results, host, release) if request.results else ()
+        results = choose.local_results(store, request.results, host, release) if request.results else ()
         wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
-        chosen = sysroot.resolve(context, release, wanted, results, _wider(application))
+        chosen = choose.resolve(context, release, wanted, results, _wider(application))
         filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
         manifest = Manifest(host.name, release, wanted, (), filters, 0)
-    return sysroot.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
+    return make.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
 
 
 def _wider(application: Application) -> Callable[[], AptRoot | None]:

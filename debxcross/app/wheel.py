@@ -10,21 +10,21 @@ from pathlib import Path
 
 from debxcross.app.build import Application, Request
 from debxcross.app.interrupts import interruptible
-from debxcross.core.chain import Chain, parse
-from debxcross.core.chainfile import to_toml
+from debxcross.core.chain.chain import Chain, parse
+from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
-from debxcross.core.requirement import (
+from debxcross.core.wheel.requirement import (
     Names, ProjectOptions, Requirements, Wanted, parse_names, parse_options, read_requirements,
 )
-from debxcross.core.resolution import Resolution, resolve
+from debxcross.core.wheel.resolution import Resolution, resolve
 from debxcross.doors.template import program_file
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
-from debxcross.run.events import Event, Listener
-from debxcross.steps.probe import conditions
-from debxcross.steps.resolve import (
+from debxcross.events import Event, Listener
+from debxcross.steps.archive.probe import conditions
+from debxcross.steps.wheel.chain import ChainMaker, unused_options, without
+from debxcross.steps.wheel.resolve import (
     STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
-from debxcross.steps.wheel_chain import ChainMaker, unused_options, without
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")

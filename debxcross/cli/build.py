@@ -12,7 +12,7 @@ import click
 from debxcross.app.build import Application, Request
 from debxcross.cli import report
 from debxcross.errors import DebxcrossError, UsageError
-from debxcross.run.events import Listener
+from debxcross.events import Listener
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from debxcross.errors import DebxcrossError
-from debxcross.run.events import Listener
+from debxcross.events import Listener
 from debxcross.run.plain import PlainReport, render_error, wants_plain
 
 _TAIL = 4096

@@ -9,7 +9,7 @@ import click
 from debxcross.app.build import Request
 from debxcross.app.wheel import Failures, WheelRequest, lock, rest_of
 from debxcross.cli.build import _options, _patches, _path, _places, _refresh, _run, _without
-from debxcross.run.events import Event
+from debxcross.events import Event
 
 _resolving = _options(
     click.option("--requirement", "-r", "files", type=_path, multiple=True, metavar="FILE",

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.environment import PackageFile
+from debxcross.core.archive.world import World, apt_configuration
+from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
+from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
-from debxcross.core.recipe import LOCAL, LOCAL_RELEASE
-from debxcross.core.world import World, apt_configuration
 from debxcross.doors import process
 from debxcross.errors import (
     DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from debxcross.core.backend_crates import Crate
+from debxcross.core.wheel.crates import Crate
 from debxcross.doors import process
 from debxcross.errors import FetchError, HostError
 

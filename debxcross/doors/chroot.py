@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.buildlog import lines_that_matter, tells_of_full_disk
+from debxcross.core.build.log import lines_that_matter, tells_of_full_disk
 from debxcross.doors import process
 from debxcross.errors import DiskFullError, HostError
 

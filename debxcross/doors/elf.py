@@ -10,8 +10,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from debxcross.core.elfneeds import ElfNeeds
 from debxcross.core.gate import ElfFacts
+from debxcross.core.sysroot.needs import ElfNeeds
 
 _ELF_MAGIC = b"\x7fELF"
 _AR_MAGIC = b"!<arch>\n"

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
-from debxcross.core.pypi import Page, with_login, without_password
+from debxcross.core.url import with_login, without_password
+from debxcross.core.wheel.index import Page
 from debxcross.doors.web import Answer, Transfer, Trouble, make_transfer, opened
-from debxcross.errors import (DebxcrossError, DiskFullError, FetchError, HostError, InterruptedRunError,
-                              VerificationError)
+from debxcross.errors import (
+    DebxcrossError, DiskFullError, FetchError, HostError, InterruptedRunError, VerificationError,
+)
 
 _BLOCK = 1 << 16
 _PAGE_LIMIT = 64 << 20

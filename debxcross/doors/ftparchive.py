@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.core.repository import Fields, parse_stanzas
+from debxcross.core.stanza import Fields, parse_stanzas
 from debxcross.doors import process
 from debxcross.errors import PublishError
 

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from debxcross.core.archivekey import SigningKey, key_fault
 from debxcross.core.openpgp import public_keys
+from debxcross.core.signing import SigningKey, key_fault
 from debxcross.doors import process
 from debxcross.errors import DiskFullError, PublishError
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from debxcross.core.pypi import (ACCEPT, IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise,
-                                 parse_page, without_password)
+from debxcross.core.url import without_password
+from debxcross.core.wheel.index import (
+    ACCEPT, IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page,
+)
 from debxcross.doors import process
 from debxcross.errors import ConfigurationError, FetchError, VerificationError
 

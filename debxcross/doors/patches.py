@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from debxcross.core.patch import RulesPatch, parse
-from debxcross.core.pypi import normalise
-from debxcross.core.sdistpatch import SDISTS, place
+from debxcross.core.wheel.index import normalise
+from debxcross.core.wheel.patch import SDISTS, place
 from debxcross.errors import ConfigurationError
 
 

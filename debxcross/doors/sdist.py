@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from debxcross.core.wheel import check_path
+from debxcross.core.wheel.metadata import check_path
 from debxcross.errors import GateError
 
 _REFUSED = "Do not use this sdist; choose another release of the project."

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from debxcross.core import tree
-from debxcross.core.tree import member_fault, merged, reserved
+from debxcross.core.sysroot import tree
+from debxcross.core.sysroot.tree import member_fault, merged, reserved
 from debxcross.doors import process
 from debxcross.errors import PackageError
 

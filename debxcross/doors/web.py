@@ -30,7 +30,7 @@ from urllib3.exceptions import TimeoutError as SilenceError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from debxcross import __version__
-from debxcross.core.pypi import without_password
+from debxcross.core.url import without_password
 from debxcross.errors import ConfigurationError, InterruptedRunError
 
 _BLOCK = 1 << 16

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from debxcross.core.wheel import (Wheel, WheelFile, check_path, check_record, dist_info_directory,
-                                  license_files, parse_wheel)
-from debxcross.core.wrap import fix_shebang, program_text
+from debxcross.core.wheel.deb import fix_shebang, program_text
+from debxcross.core.wheel.metadata import (
+    Wheel, WheelFile, check_path, check_record, dist_info_directory, license_files, parse_wheel,
+)
 from debxcross.errors import GateError
 
 #: Returns the bytes of the member with this path; KeyError when there is none.
@@ -30,7 +31,7 @@ def open_wheel(path: Path) -> Iterator[tuple[Wheel, Reader]]:
     """Open a wheel and yield what it is, with a reader for its members' bytes.
 
     The reader works until the context ends.  Raises GateError when the file is damaged,
-    encrypted, not a wheel, holds a path twice or one that core.wheel.check_path refuses.
+    encrypted, not a wheel, holds a path twice or one that core.wheel.metadata.check_path refuses.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from debxcross.run.events import Event
+from debxcross.events import Event
 
 
 class JsonLines:

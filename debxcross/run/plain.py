@@ -9,10 +9,10 @@ import re
 import textwrap
 import threading
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 from debxcross.errors import DebxcrossError
-from debxcross.run.events import Clock, Event
+from debxcross.events import Clock, Event, error_of
 
 #: The same activity of a member is told again after this many seconds.
 REPEAT = 30.0
@@ -88,21 +88,6 @@ def _fold(label: str, text: str, width: int) -> list[str]:
             subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
         ) or [label.rstrip()]
     return folded
-
-
-def data_of(error: DebxcrossError) -> dict[str, Any]:
-    """Return the data of an event of the kind "error"."""
-    return {"brief": error.brief, "details": error.details, "resolution": error.resolution,
-            "exit_status": error.exit_status, "failure_class": error.failure_class}
-
-
-def error_of(event: Event) -> DebxcrossError:
-    """Return the error that an event of the kind "error" tells, ready to be rendered."""
-    brief = str(event.data.get("brief", event.text))
-    if event.member and event.member not in brief:
-        brief = f"{event.member}: {brief}"
-    return DebxcrossError(brief, str(event.data.get("details", "")),
-                          str(event.data.get("resolution", "")))
 
 
 class PlainReport:

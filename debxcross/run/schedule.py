@@ -16,8 +16,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from debxcross.errors import DebxcrossError, InterruptedRunError
-from debxcross.run.events import Events
-from debxcross.run.plain import data_of
+from debxcross.events import Events, data_of
 
 #: How long anything waits before it looks again whether the run is to stop, in seconds.
 SLICE = 0.2

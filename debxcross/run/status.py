@@ -15,8 +15,8 @@ from typing import Any
 
 from debxcross.core.artifact import StoredFile
 from debxcross.errors import DebxcrossError
-from debxcross.run.events import Event
-from debxcross.run.plain import clean, duration, error_of, render_error
+from debxcross.events import Event, error_of
+from debxcross.run.plain import clean, duration, render_error
 
 #: From this many columns on, a row of the summary has its sha256 (64 columns) beside it.
 WIDE = 130

@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from debxcross.run.events import Clock, Event
-from debxcross.run.plain import clean, duration, error_of, last_line, render_error
+from debxcross.events import Clock, Event, error_of
+from debxcross.run.plain import clean, duration, last_line, render_error
 
 #: Redraws per second.
 RATE = 4

@@ -12,18 +12,18 @@ from typing import Any
 from debian.debian_support import DpkgArchTable
 
 from debxcross.core.architecture import Architecture
+from debxcross.core.archive.world import World
 from debxcross.core.artifact import Artifact, StoredFile
-from debxcross.core.environment import PackageFile
-from debxcross.core.lock import SCHEME, Lock, LockedFile, LockedMember, deviation_error, deviations
-from debxcross.core.world import World
+from debxcross.core.build.environment import PackageFile
+from debxcross.core.chain.lock import SCHEME, Lock, LockedFile, LockedMember, deviation_error, deviations
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch
 from debxcross.doors.store import Store
 from debxcross.doors.web import Transfer
 from debxcross.errors import FetchError, LockError, UnsatisfiableError
-from debxcross.run.events import Events
-from debxcross.steps.substitute import Substitute
+from debxcross.events import Events
+from debxcross.steps.store.substitute import Substitute
 
 _DOWNLOADS_AT_ONCE = 4
 

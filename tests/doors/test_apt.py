@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.world import Archive, SuiteUse, World
+from debxcross.core.archive.world import Archive, SuiteUse, World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
 from debxcross.errors import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.backend_crates import Crate
+from debxcross.core.wheel.crates import Crate
 from debxcross.doors import cargo
 from debxcross.errors import FetchError, HostError
 

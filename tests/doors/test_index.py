@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.pypi import Page, Pin
+from debxcross.core.wheel.index import Page, Pin
 from debxcross.doors import fetch, index, process, web
 from debxcross.errors import ConfigurationError, FetchError, VerificationError
 from tests.tools import need

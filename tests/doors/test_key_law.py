@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import os, time
 os.umask(int(os.environ["MASK"]))
-from debxcross.core import recipe
+from debxcross.core.build import commands
 from debxcross.core.artifact import StoredFile
-from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
+from debxcross.core.build.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
                                         resolution_key, source_inputs)
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
-from debxcross.core.source import SourcePackage
+from debxcross.core.archive.source import SourcePackage
 
 base = tuple(InstalledPackage(name, "armel", "1", "aa") for name in {"libc6", "zlib1g", "gcc-12-base"})
 added = tuple(PackageFile("http://x.example/" + name, name, 1, "bb") for name in {"a.deb", "b.deb", "c.deb"})
@@ -28,7 +28,7 @@ patches = (RulesPatch("x", "p", "words", "--- a/x\\n+++ b/x\\n"),)
 environment = Environment(base, added)
 print(digest(source_inputs(source, patches, "1-1", ("cross", "nocheck"), "amd64", "armel", environment)))
 print(resolution_key(base, "state", {"host": "armel", "profiles": ("cross",)}, {"bb", "aa", "cc"}))
-print(RootRecipe("bookworm", "amd64", "armel", base, (), recipe.root_commands()).key)
+print(RootRecipe("bookworm", "amd64", "armel", base, (), commands.root_commands()).key)
 print(digest({"set": frozenset("abcdef"), "nested": {"z": {"y", "x"}, "a": (1, None, True)}}))
 """
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from debxcross.core.architecture import architecture
-from debxcross.core.wheel import EntryPoint, Wheel, WheelFile
-from debxcross.core.wrap import WrapSettings, deb_tree, device_environment
+from debxcross.core.wheel.deb import WrapSettings, deb_tree, device_environment
+from debxcross.core.wheel.metadata import EntryPoint, Wheel, WheelFile
 from debxcross.doors.template import data_directory, render
 from debxcross.errors import ConfigurationError, HostError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.pathfilter import DEFAULT_FILTERS, chooser
+from debxcross.core.sysroot.filter import DEFAULT_FILTERS, chooser
 from debxcross.doors.unpack import Tree, Unpacked
 from debxcross.errors import PackageError
 from tests.playground import make_ar

@@ -13,13 +13,13 @@ import pytest
 
 from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
-from debxcross.core.inspection import Collection, Inspection
-from debxcross.core.sysroot import Manifest
+from debxcross.core.sysroot.inspection import Collection, Inspection
+from debxcross.core.sysroot.manifest import Manifest
 from debxcross.doors import elf, process
 from debxcross.doors.store import Store
 from debxcross.errors import GateError, PackageError, UsageError
-from debxcross.steps import inspect as looking
-from debxcross.steps import sysroot
+from debxcross.steps.sysroot import inspect as looking, make
+from debxcross.steps.sysroot.choose import Chosen
 from tests.playground import make_ar, make_deb, make_elf
 from tests.tools import need
 
@@ -32,10 +32,10 @@ def tree(tmp_path: Path) -> Path:
     store = Store(tmp_path / "store")
     package = make_deb(tmp_path / "libtiny1_1_armel.deb", {"Package": "libtiny1"},
                        {f"{LIBRARIES}/libtiny.so.1": make_elf("armel", soname="libtiny.so.1")})
-    chosen = (sysroot.Chosen(store.put(package), "main", "pool/x"),)
+    chosen = (Chosen(store.put(package), "main", "pool/x"),)
     manifest = Manifest("armel", "bookworm", ("libtiny1",), (), (), 0)
-    return sysroot.make(store, lambda text: None, architecture("armel"), manifest, chosen,
-                        tmp_path / "sysroot", force=False).output
+    return make.make(store, lambda text: None, architecture("armel"), manifest, chosen,
+                     tmp_path / "sysroot", force=False).output
 
 
 def look(path: Path, tree: Path | None = None) -> Inspection:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.chain import Chain, SourceMember
-from debxcross.core.lock import PARTS, Lock, LockedFile, LockedMember, chain_digest, to_text
-from debxcross.core.world import Archive, SuiteUse, World
+from debxcross.core.archive.world import Archive, SuiteUse, World
+from debxcross.core.chain.chain import Chain, SourceMember
+from debxcross.core.chain.lock import PARTS, Lock, LockedFile, LockedMember, chain_digest, to_text
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
 from debxcross.errors import VerificationError

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.repository import RepositorySettings
 from debxcross.doors import gpg, process
 from debxcross.errors import PublishError
-from debxcross.steps.publish import Publication, publish
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.steps.publish import Publication, publish
 from tests.tools import need
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -339,8 +339,8 @@ def test_the_keyring_package_is_the_same_wherever_it_is_made(archive: Archive) -
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from debxcross.core.repository import RepositorySettings
-from debxcross.steps.publish import publish
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.steps.publish import publish
 web, state, url, deb, last = sys.argv[1:]
 count = 0
 def hook(event, arguments):

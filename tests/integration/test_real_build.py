@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.examples import EXAMPLES
+from debxcross.core.sysroot.examples import EXAMPLES
 from tests.tools import need
 
 pytestmark = pytest.mark.network

@@ -14,10 +14,10 @@ import pytest
 
 from debxcross.app import repository as app
 from debxcross.app.repository import Repository, Wish
-from debxcross.core.manifest import FORMAT
 from debxcross.doors import gpg, process
 from debxcross.errors import ConfigurationError, DebxcrossError, PublishError, UsageError
-from debxcross.steps import collectrepo, keyrepo
+from debxcross.repository.core.manifest import FORMAT
+from debxcross.repository.steps import gc, keys
 from tests.integration.archive import TinySource, make_source
 from tests.playground import make_deb
 from tests.tools import need
@@ -157,18 +157,18 @@ def test_collecting_keeps_three_generations_and_seven_days(place: Place) -> None
     for version in range(6):
         place.publish(place.deb(version=f"{version}"), replace=True)
     now = place.open().listing()["releases"][0]["date"]
-    assert collectrepo.collect(place.web, place.state, now=now).snapshots == ()
+    assert gc.collect(place.web, place.state, now=now).snapshots == ()
     stray = place.web / "pool/main/t/tiny/edited-by-hand.deb"
     stray.write_bytes(b"x")
     late = now + 8 * DAY
-    planned = collectrepo.collect(place.web, place.state, now=late, dry_run=True)
+    planned = gc.collect(place.web, place.state, now=late, dry_run=True)
     assert stray.exists() and len(planned.snapshots) == 3
-    assert collectrepo.collect(place.web, place.state, now=late, generations=0, seconds=0) == planned
+    assert gc.collect(place.web, place.state, now=late, generations=0, seconds=0) == planned
     assert sorted(path.name for path in (place.web / "pool/main/t/tiny").iterdir()) == [
         f"tiny_{version}_armel.deb" for version in (3, 4, 5)]
     assert place.faults() == [] and place.packages() == ["tiny 5"]
     assert len(list((place.web / "snapshots").iterdir())) == 3
-    assert collectrepo.collect(place.web, place.state, now=late).files == ()
+    assert gc.collect(place.web, place.state, now=late).files == ()
 
 
 def test_the_indexes_can_be_made_again_from_the_pool(place: Place) -> None:
@@ -209,7 +209,7 @@ def test_an_external_signer_signs(place: Place, tmp_path: Path) -> None:
                       '--output "$4" "--$1" "$3"\n')
     signer.chmod(0o755)
     state = tmp_path / "state2"
-    keyrepo.add(state / "keys", "", 0.0, brought=exported(other, "--export"), signer=[str(signer)])
+    keys.add(state / "keys", "", 0.0, brought=exported(other, "--export"), signer=[str(signer)])
     assert not list((state / "keys").glob("private-keys-v1.d/*.key"))
     repository = Repository(tmp_path / "web2", state)
     done = repository.publish(Wish(url="http://example.invalid/"), [place.deb()], replace_older=False)

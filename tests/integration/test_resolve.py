@@ -20,29 +20,32 @@ from debian.debian_support import DpkgArchTable
 from debxcross.app.build import Request
 from debxcross.app.wheel import Failures, Locked, rest_of
 from debxcross.core.architecture import architecture
-from debxcross.core.chain import parse
-from debxcross.core.chainfile import to_toml
+from debxcross.core.archive.world import World
+from debxcross.core.chain.chain import parse
+from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
-from debxcross.core.requirement import Names, ProjectOptions, Wanted
-from debxcross.core.resolution import Resolution, manylinux, resolve, tags
-from debxcross.core.sdistpatch import place, read_versions
-from debxcross.core.world import World
-from debxcross.core.wrap import device_environment
+from debxcross.core.wheel.deb import device_environment
+from debxcross.core.wheel.patch import place, read_versions
+from debxcross.core.wheel.requirement import Names, ProjectOptions, Wanted
+from debxcross.core.wheel.resolution import Resolution, manylinux, resolve, tags
 from debxcross.doors import fetch
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.index import Index
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
-from debxcross.errors import (ChainFailedError, ConfigurationError, FetchError, GateError, PatchError,
-                              UnsatisfiableError, UnsupportedError, VerificationError)
-from debxcross.run.events import Event, Events
+from debxcross.errors import (
+    ChainFailedError, ConfigurationError, FetchError, GateError, PatchError, UnsatisfiableError,
+    UnsupportedError, VerificationError,
+)
+from debxcross.events import Event, Events
+from debxcross.steps.chain.prepare import arrange
 from debxcross.steps.context import Context
-from debxcross.steps.prepare import arrange
-from debxcross.steps.resolve import (BuildRequirements, IndexFinder, Machine, Tools, debian_releases,
-                                     leave_out, machines)
-from debxcross.steps.wheel import fetch_pin
-from debxcross.steps.wheel_chain import ChainMaker, without
+from debxcross.steps.wheel.build import fetch_pin
+from debxcross.steps.wheel.chain import ChainMaker, without
+from debxcross.steps.wheel.resolve import (
+    BuildRequirements, IndexFinder, Machine, Tools, debian_releases, leave_out, machines,
+)
 
 HOST, BUILD = architecture("armel"), architecture("amd64")
 TOOLS = Tools("bookworm", {"python3": "3.11.2-1", "libc6": "2.36-9", "rustc": "1.63.0+dfsg1-2",

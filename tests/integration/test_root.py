@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core import recipe
 from debxcross.core.architecture import architecture
-from debxcross.core.environment import PackageFile, RootRecipe, in_order
-from debxcross.core.world import World
+from debxcross.core.archive.world import World
+from debxcross.core.build import commands
+from debxcross.core.build.environment import PackageFile, RootRecipe, in_order
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, StoreError
-from debxcross.run.events import Events
+from debxcross.events import Events
+from debxcross.steps.build.baseroot import RootPlan, ensure_root, known_root
 from debxcross.steps.context import Context
-from debxcross.steps.root import RootPlan, ensure_root, known_root
 from tests.playground import make_deb
 from tests.tools import need
 
@@ -92,12 +92,12 @@ def test_a_root_needs_no_signature_and_nothing_in_it_is_younger_than_its_package
                 stdout_path=mirror / "Packages")
     sources, options = tmp_path / "sources.list", tmp_path / "apt.conf"
     sources.write_text("")
-    options.write_text(recipe.apt_options(context.build.name, HOST))
+    options.write_text(commands.apt_options(context.build.name, HOST))
     made = tmp_path / "made"
     context.chroots.make_root(
         made, "sid", sources, (context.build.name, HOST), ("tiny", f"libtiny1:{HOST}"), apt_options=options,
         dpkg_options=("force-unsafe-io",), commands=(), log=tmp_path / "log", variant="extract",
-        hooks=recipe.repository_hooks(str(mirror)), epoch=1000000000)
+        hooks=commands.repository_hooks(str(mirror)), epoch=1000000000)
     try:
         assert (made / "etc/tiny").read_text() == (made / "etc/libtiny1").read_text() == "here\n"
         assert max(path.lstat().st_mtime for path in made.rglob("*") if path != made / "dev") <= 1000000000

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.world import Archive, SuiteUse, World
+from debxcross.core.archive.world import Archive, SuiteUse, World
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
 from tests.integration.archive import (

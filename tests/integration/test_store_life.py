@@ -16,16 +16,16 @@ from types import SimpleNamespace
 import pytest
 
 from debxcross.core.artifact import Artifact, StoredFile
-from debxcross.core.chain import Chain
+from debxcross.core.chain.chain import Chain
 from debxcross.core.key import digest
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
 from debxcross.errors import BusyError, ConfigurationError, StoreError, UsageError
-from debxcross.run.events import Event, Events
-from debxcross.steps import collect, exchange, substitute
+from debxcross.events import Event, Events
+from debxcross.steps.chain.explain import history_key
 from debxcross.steps.context import Context
-from debxcross.steps.explain import history_key
+from debxcross.steps.store import exchange, gc, substitute
 from tests.tools import need
 
 MEMBER = "zlib"
@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def clean(store: Store, keep: int = 1, delete: bool = True, named: tuple[Path, ...] = ()) -> list[str]:
-    found = collect.collect(store, Chroots(), keep, named, sources=True, kept_roots=False, delete=delete)
+    found = gc.collect(store, Chroots(), keep, named, sources=True, kept_roots=False, delete=delete)
     assert found.done == delete
     return [thing.title for thing in found.artifacts]
 
@@ -109,18 +109,18 @@ def test_cleaning_takes_leftovers_of_killed_processes(store: Store) -> None:
 
 def test_verifying_drops_what_is_damaged_and_only_that(store: Store) -> None:
     good, bad = build(store, 1), build(store, 2)
-    assert not collect.verify(store, Chroots()).found
+    assert not gc.verify(store, Chroots()).found
     path = store.path(bad.files[0].sha256)
     path.chmod(0o644)
     path.write_bytes(b"deb X")  # as long as before, so that nobody notices by its size
     (store.directory / "artifacts" / "00").mkdir()
     (store.directory / "artifacts" / "00" / f"{'0' * 64}.json").write_text("{")
     assert store.artifact(bad.key)
-    found = collect.verify(store, Chroots())
+    found = gc.verify(store, Chroots())
     assert len(found.objects) == 1 and "its bytes are others" in found.objects[0]
     assert len(found.entries) == 2 and "zlib 1-1 armel has lost files" in "".join(found.entries)
     assert store.artifact(bad.key) is None and store.artifact(good.key) == good
-    assert not collect.verify(store, Chroots()).found
+    assert not gc.verify(store, Chroots()).found
 
 
 def test_verifying_base_roots(store: Store) -> None:
@@ -134,16 +134,16 @@ def test_verifying_base_roots(store: Store) -> None:
         "a2b45ccaeb6ad2c81bb9fe5dd36be5f0  usr/bin/tool\n".replace(
             "a2b45ccaeb6ad2c81bb9fe5dd36be5f0", __import__("hashlib").md5(b"tool").hexdigest()))
     root.with_suffix(".json").write_text("[]")
-    found = collect.verify(store, Chroots())
+    found = gc.verify(store, Chroots())
     assert not found.found and found.checked == 1
     (root / "usr/bin/tool").write_bytes(b"evil")
-    assert "usr/bin/tool has other bytes" in collect.verify(store, Chroots()).roots[0]
+    assert "usr/bin/tool has other bytes" in gc.verify(store, Chroots()).roots[0]
     assert not root.exists() and not root.with_suffix(".json").exists()
 
 
 def test_a_listing_tells_each_result(store: Store) -> None:
     build(store, 60)
-    text = collect.list_store(store).to_text()
+    text = gc.list_store(store).to_text()
     assert text.startswith("zlib 1-1 armel  ") and "1970-01-01 00:01 UTC" in text
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_export_is_named_and_harms_nothing(store: Store, tmp_path: Pat
         exchange.take_in(other, file)
     assert str(file) in raised.value.brief and raised.value.resolution
     assert other.artifact(new.key) in (None, new)
-    assert not collect.verify(other, Chroots()).found
+    assert not gc.verify(other, Chroots()).found
 
 
 def test_an_export_that_lies_is_refused(store: Store, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from debxcross.app.build import Application, Request
-from debxcross.core.chain import Chain
+from debxcross.core.chain.chain import Chain
 from debxcross.doors import process
 from tests.integration.archive import SigningHome, TinyPackage, make_suite, signing_home, toolchain
 from tests.playground import make_elf

@@ -11,13 +11,14 @@ import pytest
 
 from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
-from debxcross.core.pathfilter import DEFAULT_FILTERS
-from debxcross.core.sysroot import Manifest
+from debxcross.core.sysroot.filter import DEFAULT_FILTERS
+from debxcross.core.sysroot.manifest import Manifest
 from debxcross.doors import process
 from debxcross.doors.process import Completed
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
-from debxcross.steps import sysroot
+from debxcross.steps.sysroot import make
+from debxcross.steps.sysroot.choose import Chosen
 from tests.playground import make_deb
 from tests.tools import need
 
@@ -48,8 +49,8 @@ def tiny_lock(tmp_path: Path) -> Path:
     deb = make_deb(tmp_path / "tiny-dev_1_armel.deb", {"Package": "tiny-dev"},
                    {"usr/include/tiny.h": b"tiny"})
     manifest = Manifest("armel", "bookworm", ("tiny-dev",), (), DEFAULT_FILTERS, 0)
-    made = sysroot.make(store, lambda text: None, architecture("armel"), manifest,
-                        [sysroot.Chosen(store.put(deb), "main", "pool/tiny")], tmp_path / "made", force=False)
+    made = make.make(store, lambda text: None, architecture("armel"), manifest,
+                     [Chosen(store.put(deb), "main", "pool/tiny")], tmp_path / "made", force=False)
     lock = tmp_path / "sysroot.lock"
     lock.write_text(made.manifest.text())
     return lock

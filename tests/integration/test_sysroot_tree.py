@@ -14,12 +14,13 @@ import pytest
 from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
 from debxcross.core.gate import Verdict
-from debxcross.core.pathfilter import DEFAULT_FILTERS
-from debxcross.core.sysroot import Manifest, parse_manifest
+from debxcross.core.sysroot.filter import DEFAULT_FILTERS
+from debxcross.core.sysroot.manifest import Manifest, parse_manifest
 from debxcross.doors import process, tar
 from debxcross.doors.store import Store
 from debxcross.errors import PackageError, UsageError
-from debxcross.steps import sysroot, sysroot_verify
+from debxcross.steps.sysroot import make as sysroot, verify
+from debxcross.steps.sysroot.choose import Chosen
 from tests.playground import make_deb, make_elf
 from tests.tools import need
 
@@ -35,13 +36,13 @@ def store(tmp_path: Path) -> Store:
 
 def put(
     store: Store, directory: Path, name: str, files: dict[str, bytes | str], **control: str
-) -> sysroot.Chosen:
+) -> Chosen:
     path = make_deb(directory / f"{name}_1_armel.deb", {"Package": name, **control}, files)
-    return sysroot.Chosen(store.put(path), "main", f"pool/{path.name}")
+    return Chosen(store.put(path), "main", f"pool/{path.name}")
 
 
 @pytest.fixture()
-def chosen(store: Store, tmp_path: Path) -> tuple[sysroot.Chosen, ...]:
+def chosen(store: Store, tmp_path: Path) -> tuple[Chosen, ...]:
     library = make_elf("armel", soname="libtiny.so.1")
     return (
         put(store, tmp_path, "libtiny1", {
@@ -55,7 +56,7 @@ def chosen(store: Store, tmp_path: Path) -> tuple[sysroot.Chosen, ...]:
     )
 
 
-def make(store: Store, chosen: Sequence[sysroot.Chosen], output: Path, *, force: bool = False,
+def make(store: Store, chosen: Sequence[Chosen], output: Path, *, force: bool = False,
          manifest: Manifest = EMPTY) -> sysroot.Made:
     return sysroot.make(store, lambda text: None, ARMEL, manifest, chosen, output, force=force)
 
@@ -64,7 +65,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_what_is_in_it(store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path) -> None:
+def test_what_is_in_it(store: Store, chosen: tuple[Chosen, ...], tmp_path: Path) -> None:
     made = make(store, chosen, tmp_path / "sysroot")
     root = tmp_path / "sysroot"
     assert os.readlink(root / LIBRARIES / "libtiny.so") == "libtiny.so.1"
@@ -74,12 +75,12 @@ def test_what_is_in_it(store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_pat
     manifest = parse_manifest((root / "debxcross/manifest.json").read_text(), "here")
     names = [(one.name, one.version) for one in manifest.packages]
     assert names == [("libtiny-dev", "1.0-1"), ("libtiny1", "1.0-1")]
-    contents = sysroot_verify.read_tree(root)
-    assert [one.gate for one in sysroot_verify.check_tree(contents, ARMEL) if not one.ok] == []
+    contents = verify.read_tree(root)
+    assert [one.gate for one in verify.check_tree(contents, ARMEL) if not one.ok] == []
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
 
 
-def test_dpkg_can_be_asked(store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path) -> None:
+def test_dpkg_can_be_asked(store: Store, chosen: tuple[Chosen, ...], tmp_path: Path) -> None:
     need("dpkg-query")
     make(store, chosen, tmp_path / "sysroot")
     database = f"--admindir={tmp_path}/sysroot/var/lib/dpkg"
@@ -92,7 +93,7 @@ def test_dpkg_can_be_asked(store: Store, chosen: tuple[sysroot.Chosen, ...], tmp
 
 @pytest.mark.parametrize("ending", tar.ENDINGS)
 def test_the_same_bytes_whoever_makes_it(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, ending: str
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path, ending: str
 ) -> None:
     need("zstd")
     first = make(store, chosen, tmp_path / f"one{ending}")
@@ -108,7 +109,7 @@ def test_the_same_bytes_whoever_makes_it(
 
 
 def test_an_archive_and_a_directory_hold_the_same(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     need("zstd", "tar")
     archive = make(store, chosen, tmp_path / "a.tar.zst")
@@ -122,7 +123,7 @@ def test_an_archive_and_a_directory_hold_the_same(
 
 
 def test_made_again_from_its_own_manifest(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With everything in the store, a lock needs neither indexes nor a network."""
     need("zstd")
@@ -138,7 +139,7 @@ def test_made_again_from_its_own_manifest(
 
 
 def test_nothing_is_overwritten_unasked(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     output = tmp_path / "sysroot"
     make(store, chosen[:1], output)
@@ -152,7 +153,7 @@ def test_nothing_is_overwritten_unasked(
 
 
 def test_what_a_killed_run_left_is_gone(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     left = tmp_path / ".sysroot.debxcross" / "tree" / "usr"
     left.mkdir(parents=True)
@@ -162,7 +163,7 @@ def test_what_a_killed_run_left_is_gone(
 
 
 def test_force_replaces_only_sysroots(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -176,7 +177,7 @@ def test_force_replaces_only_sysroots(
 
 @pytest.mark.parametrize("name", ["sysroot.tar.gz", "sysroot.tgz", "sysroot.zip", "sysroot.zst"])
 def test_archives_of_another_kind_do_not_become_directories(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, name: str
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(UsageError, match="kind of archive that is not made"):
         make(store, chosen, tmp_path / name)
@@ -197,7 +198,7 @@ def test_verify_names_what_is_no_sysroot(tmp_path: Path, ending: str) -> None:
 
 
 def test_a_refused_package_leaves_nothing(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     output = tmp_path / "sysroot"
     make(store, chosen, output)
@@ -213,7 +214,7 @@ def test_a_refused_package_leaves_nothing(
 
 
 def test_a_package_for_another_architecture(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     foreign = put(store, tmp_path, "foreign", {"usr/include/f.h": b"x"}, Architecture="armhf")
     with pytest.raises(PackageError, match="foreign_1_armel.deb is for armhf, not for armel"):
@@ -221,7 +222,7 @@ def test_a_package_for_another_architecture(
 
 
 def test_faults_of_a_tree_are_found(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path
 ) -> None:
     root = tmp_path / "sysroot"
     make(store, chosen, root)
@@ -230,7 +231,7 @@ def test_faults_of_a_tree_are_found(
     (root / "usr/lib/wrong.so").write_bytes(make_elf("armhf", needed=("libgone.so.1",)))
     (root / "usr/lib/libs.so").write_text("GROUP ( /usr/lib/libgone.so )")
     (root / "usr/lib/out.pc").write_text("Libs: -L/opt/x\n")
-    found = {one.gate: one.found for one in sysroot_verify.check_tree(sysroot_verify.read_tree(root), ARMEL)
+    found = {one.gate: one.found for one in verify.check_tree(verify.read_tree(root), ARMEL)
              if not one.ok}
     assert sorted(found) == ["architecture", "libraries", "linker scripts", "links", "pkg-config"]
     assert "usr/lib/out -> ../../../etc leaves the tree" in found["links"]
@@ -239,7 +240,7 @@ def test_faults_of_a_tree_are_found(
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash", "zsh"])
 def test_moved_and_sourced_from_anywhere(
-    store: Store, chosen: tuple[sysroot.Chosen, ...], tmp_path: Path, shell: str
+    store: Store, chosen: tuple[Chosen, ...], tmp_path: Path, shell: str
 ) -> None:
     """Nothing in it names the directory it was made in; a shell that sources env.sh finds it."""
     need(shell)

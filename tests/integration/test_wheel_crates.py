@@ -12,15 +12,15 @@ import pytest
 from debian.debian_support import DpkgArchTable
 
 from debxcross.core.architecture import architecture
-from debxcross.core.world import World
+from debxcross.core.archive.world import World
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, GateError, VerificationError
-from debxcross.run.events import Events
+from debxcross.events import Events
 from debxcross.steps.context import Context
-from debxcross.steps.wheel_crates import fetch_crates
+from debxcross.steps.wheel.crates import fetch_crates
 
 CRATE = b"a crate"
 LOCK = f"""version = 3

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from debxcross.core.architecture import architecture
-from debxcross.core.wrap import WrapSettings, device_environment
+from debxcross.core.wheel.deb import WrapSettings, device_environment
 from debxcross.doors import process
 from debxcross.doors.process import Completed
 from debxcross.errors import BuildError, GateError
-from debxcross.steps.wrap import build_argv, run_here, shlibdeps_argv, wrap_wheel
+from debxcross.steps.wheel.deb import build_argv, run_here, shlibdeps_argv, wrap_wheel
 from tests.tools import need
 
 EPOCH = 1600000000

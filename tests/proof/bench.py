@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.repository import RepositorySettings
 from debxcross.doors import gpg
 from debxcross.doors.httpserver import Server
-from debxcross.steps.publish import Publication, publish
-from debxcross.steps.verifyrepo import Findings, here, verify
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.steps.publish import Publication, publish
+from debxcross.repository.steps.verify import Findings, here, verify
 from tests.playground import make_deb
 from tests.tools import need
 

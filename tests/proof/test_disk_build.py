@@ -21,7 +21,7 @@ import pytest
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
 from debxcross.errors import DiskFullError
-from debxcross.steps import collect
+from debxcross.steps.store import gc
 from tests.proof.test_disk import used
 from tests.proof.test_kill_anywhere import Bench
 from tests.tools import need
@@ -115,7 +115,7 @@ class Disk(Bench):
             time.sleep(0.1)
         assert self.processes() == [], where
         store = Store(self.store)
-        damage = collect.verify(store, Chroots())
+        damage = gc.verify(store, Chroots())
         assert not damage.found, f"{damage}\n{where}"
         assert list((self.store / "work").iterdir()) == [], where
 

@@ -11,8 +11,9 @@ import pytest
 
 from debxcross.doors import gpg, process
 from debxcross.errors import PublishError
-from debxcross.steps import keyrepo
-from debxcross.steps.collectrepo import collect, rollback
+from debxcross.repository.steps import keys
+from debxcross.repository.steps.gc import collect
+from debxcross.repository.steps.rollback import rollback
 from tests.proof.bench import Bench, Device, base_roots, in_threads, served
 
 PUBLICATIONS = int(os.environ.get("DEBXCROSS_PROOF_PUBLICATIONS", "500"))
@@ -57,7 +58,7 @@ def add_key(bench: Bench, number: int) -> None:
         made.check(PublishError, "no key")
         process.run(gpg.gpg_argv(short, "--output", str(file), "--export-secret-keys")).check(
             PublishError, "no key")
-    keyrepo.add(bench.state / "keys", "", bench.now, brought=file)
+    keys.add(bench.state / "keys", "", bench.now, brought=file)
 
 
 def retire_oldest(bench: Bench, clients: list[Client]) -> None:
@@ -67,8 +68,8 @@ def retire_oldest(bench: Bench, clients: list[Client]) -> None:
     while any(client.keyring() != version for client in clients):
         assert time.monotonic() < deadline, "the devices do not upgrade the keyring package"
         time.sleep(0.2)
-    oldest = next(state.key for state in keyrepo.list_keys(bench.state / "keys") if state.state == "signs")
-    keyrepo.retire(bench.state / "keys", oldest.fingerprint, bench.now, force=True)
+    oldest = next(state.key for state in keys.list_keys(bench.state / "keys") if state.state == "signs")
+    keys.retire(bench.state / "keys", oldest.fingerprint, bench.now, force=True)
 
 
 @pytest.mark.slow

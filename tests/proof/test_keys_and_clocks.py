@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.device import DEVICE_RELEASES
 from debxcross.doors import gpg, process
 from debxcross.errors import PublishError
-from debxcross.steps import keyrepo
-from debxcross.steps.collectrepo import rollback
+from debxcross.repository.core.device import DEVICE_RELEASES
+from debxcross.repository.steps import keys
+from debxcross.repository.steps.rollback import rollback
 from tests.proof.bench import CODENAME, Bench, Device, base_roots, served, wrong
 
 BAD_KEYS = {
@@ -45,7 +45,7 @@ def test_keys_that_devices_would_refuse_never_sign(tmp_path: Path, kind: str) ->
     options, made, wanted = BAD_KEYS.get(kind, ((), ("ed25519", "sign", "5y"), "secret part"))
     key = make_key(tmp_path / "brought", options, made, secret=kind != "without secret part")
     with pytest.raises(PublishError, match=wanted) as raised:
-        keyrepo.add(bench.state / "keys", "", bench.now, brought=key)
+        keys.add(bench.state / "keys", "", bench.now, brought=key)
     assert raised.value.resolution
     assert gpg.keys(bench.state / "keys") == before
     assert bench.publish().changed is False
@@ -75,7 +75,7 @@ def test_devices_do_not_notice_a_rotation(tmp_path: Path, bases: dict[str, Path]
         bench.publish(bench.deb("tiny", "1"))
         found = devices(bench, bases)
         slow = devices_that_only_know_the_first_key(bench, bases)
-        new, = keyrepo.add(home, "", bench.now, brought=make_key(tmp_path / "second"))
+        new, = keys.add(home, "", bench.now, brought=make_key(tmp_path / "second"))
         publication = bench.publish()
         assert len(publication.fingerprints) == 2
         for device in (*found, *slow):
@@ -84,8 +84,8 @@ def test_devices_do_not_notice_a_rotation(tmp_path: Path, bases: dict[str, Path]
         for device in found:
             device.run("apt-get", "install", "-y", "debxcross-archive-keyring")
         with pytest.raises(PublishError, match="0 days to learn"):
-            keyrepo.retire(home, publication.fingerprints[0], bench.now)
-        keyrepo.retire(home, publication.fingerprints[0], bench.now + 91 * 86400)
+            keys.retire(home, publication.fingerprints[0], bench.now)
+        keys.retire(home, publication.fingerprints[0], bench.now + 91 * 86400)
         assert bench.publish(bench.deb("tiny", "2")).fingerprints == (new.fingerprint,)
         for device in found:
             assert device.update() == "" and device.download("tiny") == "", device.release
@@ -93,7 +93,7 @@ def test_devices_do_not_notice_a_rotation(tmp_path: Path, bases: dict[str, Path]
             # The wrong key: who never upgraded is told, and takes nothing.
             assert "NO_PUBKEY" in device.update() or "Missing key" in device.update(), device.release
         with pytest.raises(PublishError, match="only key"):
-            keyrepo.retire(home, new.fingerprint, bench.now, force=True)
+            keys.retire(home, new.fingerprint, bench.now, force=True)
         assert bench.verify().faults == []
 
 

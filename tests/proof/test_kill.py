@@ -29,9 +29,9 @@ OFFSET = int(os.environ.get("DEBXCROSS_PROOF_OFFSET", "0"))
 PROGRAM = """
 import sys
 from pathlib import Path
-from debxcross.core.repository import RepositorySettings
+from debxcross.repository.core.index import RepositorySettings
 from debxcross.errors import DebxcrossError
-from debxcross.steps.publish import publish
+from debxcross.repository.steps.publish import publish
 web, state, url, codename, now, *debs = sys.argv[1:]
 settings = RepositorySettings(codename, codename, ("amd64", "armel"), url)
 try:

@@ -22,7 +22,7 @@ import pytest
 
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.store import Store
-from debxcross.steps import collect
+from debxcross.steps.store import gc
 from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
@@ -127,7 +127,7 @@ def test_killed_anywhere_the_next_run_ends_with_the_same_bytes(
         assert bench.processes() == [], where
         assert bench.run("out") == expected, where
         store = Store(bench.store)
-        assert not collect.verify(store, Chroots()).found, where
+        assert not gc.verify(store, Chroots()).found, where
         assert store.abandoned() == () and list((bench.store / "work").iterdir()) == [], where
 
 

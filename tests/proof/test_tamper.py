@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.steps.verifyrepo import here, verify
+from debxcross.repository.steps.verify import here, verify
 from tests.integration.archive import TinySource, make_source
 from tests.proof.bench import CODENAME, Bench, served
 from tests.tools import need

@@ -9,7 +9,7 @@ from debian.debian_support import DpkgArchTable
 from packaging.utils import parse_wheel_filename
 
 from debxcross.core.architecture import ARCHITECTURES, Architecture, architecture
-from debxcross.core.crossfile import environment
+from debxcross.core.wheel.cross import environment
 from debxcross.errors import UsageError
 
 DPKG = Path("/usr/share/dpkg")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from debian.debian_support import NativeVersion
 
-from debxcross.core.archivekey import SigningKey, expiry_warnings, key_fault, keyring_version
+from debxcross.core.signing import SigningKey, expiry_warnings, key_fault, keyring_version
 
 DAY = 86400
 KEY = SigningKey("AB" * 20, 1, 4096, 1_795_149_485, 1_795_149_485 + 1825 * DAY, "u", "a key", True)

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from debxcross.core import backend
-from debxcross.core.backend import BuildSystem, SdistFacts, read_facts
-from debxcross.core.backend_crates import (Crate, cargo_configuration, check_crate, lock_folders, parse_lock,
-                                           vendor_script)
+from debxcross.core.wheel import backend
+from debxcross.core.wheel.backend import BuildSystem, SdistFacts, read_facts
+from debxcross.core.wheel.crates import (
+    Crate, cargo_configuration, check_crate, lock_folders, parse_lock, vendor_script,
+)
 from debxcross.errors import UnsupportedError, VerificationError
 
 STATIC = "Metadata-Version: 2.2\nName: x\nVersion: 1\nRequires-Dist: b>=1\nRequires-Python: >=3.8\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from debian.deb822 import BuildInfo
 
 from debxcross.core.artifact import StoredFile
-from debxcross.core.buildinfo import buildinfo, file_name
-from debxcross.core.environment import Environment, InstalledPackage, PackageFile
+from debxcross.core.build.buildinfo import buildinfo, file_name
+from debxcross.core.build.environment import Environment, InstalledPackage, PackageFile
 
 BASE = tuple(InstalledPackage(name, architecture, version, "a" * 64) for name, architecture, version in (
     ("gcc", "amd64", "4:12.2"), ("libc6", "armel", "2.36"), ("perl", "amd64", "5.36")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core.buildlog import describe_failure, lines_that_matter, tells_of_full_disk
+from debxcross.core.build.log import describe_failure, lines_that_matter, tells_of_full_disk
 
 NOISE = """\
 dpkg-buildpackage: info: source package openssl

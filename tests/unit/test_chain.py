@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.chain import DEFAULT_PROFILES, SourceMember, parse, parse_target
+from debxcross.core.chain.chain import DEFAULT_PROFILES, SourceMember, parse, parse_target
 from debxcross.errors import ConfigurationError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "debxcross" / "chains").glob("*.toml"))

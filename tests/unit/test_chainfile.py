@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
-from debxcross.core.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember, parse
-from debxcross.core.chainfile import to_toml
+from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember, parse
+from debxcross.core.chain.file import to_toml
 from debxcross.errors import ConfigurationError
 
 TOOL = PinnedFile("cython", "3.1", "cython-3.1-py3-none-any.whl", "1" * 64)

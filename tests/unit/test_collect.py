@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from debxcross.core.collect import (Damage, Inventory, Listing, Thing, collection, live, names_in, size_words)
+from debxcross.core.store.gc import Damage, Inventory, Listing, Thing, collection, live, names_in, size_words
 
 
 def sha(letter: str) -> str:

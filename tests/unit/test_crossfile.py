@@ -5,21 +5,22 @@ import configparser
 
 import pytest
 
-from debxcross.core import crossfile, recipe
 from debxcross.core.architecture import ARCHITECTURES, architecture
+from debxcross.core.build import commands
+from debxcross.core.wheel import cross
 
 ARMEL = architecture("armel")
 
 
 def test_the_three_settings_come_together() -> None:
-    found = crossfile.environment("3.11", ARMEL, "/tools", "_sysconfigdata__arm-linux-gnueabi")
+    found = cross.environment("3.11", ARMEL, "/tools", "_sysconfigdata__arm-linux-gnueabi")
     assert found["_PYTHON_SYSCONFIGDATA_NAME"] == "_sysconfigdata__arm-linux-gnueabi"
     assert found["PYTHONPATH"] == "/debxcross/sysroot/debxcross/python/lib/python3.11:/tools"
     assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv5tel"
 
 
 def test_compilers_are_those_of_the_sysroot() -> None:
-    found = crossfile.environment("2.7", ARMEL, "/tools", "")
+    found = cross.environment("2.7", ARMEL, "/tools", "")
     assert found["PYTHONPATH"].startswith("/debxcross/sysroot/usr/lib/python2.7/plat-arm-linux-gnueabi:")
     cc = "/debxcross/sysroot/debxcross/bin/armel-cc"
     assert (found["CC"], found["LDSHARED"]) == (cc, f"{cc} -shared")
@@ -28,14 +29,14 @@ def test_compilers_are_those_of_the_sysroot() -> None:
 
 
 def test_suffixes() -> None:
-    assert crossfile.extension_suffixes("2.7", ARMEL) == (".so",)
-    assert crossfile.extension_suffixes("3.11", ARMEL)[0] == ".cpython-311-arm-linux-gnueabi.so"
+    assert cross.extension_suffixes("2.7", ARMEL) == (".so",)
+    assert cross.extension_suffixes("3.11", ARMEL)[0] == ".cpython-311-arm-linux-gnueabi.so"
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_meson_can_read_its_file(name: str) -> None:
     parser = configparser.ConfigParser()
-    parser.read_string(crossfile.meson_text("3.11", architecture(name)))
+    parser.read_string(cross.meson_text("3.11", architecture(name)))
     assert parser["binaries"]["c"] == f"'/debxcross/sysroot/debxcross/bin/{name}-cc'"
     assert "exe_wrapper" not in parser["binaries"]
     assert parser["properties"]["longdouble_format"].strip("'").endswith(("LE", "BE"))
@@ -43,7 +44,7 @@ def test_meson_can_read_its_file(name: str) -> None:
 
 
 def test_cmake_is_told_what_the_sysroot_does_not_know() -> None:
-    text = crossfile.cmake_text("3.11", ARMEL, "/tools")
+    text = cross.cmake_text("3.11", ARMEL, "/tools")
     assert text.startswith("include(/debxcross/sysroot/debxcross/toolchain.cmake)\n")
     assert "set(Python_SOABI cpython-311-arm-linux-gnueabi)" in text
     assert "list(APPEND CMAKE_FIND_ROOT_PATH /tools)" in text
@@ -54,16 +55,16 @@ def test_numpys_header_gets_the_sizes_of_the_host() -> None:
             "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE 32\n#define NPY_SIZEOF_PY_INTPTR_T 8\n"
             "#define NPY_SIZEOF_INTP 8\n#define NPY_SIZEOF_LONGLONG 8\n")
     # As numpy's own build for armel writes them.
-    assert crossfile.numpy_configuration(here, ARMEL) == (
+    assert cross.numpy_configuration(here, ARMEL) == (
         "#define NPY_SIZEOF_INT 4\n#define NPY_SIZEOF_LONG 4\n#define NPY_SIZEOF_LONGDOUBLE 8\n"
         "#define NPY_SIZEOF_COMPLEX_LONGDOUBLE 16\n#define NPY_SIZEOF_PY_INTPTR_T 4\n"
         "#define NPY_SIZEOF_INTP 4\n#define NPY_SIZEOF_LONGLONG 8\n")
-    assert crossfile.numpy_configuration(here, architecture("riscv64")) == here
+    assert cross.numpy_configuration(here, architecture("riscv64")) == here
 
 
 def test_scripts_keep_the_projects_own_words() -> None:
-    script = recipe.hook_script("wheel", "/build/x y", "3.11", "armel", "/i", {"CC": "a b"}, ("X=it's",))
+    script = commands.hook_script("wheel", "/build/x y", "3.11", "armel", "/i", {"CC": "a b"}, ("X=it's",))
     assert 'export CPPFLAGS="-I/i $CPPFLAGS"\n' in script
     assert "cd '/build/x y'\n" in script and "export CC='a b'\n" in script
     assert script.index("export CC") < script.index("export 'X=it'\"'\"'s'")
-    assert "zipfile" in recipe.unpack_sdist_script("/s/x.zip", "3.11")
+    assert "zipfile" in commands.unpack_sdist_script("/s/x.zip", "3.11")

@@ -11,7 +11,7 @@ from debian.debian_support import version_compare
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from debxcross.core.debversion import debian_version, relations, revision_above, upstream_version
+from debxcross.core.wheel.version import debian_version, relations, revision_above, upstream_version
 from debxcross.errors import GateError, UnsupportedError
 
 #: The suffixes that PEP 440 lists in its summary, in combination, and the next releases.

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core import device
 from debxcross.core.openpgp import PublicKey
-from debxcross.core.repository import RepositorySettings
 from debxcross.errors import UsageError
+from debxcross.repository.core import device
+from debxcross.repository.core.index import RepositorySettings
 
 SETTINGS = RepositorySettings("bookworm", "stable", ("armel",), "http://example.invalid/repo/",
                               origin="My Boards")

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from debxcross.core import recipe
+from debxcross.core.archive.source import SourcePackage
 from debxcross.core.artifact import StoredFile
-from debxcross.core.environment import (Environment, InstalledPackage, PackageFile, RootRecipe,
-                                        resolution_key, source_inputs)
+from debxcross.core.build import commands
+from debxcross.core.build.environment import (
+    Environment, InstalledPackage, PackageFile, RootRecipe, resolution_key, source_inputs,
+)
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
-from debxcross.core.source import SourcePackage
 
 DIFF = "--- a/debian/rules\n+++ b/debian/rules\n@@ -1 +1 @@\n-a\n+b\n"
 BASE = (InstalledPackage("gcc-12", "amd64", "12.2.0-14", "aa"),
@@ -79,9 +80,9 @@ def test_patches_count_in_their_order() -> None:
 
 def test_the_schema_is_in_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     question = resolution_key(BASE, "state", "what", ())
-    monkeypatch.setattr(recipe, "SCHEMA", recipe.SCHEMA + 1)
+    monkeypatch.setattr(commands, "SCHEMA", commands.SCHEMA + 1)
     assert source_key(**INPUTS) != KEY and resolution_key(BASE, "state", "what", ()) != question
-    assert replace(ROOT, schema=recipe.SCHEMA).key != ROOT.key
+    assert replace(ROOT, schema=commands.SCHEMA).key != ROOT.key
 
 
 def test_questions_to_apt() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.explain import CONTRADICTED, Change, Entry, Explanation, changes, moment, package
+from debxcross.core.chain.history import CONTRADICTED, Change, Entry, Explanation, changes, moment, package
 
 BEFORE: dict[str, Any] = {
     "kind": "build-source", "schema": 1, "source": "zlib", "version": "1.2-1",

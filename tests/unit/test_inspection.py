@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from debxcross.core import elfneeds
 from debxcross.core.architecture import ARCHITECTURES, architecture
-from debxcross.core.elfneeds import ElfNeeds
 from debxcross.core.gate import ElfFacts
-from debxcross.core.inspection import Inspection, judge
+from debxcross.core.sysroot import needs as elfneeds
+from debxcross.core.sysroot.inspection import Inspection, judge
+from debxcross.core.sysroot.needs import ElfNeeds
 
 ARMEL = architecture("armel")
 PROGRAM = ElfFacts("hello", 32, True, "EM_ARM", 0x5000200, "ET_DYN", "soft", "/lib/ld-linux.so.3",

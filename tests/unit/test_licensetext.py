@@ -2,7 +2,7 @@
 """Whole licences that Debian has are replaced by pointers; everything else stays."""
 from __future__ import annotations
 
-from debxcross.core.licensetext import shortened
+from debxcross.core.wheel.licence import shortened
 
 APACHE = """\
                                  Apache License

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from debxcross.core.chain import Chain, PinnedFile, SourceMember, WheelMember
-from debxcross.core.environment import InstalledPackage, PackageFile
-from debxcross.core.lock import (
+from debxcross.core.build.environment import InstalledPackage, PackageFile
+from debxcross.core.chain.chain import Chain, PinnedFile, SourceMember, WheelMember
+from debxcross.core.chain.lock import (
     SCHEMA, Lock, LockedFile, LockedMember, chain_digest, check, deviations, parse, to_text,
 )
 from debxcross.errors import LockError

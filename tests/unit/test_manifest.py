@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from debxcross.core.manifest import Change, Manifest, parse_manifest
-from debxcross.core.repository import RepositorySettings
 from debxcross.errors import PublishError
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.core.manifest import Change, Manifest, parse_manifest
 
 SETTINGS = RepositorySettings("bookworm", "stable", ("amd64", "armel"), "http://example.invalid/", "Boards",
                               "Our boards", "main", "some text")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from debxcross.core.order import behind, edges, find_cycle, stable_order
+from debxcross.core.chain.order import behind, edges, find_cycle, stable_order
 from debxcross.errors import CycleError
 
 NEEDS = {

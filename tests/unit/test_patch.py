@@ -49,7 +49,7 @@ Applies-If: unavailable libdb-dev
 """
 PATCH = parse("python2.7", "no-bsddb", HEADER + DIFF)
 
-# What patch(1) 2.7.6 printed, with the arguments of core.recipe.PATCH_ARGV.
+# What patch(1) 2.7.6 printed, with the arguments of core.build.commands.PATCH_ARGV.
 ALL_FAILED = """\
 patching file debian/control
 Hunk #1 FAILED at 14.

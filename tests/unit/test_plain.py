@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from debxcross.errors import BuildError, DebxcrossError, HostError, UsageError
-from debxcross.run.events import Event
+from debxcross.events import Event
 from debxcross.run.jsonlines import JsonLines
 from debxcross.run.plain import PlainReport, clean, duration, last_line, render_error, wants_plain
 from debxcross.run.terminal import Row, TerminalReport, counts, draw, shown

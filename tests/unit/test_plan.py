@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.plan import STATES, Plan, PlannedMember
+from debxcross.core.chain.plan import STATES, Plan, PlannedMember
 
 PLAN = Plan(
     "python2.7", "bookworm", "amd64", "armel",

@@ -6,7 +6,7 @@ import pytest
 from debian.deb822 import Deb822
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core.predict import predicted_stanzas, stanza_text
+from debxcross.core.archive.predict import predicted_stanzas, stanza_text
 
 # Of python2.7's debian/control, abbreviated; the kinds of relations are all there.
 CONTROL = """\

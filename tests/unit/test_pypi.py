@@ -5,8 +5,11 @@ import json
 
 import pytest
 
-from debxcross.core.pypi import (IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page,
-                                 parse_pin, sdist_version, wheel_tags, with_login, without_password)
+from debxcross.core.url import with_login, without_password
+from debxcross.core.wheel.index import (
+    IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page, parse_pin, sdist_version,
+    wheel_tags,
+)
 from debxcross.errors import ConfigurationError, FetchError
 
 A = "a" * 64

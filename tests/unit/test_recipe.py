@@ -7,8 +7,8 @@ import shlex
 
 import pytest
 
-from debxcross.core import recipe
 from debxcross.core.architecture import ARCHITECTURES, architecture
+from debxcross.core.build import commands as recipe
 
 ARMEL = architecture("armel")
 PROFILES = ("cross", "nocheck", "noudeb")

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from debxcross.core import releasefile, repository
-from debxcross.core.repository import IndexEntry, IndexFile, RepositorySettings
+from debxcross.core.stanza import parse_stanzas
 from debxcross.errors import ConfigurationError, PublishError
+from debxcross.repository.core import index, release
+from debxcross.repository.core.index import IndexEntry, IndexFile, RepositorySettings
 
 SETTINGS = RepositorySettings("bookworm", "stable", ("amd64", "armel"), "http://example.invalid/repo/")
 
@@ -18,8 +19,8 @@ def entry(package: str, version: str = "1.0-1", architecture: str = "armel", sou
     sha256 = hashlib.sha256(f"{package}{version}{architecture}{content}".encode()).hexdigest()
     fields = {"Package": package, "Version": version, "Architecture": architecture,
               **({"Source": source} if source else {}), **more}
-    return repository.index_entry(tuple(fields.items()), component="main", md5sum="0" * 32,
-                                  sha256=sha256, size=10)
+    return index.index_entry(tuple(fields.items()), component="main", md5sum="0" * 32,
+                             sha256=sha256, size=10)
 
 
 @pytest.mark.parametrize(("source", "version", "path"), [
@@ -29,7 +30,7 @@ def entry(package: str, version: str = "1.0-1", architecture: str = "armel", sou
     ("3proxy", "0.9~rc1+b2", "pool/main/3/3proxy/p_0.9~rc1+b2_armel.deb"),
 ])
 def test_pool_path_goes_by_source_and_drops_the_epoch(source: str, version: str, path: str) -> None:
-    assert repository.pool_path("main", source, "p", version, "armel") == path
+    assert index.pool_path("main", source, "p", version, "armel") == path
 
 
 def test_source_of_an_entry_comes_from_its_field_without_the_version() -> None:
@@ -49,8 +50,8 @@ def test_source_of_an_entry_comes_from_its_field_without_the_version() -> None:
 def test_hostile_fields_are_refused(fields: dict[str, str]) -> None:
     good = {"Package": "foo", "Version": "1.0", "Architecture": "all", "Source": "foo"}
     with pytest.raises(PublishError) as raised:
-        repository.index_entry(tuple({**good, **fields}.items()), component="main",
-                               md5sum="", sha256="", size=1)
+        index.index_entry(tuple({**good, **fields}.items()), component="main",
+                          md5sum="", sha256="", size=1)
     assert raised.value.resolution
 
 
@@ -80,31 +81,31 @@ def test_fields_stand_in_the_order_of_dpkg_scanpackages() -> None:
 
 def test_an_index_reads_back_to_the_letter() -> None:
     entries = (entry("foo", Description="a\n b\n ."), entry("bar", "2:1", "all", source="foo (1.0)"))
-    text = repository.index_text(entries, "armel")
-    assert repository.parse_index(text) == (entries[1], entries[0])
-    assert repository.index_text(repository.parse_index(text), "armel") == text
-    assert repository.parse_index("") == ()
+    text = index.index_text(entries, "armel")
+    assert index.parse_index(text) == (entries[1], entries[0])
+    assert index.index_text(index.parse_index(text), "armel") == text
+    assert index.parse_index("") == ()
 
 
 def test_all_is_merged_into_every_index_and_an_index_may_be_empty() -> None:
     entries = (entry("foo"), entry("doc", architecture="all"))
-    packages = [found.package for found in repository.parse_index(repository.index_text(entries, "amd64"))]
+    packages = [found.package for found in index.parse_index(index.index_text(entries, "amd64"))]
     assert packages == ["doc"]
-    assert repository.index_text(entries[:1], "amd64") == ""
+    assert index.index_text(entries[:1], "amd64") == ""
 
 
 @pytest.mark.parametrize(
     "text", ["Package foo\n", " starts with a space\n", "A: b\na: c\n", "-x: y\n", ": z\n"])
 def test_text_that_is_no_stanza_is_refused(text: str) -> None:
     with pytest.raises(PublishError):
-        repository.parse_stanzas(text)
+        parse_stanzas(text)
 
 
 def test_a_given_source_replaces_its_old_packages_and_nothing_else() -> None:
     old = (entry("zlib1g", "1", source="zlib"), entry("zlib1g-dev", "1", source="zlib"),
            entry("libffi8", "1", source="libffi"), entry("zlib1g", "1", "mipsel", source="zlib"))
     given = (entry("zlib1g", "2", source="zlib"), entry("zlib1g", "3", source="zlib"))
-    merged = repository.merge(old, given, ("amd64", "armel"))
+    merged = index.merge(old, given, ("amd64", "armel"))
     assert [found.identity for found in merged] == [
         ("libffi8", "1", "armel"), ("zlib1g", "1", "mipsel"),
         ("zlib1g", "2", "armel"), ("zlib1g", "3", "armel")]
@@ -112,34 +113,34 @@ def test_a_given_source_replaces_its_old_packages_and_nothing_else() -> None:
 
 def test_a_binary_that_moved_to_another_source_is_listed_once() -> None:
     old, new = entry("tool", source="one"), entry("tool", source="two")
-    assert repository.merge((old,), (new,), ("armel",)) == (new,)
+    assert index.merge((old,), (new,), ("armel",)) == (new,)
 
 
 def test_one_identity_with_two_contents_is_refused() -> None:
     with pytest.raises(PublishError, match="two files claim to be foo 1.0-1 for armel"):
-        repository.merge((), (entry("foo"), entry("foo", content="other")), ("armel",))
-    assert len(repository.merge((), (entry("foo"), entry("foo")), ("armel",))) == 1
+        index.merge((), (entry("foo"), entry("foo", content="other")), ("armel",))
+    assert len(index.merge((), (entry("foo"), entry("foo")), ("armel",))) == 1
 
 
 def test_an_architecture_that_is_not_published_is_refused() -> None:
     with pytest.raises(PublishError, match="for mipsel"):
-        repository.merge((), (entry("foo", architecture="mipsel"),), ("amd64", "armel"))
+        index.merge((), (entry("foo", architecture="mipsel"),), ("amd64", "armel"))
 
 
 @pytest.mark.parametrize(("now", "last", "date"), [
     (100.9, None, 100), (100.9, 99, 100), (100.9, 100, 101), (100.0, 500, 501), (100.0, 99, 100)])
 def test_date_always_grows(now: float, last: int | None, date: int) -> None:
-    assert releasefile.next_date(now, last) == date
+    assert release.next_date(now, last) == date
 
 
 def test_date_is_written_as_debian_writes_it() -> None:
-    assert releasefile.format_date(0) == "Thu, 01 Jan 1970 00:00:00 UTC"
-    assert releasefile.format_date(1795149485) == "Fri, 20 Nov 2026 04:38:05 UTC"
+    assert release.format_date(0) == "Thu, 01 Jan 1970 00:00:00 UTC"
+    assert release.format_date(1795149485) == "Fri, 20 Nov 2026 04:38:05 UTC"
 
 
 def test_release_says_what_apt_needs_and_reads_back() -> None:
     files = [IndexFile.of(f"main/binary-armel/Packages{form}", form.encode()) for form in (".xz", "", ".gz")]
-    text = releasefile.release_text(SETTINGS, ("main",), ("armel", "amd64"), files, 1795149485)
+    text = release.release_text(SETTINGS, ("main",), ("armel", "amd64"), files, 1795149485)
     assert text == "\n".join([
         "Origin: debxcross", "Label: debxcross", "Suite: stable", "Codename: bookworm",
         "Date: Fri, 20 Nov 2026 04:38:05 UTC", "Acquire-By-Hash: yes",
@@ -156,7 +157,7 @@ def test_release_says_what_apt_needs_and_reads_back() -> None:
         "main/binary-armel/Packages",
         f" {hashlib.sha256(b'.gz').hexdigest()}                3 main/binary-armel/Packages.gz",
         f" {hashlib.sha256(b'.xz').hexdigest()}                3 main/binary-armel/Packages.xz", ""])
-    read = releasefile.parse_release(text)
+    read = release.parse_release(text)
     assert (read.origin, read.codename, read.components) == ("debxcross", "bookworm", ("main",))
     assert read.date == 1795149485
     assert read.architectures == ("amd64", "armel")
@@ -166,7 +167,7 @@ def test_release_says_what_apt_needs_and_reads_back() -> None:
 @pytest.mark.parametrize("text", ["", "Origin: x\n", "Origin: x\n\nOrigin: y\n"])
 def test_a_foreign_release_is_refused(text: str) -> None:
     with pytest.raises(PublishError) as raised:
-        releasefile.parse_release(text)
+        release.parse_release(text)
     assert raised.value.resolution
 
 
@@ -178,13 +179,13 @@ def test_by_hash_path_lies_beside_the_index() -> None:
 @pytest.mark.parametrize("change", [{"origin": "other"}, {"label": "other"}, {"codename": "trixie"},
                                     {"suite": "testing"}])
 def test_what_devices_have_confirmed_does_not_change(change: dict[str, str]) -> None:
-    text = releasefile.release_text(SETTINGS, ("main",), ("armel",), [IndexFile.of("a", b"")], 1)
-    published = releasefile.parse_release(text)
-    releasefile.check_same_repository(SETTINGS, published)
+    text = release.release_text(SETTINGS, ("main",), ("armel",), [IndexFile.of("a", b"")], 1)
+    published = release.parse_release(text)
+    release.check_same_repository(SETTINGS, published)
     values = {"codename": "bookworm", "suite": "stable", "architectures": ("armel",), "url": "file:/x",
               **change}
     with pytest.raises(PublishError, match="would change"):
-        releasefile.check_same_repository(RepositorySettings(**values), published)
+        release.check_same_repository(RepositorySettings(**values), published)
 
 
 def test_settings_tell_all_faults_at_once() -> None:

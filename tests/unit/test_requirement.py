@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from debxcross.core.requirement import (Names, ProjectOptions, Wanted, parse_names, parse_options,
-                                        read_requirements)
+from debxcross.core.wheel.requirement import (
+    Names, ProjectOptions, Wanted, parse_names, parse_options, read_requirements,
+)
 from debxcross.errors import ConfigurationError
 
 ONE, TWO = "1" * 64, "2" * 64

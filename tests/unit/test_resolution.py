@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from debxcross.core.architecture import architecture
-from debxcross.core.pypi import IndexFile
-from debxcross.core.requirement import Wanted
-from debxcross.core.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
-from debxcross.core.wrap import device_environment
+from debxcross.core.wheel.deb import device_environment
+from debxcross.core.wheel.index import IndexFile
+from debxcross.core.wheel.requirement import Wanted
+from debxcross.core.wheel.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
 from debxcross.errors import UnsatisfiableError
 
 DEVICE = device_environment(architecture("armel"), "3.11.2")

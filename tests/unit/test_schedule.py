@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from debxcross.errors import BuildError, InterruptedRunError
-from debxcross.run.events import Event, Events
+from debxcross.events import Event, Events
 from debxcross.run.schedule import Node, Outcome, run_graph
 
 CHAIN = (Node("zlib"), Node("openssl", ("zlib",)), Node("libffi"),

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core import backend, recipe, wrap
+from debxcross.core.build import commands
+from debxcross.core.wheel import backend, deb
 
 PACKAGE = Path(__file__).parents[2] / "debxcross"
 
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
-    ("core/recipe.py", recipe.SCHEMA, ("core/recipe.py",), "6fcbad292ad7fb5b"),
-    ("core/backend.py", backend.SCHEMA,
-     ("core/backend.py", "core/backend_crates.py", "core/crossfile.py", "doors/pep517_child.py"),
+    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "6fcbad292ad7fb5b"),
+    ("core/wheel/backend.py", backend.SCHEMA,
+     ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
      "8975cda9629cbcf1"),
-    ("core/wrap.py", wrap.SCHEMA, ("core/wrap.py", "core/licensetext.py", "core/debversion.py",
-                                   "steps/wrap.py"), "e9f68d6de55659b6"),
+    ("core/wheel/deb.py", deb.SCHEMA, ("core/wheel/deb.py", "core/wheel/licence.py", "core/wheel/version.py",
+                                       "steps/wheel/deb.py"), "e9f68d6de55659b6"),
 )
 
 

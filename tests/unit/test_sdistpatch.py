@@ -6,7 +6,7 @@ import pytest
 from debian.debian_support import DpkgArchTable
 
 from debxcross.core.patch import RulesPatch, parse
-from debxcross.core.sdistpatch import applied, decide, narrowed, place, read_versions
+from debxcross.core.wheel.patch import applied, decide, narrowed, place, read_versions
 from debxcross.errors import ConfigurationError
 
 DIFF = """\

@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 
+from debxcross.core.archive.security import BEHIND, EXCLUDED, UNCHANGED, Comparison, compare, missed, table
+from debxcross.core.archive.source import SourcePackage
 from debxcross.core.artifact import StoredFile
-from debxcross.core.chain import SourceMember, Trial, parse
-from debxcross.core.environment import PackageFile
-from debxcross.core.plan import Plan
-from debxcross.core.security import (
-    BEHIND, EXCLUDED, UNCHANGED, Comparison, came_from, compare, missed, same_version, table, upgraded,
-    versions,
-)
-from debxcross.core.source import SourcePackage
+from debxcross.core.build.environment import PackageFile
+from debxcross.core.chain.chain import SourceMember, Trial, parse
+from debxcross.core.chain.plan import Plan
+from debxcross.core.chain.trial import came_from, same_version, upgraded, versions
 from debxcross.errors import ConfigurationError, UsageError
-from debxcross.steps.prepare import Prepared, local_debs
-from debxcross.steps.probe import Probe
-from debxcross.steps.security import Offer, Updates, narrowed, stored
+from debxcross.steps.archive.probe import Probe
+from debxcross.steps.archive.security import Offer, Updates, narrowed, stored
+from debxcross.steps.chain.prepare import Prepared, local_debs
 
 CHAINS = Path(__file__).parents[2] / "debxcross" / "chains"
 DOCUMENT: dict[str, Any] = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core.snapshot import kept, snapshot_date, snapshot_name
+from debxcross.repository.core.snapshots import kept, snapshot_date, snapshot_name
 
 DAY = 86400
 

@@ -6,9 +6,10 @@ import pytest
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import DpkgArchTable
 
+from debxcross.core.archive.source import (
+    SourcePackage, expected_binaries, from_fields, host_needs, profile_list_holds, relation_applies,
+)
 from debxcross.core.artifact import StoredFile
-from debxcross.core.source import (SourcePackage, expected_binaries, from_fields, host_needs,
-                                   profile_list_holds, relation_applies)
 
 CROSS = ("cross", "nocheck", "noudeb", "nobiarch")
 

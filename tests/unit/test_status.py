@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.run.events import Event
-from debxcross.run.status import (GONE, RunStatus, fold, human_size, read_events, render_status,
-                                  render_summary, status_json, table)
+from debxcross.events import Event
+from debxcross.run.status import (
+    GONE, RunStatus, fold, human_size, read_events, render_status, render_summary, status_json, table,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden/report"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core.substitute import list_text, parse_list
+from debxcross.core.store.signed import list_text, parse_list
 
 LISTED = {"memo/environment/ab/abcd.json": "b" * 64, "artifacts/12/1234.json": "a" * 64}
 

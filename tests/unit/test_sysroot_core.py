@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from debxcross.core import tree, treecheck
 from debxcross.core.architecture import architecture
-from debxcross.core.examples import EXAMPLES, possible, tool_packages
 from debxcross.core.gate import ElfFacts
-from debxcross.core.pathfilter import DEFAULT_FILTERS, PathFilter, chooser, parse_filter
-from debxcross.core.sysroot import (
-    Manifest, SysrootPackage, info_name, needed, own_files, parse_manifest, path_list, status_stanza, tuning,
+from debxcross.core.sysroot import check, tree
+from debxcross.core.sysroot.examples import EXAMPLES, possible, tool_packages
+from debxcross.core.sysroot.filter import DEFAULT_FILTERS, PathFilter, chooser, parse_filter
+from debxcross.core.sysroot.manifest import (
+    Manifest, SysrootPackage, info_name, needed, own_files, parse_manifest, path_list, status_stanza,
+    tuning,
 )
 from debxcross.errors import ConfigurationError
 
@@ -52,7 +53,7 @@ def test_links_become_relative_and_stay_inside(name: str, target: str, inside: s
 ])
 def test_dangling_links(links: dict[str, str], files: tuple[str, ...], lost: tuple[str, ...]) -> None:
     assert tree.dangling(links, files) == lost
-    assert treecheck.link_verdict(links, files).ok == (not lost)
+    assert check.link_verdict(links, files).ok == (not lost)
 
 
 def test_linker_scripts() -> None:
@@ -155,24 +156,24 @@ def test_the_closure_of_libraries() -> None:
     files = {"usr/lib/arm-linux-gnueabi/liba.so.1.0", "usr/lib/b/private.so", "usr/lib/b/user.so"}
     links = {"usr/lib/arm-linux-gnueabi/liba.so.1": "liba.so.1.0", "lib": "usr/lib"}
     good = [facts("usr/lib/b/user.so", ("liba.so.1", "private.so"), runpath=("$ORIGIN",))]
-    assert treecheck.needed_verdict(good, ARMEL, links, files).ok
+    assert check.needed_verdict(good, ARMEL, links, files).ok
     bad = [facts("usr/lib/b/user.so", ("private.so", "libgone.so.2"))]
-    assert treecheck.needed_verdict(bad, ARMEL, links, files).found.splitlines() == [
+    assert check.needed_verdict(bad, ARMEL, links, files).found.splitlines() == [
         "usr/lib/b/user.so needs private.so", "usr/lib/b/user.so needs libgone.so.2"]
 
 
 def test_code_for_another_architecture() -> None:
-    assert treecheck.elf_verdict([facts("a")], ARMEL).ok
-    found = treecheck.elf_verdict([facts("a", float_abi="hard", flags=0x5000400)], ARMEL)
+    assert check.elf_verdict([facts("a")], ARMEL).ok
+    found = check.elf_verdict([facts("a", float_abi="hard", flags=0x5000400)], ARMEL)
     assert not found.ok and found.found == "a: hard float, not soft float"
 
 
 def test_scripts_and_pkg_config_that_point_out() -> None:
-    assert not treecheck.script_verdict({"a.so": "GROUP ( /usr/lib/gone.so )"}, {}, {"a.so"}).ok
+    assert not check.script_verdict({"a.so": "GROUP ( /usr/lib/gone.so )"}, {}, {"a.so"}).ok
     text = "prefix=/usr\nlibdir=${prefix}/lib\nCflags: -I${prefix}/include/a -DX\nLibs: -L${libdir} -lz\n"
-    assert treecheck.pkg_config_verdict({"a.pc": text}, {}, {"usr/include/a", "usr/lib"}).ok
-    assert treecheck.pkg_config_verdict({"a.pc": text}, {"usr/include/a": "../b"}, {"usr/b", "usr/lib"}).ok
-    found = treecheck.pkg_config_verdict({"a.pc": "Libs: -L/opt/x -lx"}, {}, {"usr"})
+    assert check.pkg_config_verdict({"a.pc": text}, {}, {"usr/include/a", "usr/lib"}).ok
+    assert check.pkg_config_verdict({"a.pc": text}, {"usr/include/a": "../b"}, {"usr/b", "usr/lib"}).ok
+    found = check.pkg_config_verdict({"a.pc": "Libs: -L/opt/x -lx"}, {}, {"usr"})
     assert found.found == "a.pc names /opt/x"
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from debxcross.core.trial import TrialResult, is_emulators, judge, parse_report
+from debxcross.core.chain.trial import TrialResult, is_emulators, judge, parse_report
 from debxcross.errors import EmulatorError, TrialError
 
 GOOD = TrialResult("ssl", True, 0, "OpenSSL 1.1.1w  11 Sep 2023")

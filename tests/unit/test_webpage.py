@@ -4,10 +4,10 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from debxcross.core import repository, webpage
-from debxcross.core.manifest import Change, Manifest
-from debxcross.core.repository import IndexEntry, RepositorySettings
-from debxcross.core.webpage import PackageFiles
+from debxcross.repository.core import index, pages as webpage
+from debxcross.repository.core.index import IndexEntry, RepositorySettings
+from debxcross.repository.core.manifest import Change, Manifest
+from debxcross.repository.core.pages import PackageFiles
 
 EVIL = "<script>alert(1)</script>\"'&"
 SETTINGS = RepositorySettings("bookworm", "bookworm", ("amd64", "armel"), "http://example.invalid/r/",
@@ -16,8 +16,8 @@ SETTINGS = RepositorySettings("bookworm", "bookworm", ("amd64", "armel"), "http:
 
 def entry(package: str, version: str = "1.0", architecture: str = "armel", **more: str) -> IndexEntry:
     fields = {"Package": package, "Version": version, "Architecture": architecture, **more}
-    return repository.index_entry(tuple(fields.items()), component="main", md5sum="", sha256="0" * 64,
-                                  size=1500)
+    return index.index_entry(tuple(fields.items()), component="main", md5sum="", sha256="0" * 64,
+                             size=1500)
 
 
 class Page(HTMLParser):

@@ -7,8 +7,10 @@ import hashlib
 
 import pytest
 
-from debxcross.core.wheel import (EntryPoint, Wheel, WheelFile, check_path, check_record, check_release,
-                                  dist_info_directory, license_files, parse_wheel)
+from debxcross.core.wheel.metadata import (
+    EntryPoint, Wheel, WheelFile, check_path, check_record, check_release, dist_info_directory,
+    license_files, parse_wheel,
+)
 from debxcross.errors import GateError
 
 METADATA = """\

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from debian.deb822 import Deb822
 
-from debxcross.core.world import LOCAL_PRIORITY, TOOL_PRIORITY, Archive, SuiteUse, World, apt_configuration
+from debxcross.core.archive.world import (
+    LOCAL_PRIORITY, TOOL_PRIORITY, Archive, SuiteUse, World, apt_configuration,
+)
 
 MAIN = Archive("main", ("http://mirror.example/debian", "http://other.example/debian"), ("/k/archive.gpg",))
 SECURITY = Archive("security", ("http://security.example",), ("/k/archive.gpg", "/k/more.gpg"))

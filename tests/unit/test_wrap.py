@@ -7,9 +7,11 @@ import dataclasses
 import pytest
 
 from debxcross.core.architecture import architecture
-from debxcross.core.wheel import EntryPoint, Wheel, WheelFile
-from debxcross.core.wrap import (DebFile, Member, Template, WrapSettings, deb_tree, device_environment,
-                                 fix_shebang, folded, installed_size)
+from debxcross.core.wheel.deb import (
+    DebFile, Member, Template, WrapSettings, deb_tree, device_environment, fix_shebang, folded,
+    installed_size,
+)
+from debxcross.core.wheel.metadata import EntryPoint, Wheel, WheelFile
 from debxcross.errors import ConfigurationError, GateError
 
 INFO = "lantern-1.2.0.dist-info"

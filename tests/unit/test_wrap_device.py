@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from debxcross.core.architecture import architecture
 from debxcross.core.gate import requirements_verdict
-from debxcross.core.wheel import Wheel, WheelFile
-from debxcross.core.wrap import (WrapSettings, active_requirements, deb_tree, deb_version,
-                                 device_environment)
+from debxcross.core.wheel.deb import (
+    WrapSettings, active_requirements, deb_tree, deb_version, device_environment,
+)
+from debxcross.core.wheel.metadata import Wheel, WheelFile
 
 DEVICE = device_environment(architecture("armel"), "3.11.2")
 SETTINGS = WrapSettings("armel", "3.11", {"lamp": "python3-lamp"}, "A <a@b>", 0, DEVICE)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Predicts the packages a build will leave, so that apt can judge them before they exist.
+
+debian/control tells every relation that is written by hand, such as libpython2.7-stdlib's
+on libssl1.1.  What dpkg-shlibdeps will add is not known, but it names only libraries that
+were in the build root.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from debian.deb822 import Deb822, PkgRelation
+from debian.debian_support import DpkgArchTable
+
+from debxcross.core.archive.source import relation_applies
+
+_COPIED = ("Package", "Multi-Arch", "Essential")
+_RELATIONS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides", "Replaces")
+_VERSIONS = ("binary:Version", "source:Version", "Source-Version")
+
+
+def predicted_stanzas(
+    control: str, version: str, names: Iterable[str], host: str, profiles: tuple[str, ...],
+    table: DpkgArchTable,
+) -> str:
+    """Return a Packages text for the packages ``names`` of a source's debian/control.
+
+    Substitution variables other than the version's are left out (deb-substvars(5)).
+    """
+    wanted = set(names)
+    texts = []
+    lines = [line for line in control.splitlines() if not line.startswith("#")]
+    for stanza in Deb822.iter_paragraphs(lines, use_apt_pkg=False):
+        if stanza.get("Package") not in wanted:
+            continue
+        fields = {key: stanza[key] for key in _COPIED if key in stanza}
+        fields.update({"Architecture": host, "Version": version})
+        for key in _RELATIONS:
+            kept = ", ".join(_relations(stanza.get(key, ""), version, host, profiles, table))
+            if kept:
+                fields[key] = kept
+        texts.append(stanza_text(fields, f"predicted/{stanza['Package']}.deb", 1, "0" * 64))
+    return "\n".join(texts)
+
+
+def _relations(
+    text: str, version: str, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+) -> Iterator[str]:
+    for name in _VERSIONS:
+        text = text.replace(f"${{{name}}}", version)
+    for part in re.sub(r"\s+", " ", text).split(","):
+        if not part.strip() or "${" in part:
+            continue
+        alternatives = [
+            one for one in PkgRelation.parse_relations(part)[0]
+            if relation_applies(one, host, profiles, table)]
+        for one in alternatives:
+            one["arch"] = one["restrictions"] = None
+        if alternatives:
+            yield str(PkgRelation.str([alternatives]))
+
+
+def stanza_text(control: Mapping[str, str], filename: str, size: int, sha256: str) -> str:
+    """Return one stanza of a Packages file."""
+    fields = {**control, "Filename": filename, "Size": str(size), "SHA256": sha256}
+    return "".join(f"{key}: {value}\n" for key, value in fields.items() if value)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user asks for: requirements (PEP 508), constraints, hashes, options per project.
+
+Sources: PEP 508, pip's documented format of requirements files ("Requirements File Format",
+"Hash-checking Mode").  Files are read by whoever calls; here are their texts.
+"""
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import PurePosixPath
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from debxcross.core.wheel.index import normalise
+from debxcross.errors import ConfigurationError
+
+_HASH = re.compile(r"\s+--hash[= ]sha256:([0-9a-fA-F]{64})")
+_ANY_HASH = re.compile(r"\s+--hash[= ](\S+)")
+#: Options that decide where files come from: here that is pip's own configuration.
+_INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links",
+                  "--trusted-host")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A requirement as text, where it stands, and the sha256 (hex) of the files it allows."""
+
+    text: str
+    origin: str
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def requirement(self) -> Requirement:
+        """The requirement, taken apart."""
+        return Requirement(self.text)
+
+    @property
+    def name(self) -> str:
+        """The project's normalised name."""
+        return normalise(self.requirement.name)
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """Everything asked for; ``require_hashes`` says that only files with a known hash count."""
+
+    wanted: tuple[Wanted, ...]
+    constraints: tuple[Wanted, ...] = ()
+    require_hashes: bool = False
+
+
+@dataclass(frozen=True)
+class ProjectOptions:
+    """What a project's build needs beyond what its metadata says.
+
+    ``build_packages`` and ``host_needs`` are Debian packages for the build machine and for
+    the device; ``build_requires`` are requirements (PEP 508) for the build machine;
+    ``environment`` are variables and ``settings`` PEP 517's, "name=value" each.
+    ``replaces`` are Debian's packages that hold parts of the project under other names;
+    ``revision`` is that of the deb; ``optional_modules`` need something that the project does not
+    require.
+    """
+
+    host_needs: tuple[str, ...] = ()
+    build_packages: tuple[str, ...] = ()
+    build_requires: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    smoke: str = ""
+    package: str = ""
+    revision: str = ""
+    optional_modules: tuple[str, ...] = ()
+
+
+def read_requirements(
+    arguments: Sequence[str], files: Sequence[str], constraint_files: Sequence[str],
+    read: Callable[[str], str], require_hashes: bool = False,
+) -> Requirements:
+    """Read requirements of the command line and of files; ConfigurationError tells every fault.
+
+    ``read`` returns the text of a file by path.
+    """
+    reader = _Reader(read, require_hashes)
+    for argument in arguments:
+        reader.requirement(argument, "the command line", reader.wanted)
+    for name in files:
+        reader.file(name, reader.wanted)
+    for name in constraint_files:
+        reader.file(name, reader.constraints)
+    hashed = reader.require_hashes or any(one.hashes for one in reader.wanted)
+    if hashed:
+        reader.faults += [f"{one.origin}: {one.text} has no --hash, but others have"
+                          for one in reader.wanted if not one.hashes]
+    if not reader.wanted and not reader.faults:
+        reader.faults.append("nothing is required")
+    if reader.faults:
+        count = "1 fault" if len(reader.faults) == 1 else f"{len(reader.faults)} faults"
+        raise ConfigurationError(
+            f"the requirements have {count}", "\n".join(reader.faults),
+            "Write them as NAME, NAME==VERSION or NAME[EXTRA]>=VERSION, one a line in files (PEP 508).")
+    return Requirements(tuple(reader.wanted), tuple(reader.constraints), hashed)
+
+
+class _Reader:
+    """Collects requirements and faults over all files."""
+
+    def __init__(self, read: Callable[[str], str], require_hashes: bool) -> None:
+        self.read = read
+        self.require_hashes = require_hashes
+        self.wanted: list[Wanted] = []
+        self.constraints: list[Wanted] = []
+        self.faults: list[str] = []
+        self._open: list[str] = []
+
+    def file(self, name: str, into: list[Wanted]) -> None:
+        """Read a file and those it names, relative to itself."""
+        if name in self._open:
+            self.faults.append(f"{name}: includes itself")
+            return
+        self._open.append(name)
+        for number, line in _lines(self.read(name)):
+            self._line(line, name, f"{name}:{number}", into)
+        self._open.pop()
+
+    def _line(self, line: str, name: str, origin: str, into: list[Wanted]) -> None:
+        if not line.startswith("-"):
+            self.requirement(line, origin, into)
+            return
+        option, _, value = line.replace("=", " ", 1).partition(" ")
+        value = value.strip()
+        if option in ("-r", "--requirement"):
+            self.file(str(PurePosixPath(name).parent / value), into)
+        elif option in ("-c", "--constraint"):
+            self.file(str(PurePosixPath(name).parent / value), self.constraints)
+        elif option == "--require-hashes":
+            self.require_hashes = True
+        elif option in _INDEX_OPTIONS:
+            self.faults.append(f"{origin}: {option}: the index is the one pip is configured for")
+        elif option in ("-e", "--editable"):
+            self.faults.append(f"{origin}: {option}: only releases in the index can become debs")
+        elif option not in ("--prefer-binary", "--only-binary", "--no-binary", "--pre"):
+            self.faults.append(f"{origin}: {option}: unknown option")
+        else:
+            self.faults.append(f"{origin}: {option}: not supported; name a version instead")
+
+    def requirement(self, text: str, origin: str, into: list[Wanted]) -> None:
+        """Read one requirement with its hashes."""
+        hashes = tuple(sorted(one.lower() for one in _HASH.findall(text)))
+        if _ANY_HASH.search(text) and not hashes:
+            self.faults.append(f"{origin}: {text}: only sha256 hashes are known here")
+            return
+        bare = _ANY_HASH.sub("", text).strip()
+        try:
+            requirement = Requirement(bare)
+        except InvalidRequirement as error:
+            reason = str(error).splitlines()[0]
+            self.faults.append(f"{origin}: {bare!r} is not a requirement: {reason}")
+            return
+        if requirement.url:
+            self.faults.append(f"{origin}: {bare!r}: only releases in the index can become debs")
+            return
+        into.append(Wanted(bare, origin, hashes))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the logical lines of a requirements file with their numbers, without comments."""
+    joined, start = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        start = start or number
+        if line.rstrip().endswith("\\"):
+            joined += line.rstrip()[:-1] + " "
+            continue
+        whole = re.sub(r"(^|\s)#.*$", "", joined + line).strip()
+        if whole:
+            yield start, whole
+        joined, start = "", 0
+    if joined.strip():
+        yield start, joined.strip()
+
+
+def parse_options(document: Mapping[str, Any], origin: str) -> dict[str, ProjectOptions]:
+    """Read options per project from a parsed TOML document: a table for each project.
+
+    ConfigurationError tells every fault with its key.
+    """
+    faults: list[str] = []
+    known = {one.name.replace("_", "-"): one.name for one in fields(ProjectOptions)}
+    found: dict[str, ProjectOptions] = {}
+    for project, table in document.items():
+        if not isinstance(table, Mapping):
+            faults.append(f"{project}: must be a table: [{project}]")
+            continue
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            is_text = key in ("smoke", "package", "revision")
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                faults.append(f"{project}.{key}: unknown key"
+                              + (f"; did you mean {near[0]!r}?" if near else ""))
+            elif is_text and isinstance(value, str):
+                values[known[key]] = value
+            elif not is_text and isinstance(value, list) and all(isinstance(one, str) for one in value):
+                values[known[key]] = tuple(value)
+            else:
+                faults.append(f"{project}.{key}: must be {'a string' if is_text else 'a list of strings'}")
+        found[normalise(project)] = ProjectOptions(**values)
+    if faults:
+        raise ConfigurationError(f"the options for projects in {origin} have faults", "\n".join(faults),
+                                 f"Mend the keys named above; known: {', '.join(known)}.")
+    return found
+
+
+@dataclass(frozen=True)
+class Names:
+    """How projects are called in Debian, by normalised name; empty without dh-python's map."""
+
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    def package(self, project: str) -> str:
+        """Return the Debian package of a project for Python 3."""
+        return self.packages.get(normalise(project), f"python3-{normalise(project)}")
+
+
+def parse_names(text: str) -> Names:
+    """Read dh-python's map (dist/cpython3_fallback): "PROJECT PACKAGE [relation rules]" a line."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        if len(words) >= 2 and words[1].startswith("python3-"):
+            found.setdefault(normalise(words[0]), words[1].rstrip(";"))
+    # A package of many projects (python3-azure has 269) is none that one of them can stand for.
+    shared = {package for package, count in Counter(found.values()).items() if count > 1}
+    return Names({project: package for project, package in found.items() if package not in shared})

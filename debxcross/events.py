@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells while it goes on.  Reports listen; nobody else prints.
+
+An event is data: ``--json`` writes it as one line, the run's ``logs/events.jsonl`` keeps
+it, and ``status`` is a fold over that file.
+"""
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from debxcross.errors import DebxcrossError
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    ``kind`` is one of KINDS; ``member`` the chain member it is about ("" for the run);
+    ``time`` is in seconds since the epoch; ``data`` holds JSON values only.
+    """
+
+    kind: str
+    member: str = ""
+    text: str = ""
+    time: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Return the event as one line of JSON, without the newline."""
+        return json.dumps(
+            {"time": round(self.time, 3), "kind": self.kind, "member": self.member,
+             "text": self.text, **({"data": dict(self.data)} if self.data else {})},
+            sort_keys=False,
+        )
+
+    @staticmethod
+    def parse(line: str) -> Event:
+        """Read back what line() wrote."""
+        value = json.loads(line)
+        return Event(value["kind"], value["member"], value["text"], value["time"],
+                     value.get("data", {}))
+
+
+#: run-started  data: chain, architecture, release, members (list of names), arguments
+#: state        a member's state changed; data: state (see core.chain.plan.STATES), reason,
+#:              log (path of the log file that is now growing), failure_class, seconds
+#: activity     text: what the member is doing now ("resolving build dependencies")
+#: artifact     a member's file is in the store; data: name, size, sha256, seconds
+#: note         something worth reading; text; data: {}
+#: warning      something to look at; text; data: {}
+#: error        data: brief, details, resolution, exit_status, failure_class
+#: run-ended    data: ok (bool), seconds, exit_status
+KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "error", "run-ended")
+
+Listener = Callable[[Event], None]
+
+
+class Clock(Protocol):
+    """Anything that tells the time in seconds since the epoch."""
+
+    def __call__(self) -> float: ...
+
+
+class Events:
+    """Hands every event to every listener, one at a time, from whatever thread it comes."""
+
+    def __init__(self, clock: Clock, listeners: tuple[Listener, ...] = ()) -> None:
+        self._clock = clock
+        self._listeners = list(listeners)
+        self._lock = threading.RLock()
+
+    def listen(self, listener: Listener) -> None:
+        """Add a listener; it hears what comes from now on."""
+        self._listeners.append(listener)
+
+    def tell(self, kind: str, member: str = "", text: str = "", **data: Any) -> None:
+        """Make an event and hand it on.  ValueError for a kind that is not in KINDS."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of event: {kind}")
+        event = Event(kind, member, text, self._clock(), data)
+        with self._lock:
+            for listener in self._listeners:
+                listener(event)
+
+
+def data_of(error: DebxcrossError) -> dict[str, Any]:
+    """Return the data of an event of the kind "error"."""
+    return {"brief": error.brief, "details": error.details, "resolution": error.resolution,
+            "exit_status": error.exit_status, "failure_class": error.failure_class}
+
+
+def error_of(event: Event) -> DebxcrossError:
+    """Return the error that an event of the kind "error" tells, ready to be rendered."""
+    brief = str(event.data.get("brief", event.text))
+    if event.member and event.member not in brief:
+        brief = f"{event.member}: {brief}"
+    return DebxcrossError(brief, str(event.data.get("details", "")),
+                          str(event.data.get("resolution", "")))

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks the archives, once, for everything the plan is made of.  Afterwards nothing is guessed."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from debxcross.config import Configuration
+from debxcross.core import patch
+from debxcross.core.archive.source import SourcePackage, from_fields
+from debxcross.core.archive.world import TOOL_PRIORITY, Archive, SuiteUse, World
+from debxcross.core.artifact import StoredFile
+from debxcross.core.chain.chain import Chain, SourceMember
+from debxcross.core.key import digest
+from debxcross.core.release import archive_role, is_suite, release
+from debxcross.errors import ConfigurationError, UnsupportedError, VerificationError
+from debxcross.steps.context import Context
+
+_DEFAULT_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+#: What a machine's apt may call a Debian suite beside its code name.
+_ALIASES = re.compile(r"(stable|oldstable|oldoldstable|testing|unstable)(-updates|-security)?\Z")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the archives say.
+
+    ``packages`` maps names to the versions for build and host architecture; ``compiler`` is
+    GCC's major version.
+    """
+
+    sources: Mapping[str, SourcePackage]
+    packages: Mapping[str, Mapping[str, str]]
+    compiler: str
+
+
+def archives(
+    configuration: Configuration, machine: Mapping[str, Any], release_name: str
+) -> dict[str, Archive]:
+    """Return the mirrors of each archive: configured ones, else the machine's, else python-apt's.
+
+    Raises ConfigurationError when nobody names a mirror.
+    """
+    configured = {"main": configuration.mirrors_main, "security": configuration.mirrors_security}
+    found: dict[str, list[str]] = {"main": [], "security": []}
+    keyrings: list[str] = list(configuration.keyrings)
+    for entry in machine["entries"]:
+        suites = [suite for suite in entry["suites"] if is_suite(suite) or _ALIASES.match(suite)]
+        for role in dict.fromkeys(archive_role(suite) for suite in suites):
+            found[role].extend(entry["uris"])
+            if entry["signed_by"] and not configuration.keyrings:
+                keyrings.append(entry["signed_by"])
+    templates = machine["templates"]
+    fallback = {"main": templates.get(release_name, ""),
+                "security": templates.get(f"{release_name}-security", "")}
+    result = {}
+    for role, uris in found.items():
+        chosen = configured[role] or tuple(dict.fromkeys(uri.rstrip("/") for uri in uris))
+        chosen = chosen or ((fallback[role].rstrip("/"),) if fallback[role] else ())
+        if not chosen and role == "main":
+            raise ConfigurationError(
+                "no Debian mirror is known", "Neither the machine's apt nor python-apt's templates name one.",
+                "Set mirrors.main (and mirrors.security) in debxcross.toml.")
+        keys = tuple(dict.fromkeys(keyrings or [_DEFAULT_KEYRING]))
+        result[role] = Archive(role, tuple(chosen), keys)
+    return result
+
+
+def make_world(
+    chain: Chain, mirrors: Mapping[str, Archive], build: str, host: str
+) -> World:
+    """Return everything apt may see for a chain: the release's suites, the tools', the sources'."""
+    architectures = tuple(dict.fromkeys((build, host)))
+    uses: dict[str, SuiteUse] = {}
+    for suite in release(chain.release).suites:
+        if mirrors[archive_role(suite)].uris and suite not in chain.without_suites:
+            uses[suite] = SuiteUse(suite, mirrors[archive_role(suite)], architectures, source=True)
+    for suite in chain.tool_suites:
+        uses.setdefault(suite, SuiteUse(
+            suite, mirrors[archive_role(suite)], architectures, priority=TOOL_PRIORITY))
+    for member in chain.sources:
+        if member.suite:
+            use = uses.get(member.suite, SuiteUse(member.suite, mirrors[archive_role(member.suite)], ()))
+            uses[member.suite] = replace(use, source=True)
+    return World(build, host, tuple(uses.values()))
+
+
+def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
+    """Return the facts about a chain's sources and about the packages ``names``.
+
+    Raises UnsupportedError for a source that no suite has.
+    """
+    host = context.host.name
+    request = {
+        "ask": "facts", "build": context.world.build_architecture, "host": host, "host_needs": [],
+        "sources": [{"name": member.name, "version": member.version, "suite": member.suite}
+                    for member in chain.sources],
+        "packages": sorted({*names, context.host.crossbuild_package}),
+    }
+    answer = remembered(context, "facts", request, context.world)
+    sources = {}
+    for member, said in zip(chain.sources, answer["sources"]):
+        if said["found"] is None:
+            raise no_source(member, said, chain)
+        source = from_fields(said["found"]["fields"], said["found"]["suite"])
+        sources[member.name] = source
+    return Probe(sources, answer["packages"], answer["compiler"])
+
+
+def ask_skew(context: Context, host_needs: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+    """Return Multi-Arch: same packages that a build root would need at two versions."""
+    world = context.world.for_build_root()
+    request = {"ask": "facts", "build": context.build.name, "host": context.host.name,
+               "sources": [], "packages": [], "host_needs": sorted(host_needs)}
+    return tuple(remembered(context, "skew", request, world)["skew"])
+
+
+def remembered(context: Context, kind: str, request: Mapping[str, Any], world: World) -> Any:
+    """Ask python-apt, or take the answer it gave to this question about these indexes before."""
+    key = digest({"request": request, "state": context.apt.state(world), "world": world})
+    answer = context.store.memo(kind, key)
+    if answer is None:
+        if world == context.world:
+            answer = context.apt.ask(request)
+        else:
+            with context.store.work(context.chroots.remove) as directory:
+                answer = context.apt.view(directory / "apt", world).ask(request)
+        context.store.remember(kind, key, answer)
+    return answer
+
+
+def no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain) -> UnsupportedError:
+    """Return the error for a source that is not there; ``said`` is what apt_child answered."""
+    wanted = f"{member.name}{'=' + member.version if member.version else ''}"
+    where = member.suite or f"any suite of {chain.release}"
+    if said["others"]:
+        known = ", ".join(f"{one['version']} in {one['suite']}" for one in said["others"])
+        return UnsupportedError(f"the source {wanted} is not in {where}", f"Known versions: {known}",
+                                "Name one of these versions or suites.")
+    near = ", ".join(said["near"])
+    return UnsupportedError(
+        f"no source package is called {member.name} in {where}", "",
+        f"Did you mean {near}?" if near else "Check the name; it must be the source's, not a binary's.")
+
+
+def fetch_source(context: Context, source: SourcePackage) -> None:
+    """Have all files of a source in the store, through ``apt-get source``.
+
+    Raises FetchError naming what is gone and where it was looked for, VerificationError.
+    """
+    if context.store.has(*source.files):
+        return
+    if (held := context.held(source.name)) is not None:
+        context.fetch_files(source.name, held.files)
+        return
+    context.busy(source.name, "apt-get source")
+    with context.store.work(context.chroots.remove) as directory:
+        paths = context.apt.download_source(source.name, source.version, directory / "source")
+        found = {stored.name: stored for stored in map(context.store.put, paths)}
+        for file in source.files:
+            got: StoredFile | None = found.get(file.name)
+            if got is None or got.sha256 != file.sha256:
+                raise VerificationError(
+                    f"{file.name} is not the file the index names",
+                    f"expected sha256 {file.sha256}, got {got.sha256 if got else 'nothing'}",
+                    "Nothing of it is used. Check the mirror.")
+
+
+def conditions(patches: Sequence[patch.RulesPatch]) -> tuple[str, ...]:
+    """Return the packages whose availability some patch asks about."""
+    return tuple(sorted({one.condition[1] for one in patches if one.condition}))

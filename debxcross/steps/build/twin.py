@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Twins: what lets a patched Multi-Arch: same package into a build root.
+
+dpkg wants every architecture of such a package at one version.  A patched library has a
+version of its own for the host architecture only, while the build architecture's
+is in every root.  Its twin is Debian's own .deb for the build architecture with nothing
+changed but the version; it is offered in build roots and never published.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from debxcross.core.artifact import StoredFile
+from debxcross.core.build import commands
+from debxcross.doors import deb
+from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.chroot import Session
+from debxcross.errors import BuildError
+from debxcross.steps.context import Context
+
+
+def make_twins(
+    context: Context, session: Session, binds: Mapping[Path, str], member: str, debs: Sequence[Path],
+    plain_version: str, version: str,
+) -> Iterator[StoredFile]:
+    """Yield the twins of these new .debs, stored.
+
+    ``plain_version`` is the version without suffix, which the archive has.  Raises
+    UnsatisfiableError when the archive does not have it for the build architecture.
+    """
+    if context.build == context.host:
+        return
+    for path in debs:
+        control = deb.read_facts(path).control
+        if control.get("Multi-Arch") != "same" or control["Package"].endswith("-dbgsym"):
+            continue
+        wanted = f"{control['Package']}:{context.build.name}={plain_version}"
+        answer = session.run(["apt-get", "download", "--print-uris", "-q", wanted], binds=binds)
+        raise_for_apt(answer, f"{wanted}, which the patched {member} needs beside it, cannot be had")
+        (original,) = context.fetch_packages(member, parse_print_uris(answer.stdout))
+        yield _repack(context, session, original, plain_version, version)
+
+
+def _repack(
+    context: Context, session: Session, original: StoredFile, plain_version: str, version: str
+) -> StoredFile:
+    place = session.upper / "debxcross/twin"
+    place.mkdir(parents=True, exist_ok=True)
+    context.store.lay_out((original,), place)
+    session.run(["sh", "-c", commands.twin_script(original.name, plain_version, version)],
+                directory="/debxcross/twin").check(
+                    BuildError, f"{original.name} could not be given the version {version}")
+    made = place / "twin.deb"
+    control = deb.read_facts(made).control
+    return context.store.put(
+        made, f"{control['Package']}_{version.split(':')[-1]}_{control['Architecture']}.deb")

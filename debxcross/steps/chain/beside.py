@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is published beside the debs of a run: sources, .buildinfo files and logs."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.doors.store import Store
+from debxcross.steps.build.source import SourceWork
+
+
+def beside(artifacts: Iterable[Artifact], works: Iterable[object], host: str,
+           store: Store) -> tuple[StoredFile, ...]:
+    """Return the .buildinfo files and logs of builds, and the sources that the store has whole.
+
+    Logs are named after source, version and architecture, as the other files are already.
+    """
+    found = []
+    for artifact in artifacts:
+        prefix = _build(artifact, host)
+        found += [file for file in artifact.files if prefix and file.name == f"{prefix}_{host}.buildinfo"]
+        found += [StoredFile(f"{prefix}_{host}.log", file.sha256, file.size)
+                  for file in artifact.files if prefix and file.name.endswith(".log")][:1]
+    for work in works:
+        if isinstance(work, SourceWork) and all(store.has(file) for file in work.source.files):
+            found += work.source.files
+    return tuple(sorted(set(found), key=lambda file: file.name))
+
+
+def _build(artifact: Artifact, host: str) -> str:
+    """Return "SOURCE_VERSION" of a build; a wheel's deb is its own source."""
+    provenance = artifact.provenance
+    if provenance.get("kind") == "source":
+        version = str(provenance["version"])
+        return f"{provenance['source']}_{version.partition(':')[2] or version}"
+    debs = artifact.debs(host)
+    return debs[0].name.rpartition("_")[0] if debs else ""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sysroots: chosen, made, verified, used to look at programs."""

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a wheel for Python 3 in a build root: the back end's own hooks, told about the host."""
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
+
+from debxcross.core.architecture import Architecture
+from debxcross.core.build import commands
+from debxcross.core.chain.chain import PinnedFile, WheelMember
+from debxcross.core.patch import RulesPatch
+from debxcross.core.wheel import backend, crates as backend_crates, cross
+from debxcross.core.wheel.backend import SdistFacts
+from debxcross.core.wheel.crates import Crate
+from debxcross.core.wheel.index import Pin, normalise, same_release
+from debxcross.doors.chroot import Session
+from debxcross.doors.process import Completed
+from debxcross.doors.sdist import read_texts
+from debxcross.doors.template import program_file
+from debxcross.errors import BuildError, GateError
+from debxcross.steps.wheel.patches import patch_texts, patch_tree
+
+#: Where the build root sees the crates, and where they are unpacked.
+CRATES, _VENDOR = "/debxcross/crates", "/build/vendor"
+_LOCK_HEAD = 400
+_HOOKS = program_file("doors/pep517_child.py")
+
+
+def is_metadata(path: str) -> bool:
+    """Tell whether a file of an sdist, by its path below the top, says something about it."""
+    name = path.rpartition("/")[2]
+    return (path in ("PKG-INFO", "pyproject.toml", "setup.py") or name in ("Cargo.toml", "Cargo.lock")
+            or (path.count("/") <= 2 and name in ("requires.txt", "PKG-INFO")))
+
+
+def read_sdist(path: Path, pin: Pin) -> tuple[str, dict[str, str]]:
+    """Return an sdist's top directory and its metadata's texts.
+
+    Raises GateError for an sdist that must not be used, or is another release than the pin's.
+    """
+    top, texts = read_texts(path, is_metadata)
+    check_identity(path.name, pin, texts.get("PKG-INFO", ""))
+    # Of a lock file the version counts, which stands at its top.
+    return top, {path: text[:_LOCK_HEAD] if path.endswith("Cargo.lock") else text
+                 for path, text in texts.items()}
+
+
+def parse_sdist(name: str, texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what counts of an sdist's pyproject.toml, and its texts."""
+    try:
+        pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
+    except tomllib.TOMLDecodeError as error:
+        raise GateError(f"{name}: pyproject.toml cannot be read", str(error),
+                        "Choose another release of the project.") from error
+    return {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, dict(texts)
+
+
+def sdist_facts(path: Path, pin: PinnedFile, rules: Sequence[RulesPatch], directory: Path
+                ) -> tuple[str, SdistFacts]:
+    """Return an sdist's top directory and what it says of itself, patches applied.
+
+    ``directory`` is empty and private.
+    """
+    top, texts = read_sdist(path, Pin(normalise(pin.name), pin.version))
+    pyproject, texts = parse_sdist(path.name, patch_texts(texts, rules, pin.version, directory))
+    return top, backend.read_facts(path.name, normalise(pin.name), pin.version, pyproject, texts)
+
+
+def check_identity(file_name: str, pin: Pin, text: str) -> None:
+    """Raise GateError when PKG-INFO is about something else than the file was pinned as."""
+    info = HeaderParser().parsestr(text)
+    name, version = str(info.get("Name", pin.name)), str(info.get("Version", pin.version))
+    if not same_release(name, version, pin):
+        raise GateError(f"{file_name} says that it is {name} {version}", "From its PKG-INFO.",
+                        "Do not use it; choose another release of the project.")
+
+
+@dataclass(frozen=True)
+class HookBuild:
+    """One build: where it happens, what of, with which pinned tools, for which architecture.
+
+    ``markers`` are the marker variables (PEP 508) of the interpreter in the build root; ``shell`` is
+    the command that enters it; ``settings_module`` has the settings of the host's interpreter.
+    """
+
+    session: Session
+    binds: Mapping[Path, str]
+    log: Path
+    member: WheelMember
+    tools: tuple[PinnedFile, ...]
+    host: Architecture
+    facts: SdistFacts
+    top: str
+    epoch: int
+    jobs: int
+    markers: Mapping[str, str]
+    shell: str
+    settings_module: str
+    crates: tuple[Crate, ...] = ()
+    patches: tuple[RulesPatch, ...] = ()
+
+    @property
+    def tree(self) -> str:
+        """The source tree inside the root."""
+        return f"{commands.BUILD_DIRECTORY}/{self.top}"
+
+    def carry_out(self, say: Callable[[str], None]) -> Path:
+        """Return the wheel.  Raises BuildError, with what the build asked of the network if it did."""
+        self._set_up()
+        patch_tree(self.session, self.binds, self.log, self.tree, self.member, self.patches, self.shell,
+                   say)
+        say(f"asking {self.facts.system.backend} what else it needs")
+        self._check_requirements(self._hook("requires", "its back end does not answer"))
+        say(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
+        name = str(self._hook("wheel", "the wheel could not be built"))
+        made = self.session.upper / commands.WHEELS.lstrip("/") / name
+        if "/" in name or not made.is_file():
+            raise GateError(f"the back end of {self.member.name} says it made {name!r}, which is not there",
+                            resolution=f"Read {self.log}.")
+        return made
+
+    def _set_up(self) -> None:
+        """Unpack the sdist; put the cross files in their places."""
+        member, python = self.member, self.member.python
+        self.session.write(cross.MESON_FILE, cross.meson_text(python, self.host))
+        self.session.write(cross.CMAKE_FILE, cross.cmake_text(python, self.host, commands.TOOLS))
+        self.session.write(commands.HOOKS, _HOOKS.read_text())
+        if self.crates:
+            self.session.write(f"{cross.CARGO_HOME}/config.toml",
+                               backend_crates.cargo_configuration(_VENDOR, self.crates))
+            self.session.run(["chown", "-R", commands.BUILDER, cross.CARGO_HOME])
+            self._run(["sh", "-c", backend_crates.vendor_script(CRATES, _VENDOR)], commands.BUILDER,
+                      "the crates could not be unpacked")
+        self._run(["sh", "-c", commands.unpack_sdist_script(f"{commands.SOURCE}/{member.pin.file}", python)],
+                  commands.BUILDER, "the sdist could not be unpacked")
+
+    def _run(self, command: list[str], user: str, failure: str, stdin: str = "") -> Completed:
+        done = self.session.run(command, binds=self.binds, user=user, log=self.log, stdin=stdin)
+        if done.exit_status:
+            log = self.log.read_text(errors="replace")
+            if asked := backend.asked_network(log[-200_000:]):
+                raise BuildError(
+                    f"{self.member.name} {self.member.pin.version} wants the network while it is built",
+                    asked, "Builds have none. What it fetches must be a build requirement or a Debian "
+                    "package: name it for this project in a file given with --projects.")
+            raise BuildError(failure)
+        return done
+
+    def _settings(self) -> list[str]:
+        more = []
+        if self.facts.family.compiled == "meson":
+            more = [f"setup-args=--cross-file={cross.MESON_FILE}", f"compile-args=-j{self.jobs}"]
+        return [*more, *self.member.settings]
+
+    def _hook(self, hook: str, failure: str) -> Any:
+        request = {"backend": self.facts.system.backend, "backend_path": self.facts.system.backend_path,
+                   "settings": self._settings(), "directory": commands.WHEELS}
+        environment = {
+            **cross.environment(self.member.python, self.host, commands.TOOLS, self.settings_module),
+            "SOURCE_DATE_EPOCH": str(self.epoch), "CMAKE_BUILD_PARALLEL_LEVEL": str(self.jobs)}
+        python = self.member.python
+        script = commands.hook_script(hook, self.tree, python, self.host.name,
+                                      cross.include_directory(python), environment, self.member.environment)
+        self._run(["sh", "-c", script], commands.BUILDER, failure, json.dumps(request))
+        return json.loads((self.session.upper / commands.ANSWER.lstrip("/")).read_text())
+
+    def _check_requirements(self, answer: Any) -> None:
+        """Raise BuildError when the back end wants something that was not resolved for it."""
+        have = {normalise(tool.name): Version(tool.version) for tool in self.tools}
+        missing = []
+        for text in answer:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                missing.append(text)
+                continue
+            name = normalise(requirement.name)
+            if requirement.marker and not requirement.marker.evaluate({**self.markers, "extra": ""}):
+                continue
+            if name in backend.PROGRAMS:
+                continue
+            if name not in have or not requirement.specifier.contains(have[name], prereleases=True):
+                missing.append(text)
+        if missing:
+            raise BuildError(
+                f"the build of {self.member.name} {self.member.pin.version} needs {', '.join(missing)}",
+                "Its back end asks for this only when it runs.",
+                f"Name it in a file given with --projects: [{self.member.name}] build-requires = "
+                f"{json.dumps(missing)}.")
