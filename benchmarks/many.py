@@ -16,13 +16,12 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.build.environment import Environment, PackageFile
 from debxcross.core.key import digest
-from debxcross.steps.build import source
-from debxcross.steps.build.source import SourceWork
-from debxcross.steps.chain import prepare
+from debxcross.steps.chain.prepare import promised_base, turn_of
 from tests.integration.archive import (
     MAINTAINER, TinyPackage, index, library, make_suite, signing_home, toolchain,
 )
@@ -53,32 +52,32 @@ def make_chain(directory: Path, host: str, members: int) -> None:
     (directory / "many.toml").write_text('[chain]\nname = "many"\nrelease = "sid"\n' + "".join(
         f'\n[[source]]\nname = "{_name(number)}"\n' for number in range(members)))
     with contextlib.chdir(directory):
-        _fill_store(Application(Request(host, "./many.toml")))
+        _fill_store(Opening(Request(host, "./many.toml")))
 
 
-def _fill_store(application: Application) -> None:
+def _fill_store(opening: Opening) -> None:
     """Put a result of every member into the store, with the packages apt would have added."""
-    context = application.context()
-    prepared = application.prepared(context)
-    base = prepare.base_recipe_root(context, prepared)
+    context = opening.context()
+    prepared = opening.prepared(context)
+    base = promised_base(context, prepared)
     assert base is not None, prepared.problems
     results: dict[str, tuple[StoredFile, ...]] = {}
     for name in prepared.order:
-        work, local = prepared.work[name], prepare.local_debs(prepared, name, results)
-        assert isinstance(work, SourceWork) and local is not None
-        added = (*(PackageFile("", file.name, file.size, file.sha256) for file in local),
+        turn, work = turn_of(context, prepared, name, base, results), prepared.sources[name]
+        assert turn is not None
+        added = (*(PackageFile("", file.name, file.size, file.sha256) for file in turn.local),
                  *(PackageFile(f"file:/added{number}", f"added{number}_1.0_all.deb", 1000, f"{number:064}")
                    for number in range(ADDED)))
         environment = Environment(base.packages, added)
-        source.remember(context, work, base, local, environment)
-        inputs = source.inputs_of(context, work, environment)
+        turn.remember(environment)
+        inputs = work.inputs(context, environment)
         with tempfile.TemporaryDirectory() as place:
             deb = make_deb(Path(place, f"lib{name}-dev_1.0_{context.host.name}.deb"), {
                 "Package": f"lib{name}-dev", "Version": "1.0", "Architecture": context.host.name,
                 "Source": name, "Multi-Arch": "same", "Section": "libdevel", "Priority": "optional"},
                 {f"usr/share/{name}": name.encode()}, compression="none")
             results[name] = (context.store.put(deb),)
-        context.store.commit(Artifact(digest(inputs), name, results[name], {
+        context.results.commit(Artifact(digest(inputs), name, results[name], {
             "kind": "source", "source": name, "version": work.version, "suite": work.source.suite,
             "dsc": work.source.dsc.sha256, "patches": [], "checks": 1, "inputs": inputs}))
 

@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import debxcross
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import DEFAULT_PROFILES
 from debxcross.steps.archive.probe import fetch_source
@@ -103,9 +104,9 @@ def with_subordinate_ids(argv: list[str], directory: Path) -> list[str]:
 
 def sbuild_builds(arch: str, chain: Path, directory: Path) -> Iterator[tuple[str, float]]:
     """Yield each source of a chain and the wall time of its build by sbuild."""
-    application = Application(Request(arch, str(chain), output=directory))
-    context = application.context()
-    prepared = application.prepared(context)
+    opening = Opening(Request(arch, str(chain), output=directory))
+    context = opening.context()
+    prepared = opening.prepared(context)
     build, jobs = context.build.name, os.cpu_count() or 1
     packages = commands.root_packages(context.host, build, prepared.facts.compiler)
     tarball = sbuild_tarball(context, prepared.chain.release, packages, directory)

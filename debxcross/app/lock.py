@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.chain.lock import PARTS, Lock, check, to_text
 from debxcross.errors import UsageError
 from debxcross.events import Listener
-from debxcross.steps.chain import lock as locking, prepare as preparing
+from debxcross.steps.chain import replay
+from debxcross.steps.chain.lock import make_lock
+from debxcross.steps.chain.plan import raise_for
+from debxcross.steps.held import Held
 
 
 def write_lock(request: Request, path: Path, update: Sequence[str] = (),
@@ -24,29 +28,29 @@ def write_lock(request: Request, path: Path, update: Sequence[str] = (),
     rename.  Raises UsageError for a name that is not there or a chain that is not built,
     LockError for an old lock of another run.
     """
-    application = Application(request, listeners)
-    locking.check_lockable(application.chain)
-    known = (*application.chain.members, *PARTS)
+    opening = Opening(request, listeners)
+    replay.check_lockable(opening.chain)
+    known = (*opening.chain.members, *PARTS)
     if unknown := sorted(set(update) - set(known)):
         raise UsageError(f"the lock has no {', '.join(unknown)}", resolution=f"It has: {', '.join(known)}.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise UsageError(f"the lock {path} cannot be written",
                          resolution="Name a file in a directory that exists and is yours with -o.")
-    with interruptible(application.interrupt):
-        lock = _made(application, path, update)
+    with interruptible(opening.interrupt):
+        lock = _made(opening, path, update)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(to_text(lock))
     temporary.rename(path)
     return lock
 
 
-def _made(application: Application, path: Path, update: Sequence[str]) -> Lock:
-    context = application.context()
-    prepared = application.prepared(context)
+def _made(opening: Opening, path: Path, update: Sequence[str]) -> Lock:
+    context = opening.context()
+    prepared = opening.prepared(context)
     if update:
-        old = locking.read(path)
-        check(old, application.chain, context.build.name, context.host.name, str(path))
-        context = replace(context, lock=old, unlocked=frozenset(update))
-        prepared = locking.merged(application.prepared(context), prepared, update)
-    preparing.raise_for(prepared.problems)
-    return locking.make_lock(context, prepared, application.index(context))
+        old = replay.read(path)
+        check(old, opening.chain, context.build.name, context.host.name, str(path))
+        context = replace(context, held=Held(context.host.name, old, frozenset(update)))
+        prepared = replay.merged(opening.prepared(context), prepared, update)
+    raise_for(prepared.problems)
+    return make_lock(context, prepared)

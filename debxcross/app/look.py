@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from debxcross import config
-from debxcross.app.build import Application, remembered_request
+from debxcross.app.build import open_root
+from debxcross.app.opening import Opening
+from debxcross.app.request import remembered_request
 from debxcross.core.architecture import architecture
 from debxcross.core.doctor import Check, examine
 from debxcross.doors import process
@@ -80,15 +82,27 @@ def shell(directory: Path, member: str, store: Path | None, command: Sequence[st
     anew, with source unpacked and build dependencies installed.  Raises UsageError for a
     member the run does not have, or one that cannot be entered.
     """
-    log = directory / "logs" / "events.jsonl"
-    run = status(directory)
-    request = remembered_request(read_events(log.read_text(errors="replace"))[0].data["request"])
-    application = Application(replace(request, store=store or request.store, same_indexes=True), listeners)
-    if member not in application.chain.members:
-        raise UsageError(f"the last run has no member {member!r}",
-                         resolution=f"Its members: {', '.join(application.chain.members)}.")
-    if not is_kept(application.store, member, run.architecture):
-        application.open_root(member)
-    place, base, inside, isolation = kept(application.store, member, run.architecture)
+    opening = last_run(directory, member, listeners, store=store, same_indexes=True)
+    host = opening.host.name
+    if not is_kept(opening.store, member, host):
+        open_root(opening, member)
+    place, base, inside, isolation = kept(opening.store, member, host)
     session = Chroots(isolation).session(base, place)
     process.become(session.command_line(command or ("/bin/bash",), directory=inside))
+
+
+def last_run(directory: Path, member: str, listeners: Sequence[Listener], *, store: Path | None = None,
+             jobs: int | None = None, same_indexes: bool = False) -> Opening:
+    """Open the last run below a directory again, for one of its members.
+
+    Raises UsageError when there was none, or it has no such member.
+    """
+    status(directory)
+    log = directory / "logs" / "events.jsonl"
+    request = remembered_request(read_events(log.read_text(errors="replace"))[0].data["request"])
+    opening = Opening(replace(request, store=store or request.store, jobs=jobs, same_indexes=same_indexes),
+                      listeners)
+    if member not in opening.chain.members:
+        raise UsageError(f"the last run has no member {member!r}",
+                         resolution=f"Its members: {', '.join(opening.chain.members)}.")
+    return opening

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from debxcross import config
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.architecture import architecture
 from debxcross.core.chain.chain import Chain
@@ -54,10 +55,10 @@ class SysrootRequest:
     without: tuple[str, ...] = ()
 
 
-def _application(request: Request, listeners: Sequence[Listener]) -> Application:
+def _opening(request: Request, listeners: Sequence[Listener]) -> Opening:
     """Return an invocation without a chain: the release alone says what apt sees."""
     name = known_release(request.release).name
-    return Application(request, listeners, Chain(name, name, ()))
+    return Opening(request, listeners, Chain(name, name, ()))
 
 
 def create(request: SysrootRequest, listeners: Sequence[Listener]) -> make.Made:
@@ -69,43 +70,43 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> make.Made:
                          resolution=f"Write: debxcross sysroot create {lock.architecture} --from-lock …")
     release = lock.release if lock else request.release
     # No root is entered and no file of another user made, so no namespace is needed either.
-    application = _application(
+    opening = _opening(
         Request(request.architecture, release=release, store=request.store, refresh=request.refresh,
                 output=request.output.absolute().parent, without=request.without, isolation="none"),
         listeners)
-    with interruptible(application.interrupt):
-        return _create(application, request, release, lock)
+    with interruptible(opening.interrupt):
+        return _create(opening, request, release, lock)
 
 
 def _create(
-    application: Application, request: SysrootRequest, release: str, lock: Manifest | None
+    opening: Opening, request: SysrootRequest, release: str, lock: Manifest | None
 ) -> make.Made:
-    store, host = application.store, application.host
+    store, host = opening.store, opening.host
 
     def busy(text: str) -> None:
-        application.events.tell("activity", choose.STEP, text)
+        opening.events.tell("activity", choose.STEP, text)
 
     if lock:
         chosen = choose.locked(lock)
         if not store.has(*(one.file for one in chosen)):
-            choose.fetch_locked(application.context(device_only=True), chosen)
+            choose.fetch_locked(opening.context(device_only=True), chosen)
         manifest = lock
     else:
-        context = application.context(device_only=True)
+        context = opening.context(device_only=True)
         results = choose.local_results(store, request.results, host, release) if request.results else ()
         wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
-        chosen = choose.resolve(context, release, wanted, results, _wider(application))
+        chosen = choose.resolve(context, release, wanted, results, _wider(opening))
         filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
         manifest = Manifest(host.name, release, wanted, (), filters, 0)
     return make.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
 
 
-def _wider(application: Application) -> Callable[[], AptRoot | None]:
+def _wider(opening: Opening) -> Callable[[], AptRoot | None]:
     """Return what opens, once, an apt that sees the build architecture, too; None where it cannot be had."""
     @cache
     def wider() -> AptRoot | None:
         try:
-            return application.context().apt
+            return opening.context().apt
         except (FetchError, VerificationError, HostError):
             return None
     return wider
@@ -191,11 +192,11 @@ def _verify(
         return True
     fit, others = sysroot_verify.choose(contents)
     with tempfile.TemporaryDirectory(prefix="debxcross-") as logs:
-        application = _application(Request(
+        opening = _opening(Request(
             host.name, release=manifest.release, store=request.store, isolation=request.isolation,
             output=request.logs or Path(logs), without=request.without), listeners)
-        with interruptible(application.interrupt):
-            context = application.context()
+        with interruptible(opening.interrupt):
+            context = opening.context()
             context.chroots.check()
             sysroot_verify.build_programs(context, manifest.release, directory, fit, tell)
     for example in others:
@@ -257,13 +258,13 @@ def _device(request: InspectRequest, listeners: Sequence[Listener]) -> looking.D
     if request.offline or name not in RELEASES and has_libraries_of(name):
         # Devices run releases that nothing is built for any more.
         return looking.Device(host, name if has_libraries_of(name) else known_release(name).name)
-    application = _application(
+    opening = _opening(
         Request(host.name, release=name, store=request.store, isolation="none", without=request.without),
         listeners)
     try:
-        with interruptible(application.interrupt):
+        with interruptible(opening.interrupt):
             packages = library_packages(
-                application.context(device_only=True), name, application.configuration.index_max_age)
+                opening.context(device_only=True), name, opening.configuration.index_max_age)
     except FetchError as error:
         raise FetchError(error.brief, error.details,
                          f"{error.resolution} --offline does without.".strip()) from error

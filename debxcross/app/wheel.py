@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.chain.chain import Chain, parse
 from debxcross.core.chain.file import to_toml
@@ -148,19 +149,19 @@ def _resolve(
     listeners: Sequence[Listener],
 ) -> tuple[Chain, tuple[str, ...], tuple[str, ...]]:
     release = known_release(request.build.release).name
-    application = Application(request.build, listeners, Chain("wheels", release, ()))
-    with interruptible(application.interrupt):
-        return _resolved(application, request, asked, options)
+    opening = Opening(request.build, listeners, Chain("wheels", release, ()))
+    with interruptible(opening.interrupt):
+        return _resolved(opening, request, asked, options)
 
 
 def _resolved(
-    application: Application, request: WheelRequest, asked: Requirements, options: dict[str, ProjectOptions]
+    opening: Opening, request: WheelRequest, asked: Requirements, options: dict[str, ProjectOptions]
 ) -> tuple[Chain, tuple[str, ...], tuple[str, ...]]:
-    release, context = application.chain.release, application.context()
-    index = application.index(context)
-    age = 0 if request.build.refresh else application.configuration.index_max_age
+    release, context = opening.chain.release, opening.context()
+    index = context.supply.index()
+    age = 0 if request.build.refresh else opening.configuration.index_max_age
     names = _names()
-    patches = application.sdist_patches()
+    patches = opening.sdist_patches()
     tools = ask_tools(context, release, names, conditions(patches))
     here, device = machines(context, tools, request.python)
     roots = [one.name for one in asked.wanted]

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from debxcross.app.build import Application, Request
+from debxcross.app import build as building
+from debxcross.app.request import Request
 from debxcross.cli import report
 from debxcross.errors import DebxcrossError, UsageError
 from debxcross.events import Listener
@@ -143,7 +144,7 @@ def plan(
 
 
 def _plan(request: Request, form: str) -> None:
-    found, problems = Application(request).plan()
+    found, problems = building.plan(request)
     click.echo({"text": found.to_text, "json": found.to_json, "dot": found.to_dot}[form]())
     if problems:
         raise click.exceptions.Exit(problems[0].exit_status)
@@ -155,9 +156,9 @@ def _run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[
         return
     report.terminate_like_interrupt()
     with report.listener(json_lines) as listener:
-        application = Application(request, (listener, *listeners))
+        build = building.Build(request, (listener, *listeners))
         try:
-            summary = application.run()
+            summary = build.run()
         except DebxcrossError as error:
             raise click.exceptions.Exit(error.exit_status) from error  # the listener has shown it
     if json_lines:

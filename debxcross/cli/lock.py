@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from debxcross.app.build import Request
+from debxcross.app.request import Request
 from debxcross.app.lock import write_lock
 from debxcross.cli import report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from debxcross.app.build import Request
+from debxcross.app.request import Request
 from debxcross.app.wheel import Failures, WheelRequest, lock, rest_of
 from debxcross.cli.build import _options, _patches, _path, _places, _refresh, _run, _without
 from debxcross.events import Event

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any
 
 from debxcross.errors import DebxcrossError, InterruptedRunError
 from debxcross.events import Events, data_of
@@ -24,8 +23,8 @@ SLICE = 0.2
 #: The states in which a member lets the members go on that need it.
 DONE = ("built", "cached")
 
-#: Carries one member out; returns its state ("built" or "cached") and whatever came of it.
-Work = Callable[[str], tuple[str, Any]]
+#: Carries one member out; returns its state, "built" or "cached".
+Action = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,18 @@ class Node:
 class Outcome:
     """How a member ended: "built", "cached", "failed" (with ``error``) or "blocked".
 
-    ``value`` is what the work returned; ``seconds`` is how long the work took.
+    ``seconds`` is how long the work took.
     """
 
     name: str
     state: str
     error: DebxcrossError | None = None
-    value: Any = None
     seconds: float = 0.0
 
 
 def run_graph(
     nodes: Sequence[Node],
-    work: Work,
+    work: Action,
     *,
     workers: int,
     keep_going: bool,
@@ -102,7 +100,7 @@ def _check(nodes: Sequence[Node]) -> None:
 class _Graph:
     """What is done and what is not; ``_changed`` guards all that changes."""
 
-    def __init__(self, nodes: Sequence[Node], work: Work, keep_going: bool, events: Events,
+    def __init__(self, nodes: Sequence[Node], work: Action, keep_going: bool, events: Events,
                  stopping: Callable[[], bool]) -> None:
         self._nodes = {node.name: node for node in nodes}
         self._work = work
@@ -188,12 +186,12 @@ class _Graph:
         self._events.tell("state", name, state="building")
         begin = time.monotonic()
         try:
-            state, value = self._work(name)
+            state = self._work(name)
         except DebxcrossError as error:
-            return Outcome(name, "failed", error, None, time.monotonic() - begin)
+            return Outcome(name, "failed", error, time.monotonic() - begin)
         if state not in DONE:
             raise ValueError(f"the work on {name} ended in the state {state!r}")
-        return Outcome(name, state, None, value, time.monotonic() - begin)
+        return Outcome(name, state, None, time.monotonic() - begin)
 
     def _settle(self, outcome: Outcome) -> None:
         with self._changed:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import tarfile
-import time
 import tomllib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from debian.debian_support import DpkgArchTable
 
-from debxcross.app.build import Request
+from debxcross.app.request import Request
 from debxcross.app.wheel import Failures, Locked, rest_of
 from debxcross.core.architecture import architecture
-from debxcross.core.archive.world import World
 from debxcross.core.chain.chain import parse
 from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
@@ -29,23 +26,20 @@ from debxcross.core.wheel.patch import place, read_versions
 from debxcross.core.wheel.requirement import Names, ProjectOptions, Wanted
 from debxcross.core.wheel.resolution import Resolution, manylinux, resolve, tags
 from debxcross.doors import fetch
-from debxcross.doors.apt import AptRoot
-from debxcross.doors.chroot import Chroots
 from debxcross.doors.index import Index
-from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, FetchError, GateError, PatchError, UnsatisfiableError,
     UnsupportedError, VerificationError,
 )
-from debxcross.events import Event, Events
+from debxcross.events import Event
 from debxcross.steps.chain.prepare import arrange
-from debxcross.steps.context import Context
-from debxcross.steps.wheel.build import fetch_pin
+from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.chain import ChainMaker, without
 from debxcross.steps.wheel.resolve import (
     BuildRequirements, IndexFinder, Machine, Tools, debian_releases, leave_out, machines,
 )
+from tests.contexts import make_context
 
 HOST, BUILD = architecture("armel"), architecture("amd64")
 TOOLS = Tools("bookworm", {"python3": "3.11.2-1", "libc6": "2.36-9", "rustc": "1.63.0+dfsg1-2",
@@ -127,11 +121,7 @@ class Desk:
         self.index = Index(
             shop.directory.as_uri(), read, lambda urls, target, *, sha256, size: fetch.fetch(
                 urls, target, sha256=sha256, size=size, transfer=transfer))
-        world = World("amd64", "armel", ())
-        self.context = Context(
-            Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world,
-            transfer, Events(time.time, ()), DpkgArchTable.load_arch_table(), BUILD, HOST,
-            directory / "logs", 1)
+        self.context = make_context(directory, BUILD.name, HOST.name, index=self.index)
 
     def finder(self, machine: Machine = DEVICE, **more: Any) -> IndexFinder:
         return IndexFinder(self.context, self.index, machine, TOOLS, **more)
@@ -303,12 +293,12 @@ def test_the_same_bytes_pinned_as_something_else_are_refused(desk: Desk, shop: S
     shop.sdist("lamp", "1.0")
     release = desk.finder().releases("lamp")[0]
     pin = desk.finder().pin(release)
-    fetch_pin(desk.context, desk.index, "lamp", pin)
+    fetch_pin(desk.context, "lamp", pin)
     for other in (replace(pin, version="1.1"), replace(pin, name="lantern")):
         with pytest.raises(GateError, match="lamp-1.0.tar.gz is not a file of"):
-            fetch_pin(desk.context, desk.index, "lamp", other)
+            fetch_pin(desk.context, "lamp", other)
     with pytest.raises(FetchError, match="no configured index has the file"):
-        fetch_pin(desk.context, desk.index, "lamp", replace(pin, version="1.1", file="lamp-1.1.tar.gz"))
+        fetch_pin(desk.context, "lamp", replace(pin, version="1.1", file="lamp-1.1.tar.gz"))
 
 
 def test_with_keep_going_what_cannot_be_is_left_out() -> None:
@@ -408,4 +398,4 @@ def test_a_wheel_does_not_depend_on_what_is_beside_it(desk: Desk, shop: Shop) ->
         return arrange(desk.context, chain, {}, {}, {}, "Ada <ada@example.org>").work["room"]
 
     assert work("room") == work("room", "tree")
-    assert work("room").names == {"room": "python3-room", "desk": "python3-table"}
+    assert work("room").spec.names == {"room": "python3-room", "desk": "python3-table"}

@@ -6,38 +6,27 @@ which is just what the last check must notice.
 """
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from debian.debian_support import DpkgArchTable
 
-from debxcross.core.architecture import architecture
-from debxcross.core.archive.world import World
 from debxcross.core.build import commands
 from debxcross.core.build.environment import PackageFile, RootRecipe, in_order
 from debxcross.doors import process
-from debxcross.doors.apt import AptRoot
-from debxcross.doors.chroot import Chroots
-from debxcross.doors.store import Store
-from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, StoreError
-from debxcross.events import Events
 from debxcross.steps.build.baseroot import RootPlan, ensure_root, known_root
 from debxcross.steps.context import Context
+from tests.contexts import make_context
 from tests.playground import make_deb
 from tests.tools import need
 
 HOST = "armel"
 
 
-def make_context(place: Path, offline: bool = False) -> Context:
-    build = architecture(process.run(["dpkg", "--print-architecture"]).stdout.strip())
-    world = World(build.name, HOST, ())
-    return Context(
-        Store(place / "store"), Chroots(), AptRoot(place / "apt", world, ()), world,
-        make_transfer(retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(), build,
-        architecture(HOST), place / "logs", 1, mirrors={"main": (f"file:{place}/mirror",)}, offline=offline)
+def root_context(place: Path, offline: bool = False) -> Context:
+    build = process.run(["dpkg", "--print-architecture"]).stdout.strip()
+    return make_context(place, build, HOST, isolation="unshare", offline=offline,
+                        mirrors={"main": (f"file:{place}/mirror",)})
 
 
 def plan(context: Context, place: Path) -> RootPlan:
@@ -59,7 +48,7 @@ def plan(context: Context, place: Path) -> RootPlan:
 
 def test_packages_come_through_the_store_and_what_is_made_is_checked(tmp_path: Path) -> None:
     need("mmdebstrap", "dpkg", "apt-get", "tar")
-    context = make_context(tmp_path)
+    context = root_context(tmp_path)
     wanted = plan(context, tmp_path)
     with pytest.raises(StoreError, match="not what was asked for") as raised:
         ensure_root(context, wanted, "build-root")
@@ -74,7 +63,7 @@ def test_packages_come_through_the_store_and_what_is_made_is_checked(tmp_path: P
 
 def test_without_a_network_what_is_missing_is_named(tmp_path: Path) -> None:
     need("dpkg")
-    context = make_context(tmp_path, offline=True)
+    context = root_context(tmp_path, offline=True)
     wanted = plan(context, tmp_path)
     with pytest.raises(FetchError, match="build-root: the store lacks 2 files") as raised:
         ensure_root(context, wanted, "build-root")
@@ -85,7 +74,7 @@ def test_without_a_network_what_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_a_root_needs_no_signature_and_nothing_in_it_is_younger_than_its_packages(tmp_path: Path) -> None:
     need("mmdebstrap", "dpkg", "dpkg-scanpackages", "apt-get", "tar")
-    context = make_context(tmp_path)
+    context = root_context(tmp_path)
     plan(context, tmp_path)
     mirror = tmp_path / "mirror"
     process.run(["dpkg-scanpackages", "--multiversion", "."], directory=mirror,

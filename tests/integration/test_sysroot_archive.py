@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 
-from debxcross.app.build import Application, Request
+from debxcross.app.opening import Opening
+from debxcross.app.request import Request
 from debxcross.core.chain.chain import Chain
 from debxcross.doors import process
 from tests.integration.archive import SigningHome, TinyPackage, make_suite, signing_home, toolchain
@@ -247,7 +248,7 @@ def test_what_a_build_has_just_fetched_is_not_fetched_again(
 ) -> None:
     run = command(archive, tmp_path, mirror=mirror.url)
     monkeypatch.chdir(tmp_path)
-    Application(Request(HOST, release="sid", store=tmp_path / "store"), (), Chain("sid", "sid", ())).context()
+    Opening(Request(HOST, release="sid", store=tmp_path / "store"), (), Chain("sid", "sid", ())).context()
     shutil.rmtree(tmp_path / "archive/dists")
     done = run("sysroot", "create", HOST, *only("libgood-dev"), "--output", "made")
     assert done.returncode == 0, done.stderr

@@ -5,22 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
-from debian.debian_support import DpkgArchTable
 
-from debxcross.core.architecture import architecture
-from debxcross.core.archive.world import World
-from debxcross.doors.apt import AptRoot
-from debxcross.doors.chroot import Chroots
-from debxcross.doors.store import Store
-from debxcross.doors.web import make_transfer
 from debxcross.errors import FetchError, GateError, VerificationError
-from debxcross.events import Events
-from debxcross.steps.context import Context
 from debxcross.steps.wheel.crates import fetch_crates
+from tests.contexts import make_context
 
 CRATE = b"a crate"
 LOCK = f"""version = 3
@@ -35,14 +26,6 @@ checksum = "{hashlib.sha256(CRATE).hexdigest()}"
 name = "own"
 version = "1.0.0"
 """
-
-
-def context(directory: Path, offline: bool = False) -> Context:
-    world = World("amd64", "armel", ())
-    return Context(
-        Store(directory / "store"), Chroots("none"), AptRoot(directory / "apt", world, ()), world,
-        make_transfer(proxies={}, retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(),
-        architecture("amd64"), architecture("armel"), directory / "logs", 1, offline=offline)
 
 
 def sdist(directory: Path, lock: str = LOCK) -> Path:
@@ -70,29 +53,29 @@ def cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_crates_are_fetched_once(tmp_path: Path, cargo: Path) -> None:
-    run = context(tmp_path)
+    run = make_context(tmp_path)
     crates, files = fetch_crates(run, "own", sdist(tmp_path))
     assert [crate.file for crate in crates] == ["cfg-if-1.0.0.crate"] == [file.name for file in files]
     assert run.store.path(files[0].sha256).read_bytes() == CRATE
     cargo.unlink()
-    assert fetch_crates(context(tmp_path, offline=True), "own", sdist(tmp_path)) == (crates, files)
+    assert fetch_crates(make_context(tmp_path, offline=True), "own", sdist(tmp_path)) == (crates, files)
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
 def test_another_file_than_the_lock_names(tmp_path: Path, cargo: Path) -> None:
     (tmp_path / "answer").write_text("something else")
     with pytest.raises(VerificationError, match="cfg-if-1.0.0.crate is not the file that own-1.0.0.tar.gz"):
-        fetch_crates(context(tmp_path), "own", sdist(tmp_path))
+        fetch_crates(make_context(tmp_path), "own", sdist(tmp_path))
     (tmp_path / "answer").write_bytes(CRATE)
-    assert len(fetch_crates(context(tmp_path), "own", sdist(tmp_path))[1]) == 1, "it was not believed"
+    assert len(fetch_crates(make_context(tmp_path), "own", sdist(tmp_path))[1]) == 1, "it was not believed"
 
 
 def test_offline_names_what_is_missing(tmp_path: Path, cargo: Path) -> None:
     with pytest.raises(FetchError) as caught:
-        fetch_crates(context(tmp_path, offline=True), "own", sdist(tmp_path))
+        fetch_crates(make_context(tmp_path, offline=True), "own", sdist(tmp_path))
     assert "cfg-if-1.0.0.crate" in caught.value.details and not (tmp_path / "calls").exists()
 
 
 def test_a_lock_that_is_no_toml(tmp_path: Path, cargo: Path) -> None:
     with pytest.raises(GateError, match="own-1.0.0.tar.gz: Cargo.lock cannot be read"):
-        fetch_crates(context(tmp_path), "own", sdist(tmp_path, "[[package"))
+        fetch_crates(make_context(tmp_path), "own", sdist(tmp_path, "[[package"))

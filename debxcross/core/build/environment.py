@@ -46,10 +46,15 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class Environment:
-    """The packages of a build root: those of the base and those added for one member."""
+    """The packages of a build root: those of the base and those added for one member.
+
+    ``device`` are those of ``added`` that are not installed but unpacked as a sysroot; they are
+    known where apt has just been asked.
+    """
 
     base: tuple[InstalledPackage, ...]
     added: tuple[PackageFile, ...]
+    device: tuple[PackageFile, ...] = ()
 
     @property
     def identity(self) -> tuple[str, ...]:

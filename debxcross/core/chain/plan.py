@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from debxcross.core.archive.security import Comparison, table
@@ -29,6 +30,23 @@ class PlannedMember:
     key: str = ""
     patches: tuple[tuple[str, bool, str], ...] = ()
     packages: tuple[str, ...] = ()
+
+
+def state_before(key: str | None, cached: bool, missing: Sequence[str], again: bool) -> tuple[str, str]:
+    """Return a member's state before anything is built, and the reason.
+
+    ``key`` is None as long as something must run to know it; ``cached`` says that there is a
+    result; ``missing`` are the members it needs without a known result; ``again`` is a wish.
+    """
+    if again:
+        return "ready", "to be rebuilt, as asked"
+    if cached:
+        return "cached", "nothing that can change its bytes has changed"
+    if missing:
+        return "waiting", f"waits for {', '.join(missing)}"
+    if key is None:
+        return "ready", "its build environment is not resolved yet"
+    return "ready", "the store has no result for these inputs"
 
 
 @dataclass(frozen=True)

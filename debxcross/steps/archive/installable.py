@@ -8,7 +8,6 @@ from pathlib import Path
 
 from debxcross.config import Configuration
 from debxcross.core.chain.chain import Chain
-from debxcross.core.key import digest
 from debxcross.core.release import RELEASES
 from debxcross.doors import apt
 from debxcross.doors.apt import AptRoot
@@ -16,6 +15,7 @@ from debxcross.doors.store import Store
 from debxcross.repository.core import index
 from debxcross.repository.steps.generation import Content
 from debxcross.steps.archive import probe
+from debxcross.steps.archive.opened import opened
 
 
 def not_installable(configuration: Configuration, store: Store, codename: str, architecture: str,
@@ -33,11 +33,7 @@ def not_installable(configuration: Configuration, store: Store, codename: str, a
     world = probe.make_world(Chain("repository", codename, ()), mirrors, apt.build_architecture(),
                              architecture)
     acquire = tuple((name, value) for name, value in machine["acquire"])
-    root = AptRoot(store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
-    with store.lock(f"apt-{root.directory.name}"):
-        if not root.configuration.exists():
-            root.write()
-        root.update(configuration.index_max_age)
+    root = opened(store, world, acquire, configuration.index_max_age)
     device = world.with_carried(root.carried()).for_device()
     if not device.suites:
         return {}

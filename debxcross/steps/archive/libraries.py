@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from debxcross.core.key import digest
 from debxcross.doors import contents
-from debxcross.doors.apt import AptRoot
 from debxcross.errors import FetchError, UnsatisfiableError
+from debxcross.steps.archive.opened import opened
 from debxcross.steps.context import Context
 
 STEP = "inspect"
@@ -24,12 +24,8 @@ def library_packages(context: Context, release: str, maximum_age: float) -> Mapp
         raise UnsatisfiableError(f"{release} does not carry {context.host.name}",
                                  resolution="Name another --release, or a --sysroot.")
     acquire = (*context.apt.acquire, *contents.settings(context.host))
-    root = AptRoot(context.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
-    with context.store.lock(f"apt-{root.directory.name}"):
-        if not root.configuration.exists():
-            root.write()
-        context.busy(STEP, f"asking {release} which package has which library")
-        root.update(maximum_age)
+    context.busy(STEP, f"asking {release} which package has which library")
+    root = opened(context.store, world, acquire, maximum_age)
     found = context.store.memo("libraries", state := digest({"state": root.state(world), "schema": 1}))
     if found is None:
         files = contents.files(root.lists)

@@ -152,8 +152,8 @@ def fetch_source(context: Context, source: SourcePackage) -> None:
     """
     if context.store.has(*source.files):
         return
-    if (held := context.held(source.name)) is not None:
-        context.fetch_files(source.name, held.files)
+    if (held := context.held.member(source.name)) is not None:
+        context.supply.fetch_locked(source.name, held.files)
         return
     context.busy(source.name, "apt-get source")
     with context.store.work(context.chroots.remove) as directory:

@@ -148,7 +148,7 @@ def _dated(context: Context, one: Comparison, source: SourcePackage | None) -> C
 
 def fetch_beside(context: Context, updates: Updates, member: str, behind: Sequence[str]) -> None:
     """Have in the store what lies beside the results that a member needs."""
-    context.fetch_packages(member, updates.beside(behind))
+    context.supply.fetch(member, updates.beside(behind))
 
 
 def stored(files: Iterable[PackageFile]) -> tuple[StoredFile, ...]:

@@ -45,11 +45,11 @@ class BaseRoot:
     plan: RootPlan
 
 
-def build_recipe(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
+def build_root_plan(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
     """Return the recipe of the base root for builds.  Raises UnsatisfiableError in apt's words."""
     world = _without_tools(context.world.for_build_root())
     names = commands.root_packages(context.host, context.build.name, compiler)
-    files = context.held_part(BUILD_ROOT)
+    files = context.held.part(BUILD_ROOT)
     if files is None:
         files = _packages(context, world, ("apt", "build-essential", *names))
     return RootPlan(RootRecipe(
@@ -57,9 +57,9 @@ def build_recipe(context: Context, release: str, compiler: str, path_excludes: t
         commands.dpkg_options(path_excludes), commands.root_commands()), files)
 
 
-def device_recipe(context: Context, release: str) -> RootPlan:
+def device_root_plan(context: Context, release: str) -> RootPlan:
     """Return the recipe of the emulated device: the smallest root with apt."""
-    files = context.held_part(DEVICE_ROOT)
+    files = context.held.part(DEVICE_ROOT)
     if files is None:
         files = _packages(context, context.world.for_device(), ("apt",), required=False)
     return RootPlan(RootRecipe(
@@ -129,7 +129,7 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
     target = store.directory / "roots" / root.key
     if target.exists():
         context.chroots.remove(target)  # left by a run that was killed
-    files = context.fetch_packages(step, wanted.files)
+    files = context.supply.fetch(step, wanted.files)
     architectures = tuple(dict.fromkeys((root.build_architecture, root.host_architecture)))
     context.busy(step, f"mmdebstrap {root.release} for {' and '.join(architectures)}")
     with store.work(context.chroots.remove) as work:
@@ -156,11 +156,11 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
 
 def device_index(context: Context) -> str:
     """Return a Packages text of all that the lock lets a device have of Debian; "" without a lock."""
-    locked = [file for part in (DEVICE_ROOT, DEVICE) for file in context.held_part(part) or ()]
+    locked = [file for part in (DEVICE_ROOT, DEVICE) for file in context.held.part(part) or ()]
     return "\n".join(
         stanza_text(deb.read_facts(context.store.path(file.sha256)).control, f"./{file.name}", file.size,
                     file.sha256)
-        for file in context.fetch_packages("device", locked))
+        for file in context.supply.fetch("device", locked))
 
 
 def _offer(context: Context, files: tuple[StoredFile, ...], directory: Path, root: RootRecipe) -> int:

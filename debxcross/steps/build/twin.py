@@ -8,27 +8,25 @@ changed but the version; it is offered in build roots and never published.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.doors.chroot import Session
 from debxcross.errors import BuildError
-from debxcross.steps.context import Context
+from debxcross.steps.build.buildroot import BuildRoot
 
 
-def make_twins(
-    context: Context, session: Session, binds: Mapping[Path, str], member: str, debs: Sequence[Path],
-    plain_version: str, version: str,
-) -> Iterator[StoredFile]:
+def make_twins(root: BuildRoot, debs: Sequence[Path], plain_version: str, version: str
+               ) -> Iterator[StoredFile]:
     """Yield the twins of these new .debs, stored.
 
     ``plain_version`` is the version without suffix, which the archive has.  Raises
     UnsatisfiableError when the archive does not have it for the build architecture.
     """
+    context = root.context
     if context.build == context.host:
         return
     for path in debs:
@@ -36,22 +34,20 @@ def make_twins(
         if control.get("Multi-Arch") != "same" or control["Package"].endswith("-dbgsym"):
             continue
         wanted = f"{control['Package']}:{context.build.name}={plain_version}"
-        answer = session.run(["apt-get", "download", "--print-uris", "-q", wanted], binds=binds)
-        raise_for_apt(answer, f"{wanted}, which the patched {member} needs beside it, cannot be had")
-        (original,) = context.fetch_packages(member, parse_print_uris(answer.stdout))
-        yield _repack(context, session, original, plain_version, version)
+        answer = root.run(["apt-get", "download", "--print-uris", "-q", wanted], log=False)
+        raise_for_apt(answer, f"{wanted}, which the patched {root.name} needs beside it, cannot be had")
+        (original,) = context.supply.fetch(root.name, parse_print_uris(answer.stdout))
+        yield _repack(root, original, plain_version, version)
 
 
-def _repack(
-    context: Context, session: Session, original: StoredFile, plain_version: str, version: str
-) -> StoredFile:
-    place = session.upper / "debxcross/twin"
+def _repack(root: BuildRoot, original: StoredFile, plain_version: str, version: str) -> StoredFile:
+    place = root.inside("/debxcross/twin")
     place.mkdir(parents=True, exist_ok=True)
-    context.store.lay_out((original,), place)
-    session.run(["sh", "-c", commands.twin_script(original.name, plain_version, version)],
-                directory="/debxcross/twin").check(
-                    BuildError, f"{original.name} could not be given the version {version}")
+    root.context.store.lay_out((original,), place)
+    root.session.run(["sh", "-c", commands.twin_script(original.name, plain_version, version)],
+                     directory="/debxcross/twin").check(
+                         BuildError, f"{original.name} could not be given the version {version}")
     made = place / "twin.deb"
     control = deb.read_facts(made).control
-    return context.store.put(
+    return root.context.store.put(
         made, f"{control['Package']}_{version.split(':')[-1]}_{control['Architecture']}.deb")

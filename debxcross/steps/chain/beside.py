@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.doors.store import Store
-from debxcross.steps.build.source import SourceWork
+from debxcross.steps.build.turn import Work
 
 
-def beside(artifacts: Iterable[Artifact], works: Iterable[object], host: str,
+def beside(artifacts: Iterable[Artifact], works: Iterable[Work], host: str,
            store: Store) -> tuple[StoredFile, ...]:
     """Return the .buildinfo files and logs of builds, and the sources that the store has whole.
 
@@ -22,8 +22,8 @@ def beside(artifacts: Iterable[Artifact], works: Iterable[object], host: str,
         found += [StoredFile(f"{prefix}_{host}.log", file.sha256, file.size)
                   for file in artifact.files if prefix and file.name.endswith(".log")][:1]
     for work in works:
-        if isinstance(work, SourceWork) and all(store.has(file) for file in work.source.files):
-            found += work.source.files
+        if all(store.has(file) for file in work.sources):
+            found += work.sources
     return tuple(sorted(set(found), key=lambda file: file.name))
 
 

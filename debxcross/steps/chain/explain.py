@@ -9,14 +9,12 @@ from typing import Any
 from debxcross.core.artifact import Artifact
 from debxcross.core.build.environment import Environment
 from debxcross.core.chain.chain import Chain
-from debxcross.core.chain.history import ASKED, Change, Entry, Explanation, changes, package
+from debxcross.core.chain.history import Change, Entry, Explanation, changes, package
 from debxcross.core.key import digest, plain
 from debxcross.doors.store import Store
-from debxcross.steps.build import source
-from debxcross.steps.build.source import SourceWork
-from debxcross.steps.chain.prepare import Prepared, base_recipe_root, known_results, local_debs, make_plan
+from debxcross.steps.chain.plan import known_results, make_plan
+from debxcross.steps.chain.prepare import Prepared, promised_base, turn_of
 from debxcross.steps.context import Context
-from debxcross.steps.wheel import inputs as wheel_inputs
 
 #: So many entries of a member are kept.
 _LONGEST = 50
@@ -116,27 +114,18 @@ def _changes_now(
 ) -> tuple[Change, ...]:
     """Compare with a member's inputs of today: all of them when they are known, else what is known."""
     work, old = prepared.work[member], inputs_in(before)
-    base = base_recipe_root(context, prepared)
-    local = local_debs(prepared, member, known_results(context, prepared, base)) if base else None
-    known: Mapping[str, Any] | None = None
-    bare = Environment((), ())
-    if isinstance(work, SourceWork):
-        if base is not None and local is not None:
-            known = source.known_inputs(context, work, base, local)
-        now = {**plain(known or source.inputs_of(context, work, bare)),
-               "patches": [f"{one.name} {one.sha256}" for one in work.patches]}
-    else:
-        if base is not None and local is not None:
-            known = wheel_inputs.known_inputs(context, work, base, local)
-        now = plain(known or wheel_inputs.inputs_of(context, work, bare))
-        if work.patches:
-            now["patches"] = [f"{one.name} {one.sha256}" for one in work.patches]
+    base = promised_base(context, prepared)
+    results = known_results(context, prepared, base) if base else {}
+    turn = turn_of(context, prepared, member, base, results)
+    known = turn.inputs() if turn else None
+    now = plain(known or work.inputs(context, Environment((), ())))
+    if "patches" in now:
+        now["patches"] = [f"{one.name} {one.sha256}" for one in work.patches]
     if known is None:
         # Of the environment, only the results of other members are known, and what the chain asks for.
-        if isinstance(work, SourceWork):
-            now[ASKED] = work.build_packages
-            old = {**old, ASKED: before.provenance.get(ASKED, ())}
-        now["environment"] = [f"{file.name} {file.sha256}" for file in local or ()]
+        now.update(work.asked_for)
+        old = {**old, **{name: before.provenance.get(name, ()) for name in work.asked_for}}
+        now["environment"] = [f"{file.name} {file.sha256}" for file in (turn.local if turn else ())]
         labels = {package(word)[0] for word in now["environment"]}
         old = {**old, "environment": [word for word in old["environment"] if package(word)[0] in labels]}
         labels = {package(word)[0] for word in old["environment"]}

@@ -7,30 +7,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.key import plain
 from debxcross.doors import deb, process
-from debxcross.doors.index import Index
 from debxcross.doors.store import Store
 from debxcross.errors import StoreError, UsageError
-from debxcross.steps.archive import probe, security
-from debxcross.steps.build import source
-from debxcross.steps.build.source import SourceWork
-from debxcross.steps.chain.prepare import (
-    Prepared, base_recipe_root, ensure_base_root, known_results, local_debs,
-)
+from debxcross.steps.archive import security
+from debxcross.steps.chain.plan import known_results
+from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.context import Context
-from debxcross.steps.wheel import build, inputs
-from debxcross.steps.wheel.inputs import WheelWork
 
 #: So much of diffoscope's report is shown; all of it is in the file.
 _LINES = 60
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DebPair:
     """One .deb built twice: the two digests, and the files in it that differ."""
 
     name: str
@@ -51,7 +46,7 @@ class Reproduction:
     member: str
     key: str
     jobs: tuple[int, int]
-    debs: tuple[Comparison, ...]
+    debs: tuple[DebPair, ...]
     report: str = ""
 
     @property
@@ -77,52 +72,58 @@ class Reproduction:
         return json.dumps({**plain(self), "identical": self.identical}, indent=2)
 
 
-class _Witness(Store):
-    """A store that keeps what is committed to itself: the result there is must stand."""
+@dataclass
+class Witness:
+    """Results that keep what is committed to themselves: the result there is must stand."""
 
+    store: Store
     seen: Artifact | None = None
+
+    def artifact(self, member: str, key: str) -> Artifact | None:
+        """Return None: everything is built anew."""
+        return None
 
     def commit(self, artifact: Artifact) -> Artifact:
         """Remember the artifact; write no entry."""
         self.seen = artifact
         return artifact
 
+    def memo(self, member: str, kind: str, key: str) -> Any | None:
+        """Return an answer remembered in the store."""
+        return self.store.memo(kind, key)
 
-def reproduce(context: Context, prepared: Prepared, member: str, index: Index, output: Path) -> Reproduction:
+    def origin(self, key: str) -> str:
+        """Return "": what is built here is no result of the run."""
+        return ""
+
+
+def reproduce(context: Context, prepared: Prepared, member: str, output: Path) -> Reproduction:
     """Build a member whose result is in the store once more, from nothing, and compare.
 
     The second build has a build root of its own and, where there are several processors,
     another number of jobs.  ``output`` gets the .debs that differ and diffoscope's report.
     Raises UsageError when there is no result to compare with.
     """
-    work = prepared.work_of(member)
-    before = _result(context, prepared, work, member)
-    base, _ = ensure_base_root(context, prepared, member)
+    prepared.work_of(member)
+    before = _result(context, prepared, member)
+    base, _ = ensure_base(context, prepared, member)
     security.fetch_beside(context, prepared.updates, member, order.behind(member, prepared.needs))
-    local = local_debs(prepared, member, known_results(context, prepared, base))
-    assert local is not None, "a member with a result has those of what it needs"
+    turn = turn_of(context, prepared, member, base, known_results(context, prepared, base))
+    assert turn is not None, "a member with a result has those of what it needs"
     jobs = max(1, context.jobs - 1) if context.jobs > 1 else 2
-    witness = _Witness(context.store.directory)
-    again = replace(context, store=witness, jobs=jobs, logs=output / "logs", substitutes=())
-    if isinstance(work, SourceWork):
-        probe.fetch_source(context, work.source)
-        source.build_source(again, work, base, local, again=True)
-    else:
-        build.build_wheel(again, work, base, local, index, again=True)
+    witness = Witness(context.store)
+    again = replace(context, results=witness, jobs=jobs, logs=output / "logs")
+    replace(turn, context=again).result(again=True)
     if witness.seen is None:
         raise StoreError(f"{member} was not built", "", "Run the same command again.")
     return _compare(context, before, witness.seen, (context.jobs, jobs), output)
 
 
-def _result(context: Context, prepared: Prepared, work: SourceWork | WheelWork, member: str) -> Artifact:
-    base = base_recipe_root(context, prepared)
+def _result(context: Context, prepared: Prepared, member: str) -> Artifact:
+    base = promised_base(context, prepared)
     results = known_results(context, prepared, base) if base else {}
-    local = local_debs(prepared, member, results)
-    key = None
-    if base is not None and local is not None:
-        key = (source.known_key(context, work, base, local) if isinstance(work, SourceWork)
-               else inputs.known_key(context, work, base, local))
-    found = context.store.artifact(key) if key else None
+    turn = turn_of(context, prepared, member, base, results)
+    found = turn.artifact() if turn else None
     if found is None:
         raise UsageError(
             f"there is no result of {member} to compare with",
@@ -146,7 +147,7 @@ def _compare(
         differing: tuple[str, ...] = ()
         if one and other and one.sha256 != other.sha256:
             differing, report = _explain(context.store, one, other, output)
-        compared.append(Comparison(name, one.sha256 if one else "", other.sha256 if other else "", differing))
+        compared.append(DebPair(name, one.sha256 if one else "", other.sha256 if other else "", differing))
     return Reproduction(before.member, before.key, jobs, tuple(compared), report)
 
 

@@ -19,10 +19,10 @@ from debxcross.core.chain.trial import TrialResult, came_from, judge, parse_repo
 from debxcross.core.key import digest
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.doors.chroot import Session
 from debxcross.doors.template import program_file
 from debxcross.errors import TrialError
 from debxcross.steps.build.baseroot import BaseRoot, device_index
+from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.context import Context
 
 PORT = 8000
@@ -61,36 +61,36 @@ def try_on_device(context: Context, work: TrialWork, device: BaseRoot, step: str
 
     Raises TrialError (installation failed or something does not work) or EmulatorError.
     """
-    log = context.log(step)
     with context.store.work(context.chroots.remove) as directory:
-        session = context.chroots.session(device.directory, directory)
-        return _Device(context, work, session, log, step).carry_out(directory)
+        return Device(work, BuildRoot(context, device, step, directory)).carry_out()
 
 
-class _Device:
-    def __init__(self, context: Context, work: TrialWork, session: Session, log: Path, step: str) -> None:
-        self.context, self.work, self.session, self.log, self.step = context, work, session, log, step
-        self.binds = {context.apt.lists: commands.LISTS}
+class Device:
+    """An emulated device, in a throw-away root over the device's base root."""
+
+    def __init__(self, work: TrialWork, root: BuildRoot) -> None:
+        self.work, self.root, self.context, self.session = work, root, root.context, root.session
+        root.binds[root.context.apt.lists] = commands.LISTS
         #: What a lock lets the device have of Debian.
-        self.held = device_index(context)
+        self.held = device_index(root.context)
         #: Names of the packages that the device took from the repository.
         self.taken: set[str] = set()
 
-    def carry_out(self, directory: Path) -> tuple[TrialResult, ...]:
+    def carry_out(self) -> tuple[TrialResult, ...]:
         """Set up, update, upgrade, install, exercise."""
         trial = self.work.trial
-        self._show_debian(directory / "debian")
+        self._show_debian()
         if trial.before:
             self._install(trial.before)
         before = self._status()
-        self._say("setting the device up with the published files")
+        self.root.step("setting the device up with the published files")
         self._set_up()
         # The index files of Debian are there already, and its archive is out of reach.
         self._apt("update", "-o", "Dir::Etc::sourcelist=/etc/apt/sources.list.d/repository.sources",
                   "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")
         results = []
         if trial.before:
-            self._say("apt-get upgrade")
+            self.root.step("apt-get upgrade")
             self._apt("upgrade", "-y")
             results.append(upgraded(before, self._status(), self._index()))
             self.taken |= came_from(self._index(), before, self._status())
@@ -102,22 +102,17 @@ class _Device:
         judge(results, "")
         return (*results, *(self._exercise() if trial.python else ()))
 
-    def _say(self, text: str) -> None:
-        self.context.busy(self.step, text)
-        with self.log.open("a") as log:
-            log.write(f"\n==> {text}\n")
-
     def _apt(self, *arguments: str) -> None:
-        done = self.session.run(["apt-get", "-q", *arguments], binds=self.binds, log=self.log,
+        done = self.session.run(["apt-get", "-q", *arguments], binds=self.root.binds, log=self.root.log,
                                 serve=self.work.repository, port=PORT)
         if done.exit_status:
-            self._fail(arguments[0], self.log.read_text(errors="replace"))
+            self._fail(arguments[0], self.root.log.read_text(errors="replace"))
 
     def _fail(self, command: str, said: str) -> NoReturn:
         told = [line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:", "dpkg:", "qemu"))]
         raise TrialError(
             f"'apt-get {command}' failed on the emulated device", "\n".join(told[-12:]),
-            f"The whole log is {self.log}. --no-trial leaves the trial out.")
+            f"The whole log is {self.root.log}. --no-trial leaves the trial out.")
 
     def _status(self) -> str:
         """Return dpkg's database on the device as it is now."""
@@ -136,18 +131,18 @@ class _Device:
         It decides itself, because between two packages of the same version but with other bytes
         apt takes the one whose index it read first.
         """
-        self._say("asking apt on the device what it takes from Debian")
+        self.root.step("asking apt on the device what it takes from Debian")
         argv = ("install", "-y", "--no-install-recommends")
         answer = self.session.run(["apt-get", "-q", *argv, "--print-uris", "-o", "Acquire::ForceHash=SHA256",
-                                   *packages], binds=self.binds)
+                                   *packages], binds=self.root.binds)
         if answer.exit_status not in (0, _APT_SAYS_NO):
             self._fail("install --print-uris", answer.stderr)
         raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device")
         chosen = parse_print_uris(answer.stdout)
         ours = {one for one in chosen if one.uri.startswith(_HERE)}
-        files = self.context.fetch_packages(self.step, [one for one in chosen if one not in ours])
+        files = self.context.supply.fetch(self.root.name, [one for one in chosen if one not in ours])
         self.context.store.lay_out(files, self.session.upper / "var/cache/apt/archives")
-        self._say(f"apt-get install {' '.join(packages)}")
+        self.root.step(f"apt-get install {' '.join(packages)}")
         self._apt(*argv, *packages)
         self.taken |= {one.package.name for one in ours}
 
@@ -155,29 +150,27 @@ class _Device:
         """Tell of which packages the device has Debian's own, so that ours were not tried."""
         same = sorted(same_version(self._index(), self._status()) - self.taken)
         if same:
-            self.context.events.tell("note", self.step, (
+            self.context.events.tell("note", self.root.name, (
                 f"of {', '.join(same)} the device has Debian's own package, whose version is the same: ours "
                 "was not tried (a 'revision' in the chain gives it a version of its own)"))
 
     def _command(self, command: str) -> TrialResult:
-        self._say(command)
-        done = self.session.run(["sh", "-c", command])
+        self.root.step(command)
+        done = self.root.noted(["sh", "-c", command])
         said = done.stdout + done.stderr
-        with self.log.open("a") as log:
-            log.write(said)
         # A shell tells with 128 + N that signal N ended its command.
         return TrialResult(command, done.exit_status == 0, max(0, done.exit_status - 128),
                            "\n".join(said.strip().splitlines()[-4:]))
 
-    def _show_debian(self, directory: Path) -> None:
+    def _show_debian(self) -> None:
         apt, world = self.context.apt, self.context.world.for_device()
         if self.held:
-            view = apt.view(directory, world, local=self.held)
-            self.binds = {view.lists: commands.LISTS}
+            view = apt.view(self.root.directory / "debian", world, local=self.held)
+            self.root.binds = {view.lists: commands.LISTS}
         self.session.run(["sh", "-c", commands.device_script(
             world.sources_list(apt.mirror_files, commands.LOCAL if self.held else ""))],
-            binds=self.binds, log=self.log).check(
-                TrialError, "the emulated device could not be set up", f"Read {self.log}.")
+            binds=self.root.binds, log=self.root.log).check(
+                TrialError, "the emulated device could not be set up", f"Read {self.root.log}.")
 
     def _set_up(self) -> None:
         work = self.work
@@ -190,21 +183,19 @@ class _Device:
                            next(iter(sorted(files.glob("*.pref")))).read_text())
 
     def _exercise(self) -> tuple[TrialResult, ...]:
-        self._say(f"importing and exercising everything with Python {self.work.trial.python}")
+        self.root.step(f"importing and exercising everything with Python {self.work.trial.python}")
         self.session.write("/root/trial.py", _PROGRAM.read_text())
         self.session.write("/root/what.json", json.dumps(
             {"smoke": dict(self.work.smoke), "optional": self.work.optional}))
-        done = self.session.run(
+        done = self.root.noted(
             [f"python{self.work.trial.python}", "/root/trial.py", "/root/what.json", *sorted(self.taken)])
-        with self.log.open("a") as log:
-            log.write(done.stdout + done.stderr)
         if done.exit_status:
             # The trials run in processes of their own; only their parent can end badly here.
             raise TrialError(
                 f"the trial program itself failed after {done.stdout.count(chr(10))} trials",
                 f"{done.stderr[-1500:]}\n{process.describe(done.argv[-6:], done.exit_status)}",
-                f"The whole log is {self.log}. If the emulator crashed, try another version of it.")
+                f"The whole log is {self.root.log}. If the emulator crashed, try another version of it.")
         results = parse_report(done.stdout)
         for note in judge(results, done.stdout + done.stderr):
-            self.context.events.tell("note", self.step, note)
+            self.context.events.tell("note", self.root.name, note)
         return results

@@ -104,7 +104,7 @@ def resolve(
 
 def fetch_chosen(context: Context, files: Sequence[PackageFile], step: str) -> tuple[Chosen, ...]:
     """Have these packages in the store; return them with where they came from."""
-    stored = context.fetch_packages(step, files)
+    stored = context.supply.fetch(step, files)
     return tuple(Chosen(file, *_origin(context, one.uri)) for file, one in zip(stored, files))
 
 
@@ -187,4 +187,4 @@ def fetch_locked(context: Context, chosen: Sequence[Chosen]) -> None:
         mirrors = len(bases.get(one.origin, ())) > 1
         prefix = f"mirror+file:{context.apt.mirror_files[one.origin]}" if mirrors else base
         files.append(PackageFile(f"{prefix}/{one.path}", one.file.name, one.file.size, one.file.sha256))
-    context.fetch_packages(STEP, files)
+    context.supply.fetch(STEP, files)

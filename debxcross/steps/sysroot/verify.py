@@ -19,12 +19,11 @@ from debxcross.core.sysroot import check
 from debxcross.core.sysroot.examples import EXAMPLES, Example, possible, tool_packages
 from debxcross.core.sysroot.tree import is_linker_script
 from debxcross.doors import elf, process, tar
-from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.doors.chroot import Session
 from debxcross.doors.template import data_directory
-from debxcross.errors import BuildError, DiskFullError, HostError
+from debxcross.errors import DiskFullError, HostError
 from debxcross.steps.archive import probe
 from debxcross.steps.build import baseroot
+from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.context import Context
 
 STEP = "verify"
@@ -98,50 +97,38 @@ def build_programs(
     when this machine can make no roots or has no emulator.
     """
     compiler = probe.ask_archives(context, Chain("", release, ()), ()).compiler
-    base, _ = baseroot.ensure_root(context, baseroot.build_recipe(
+    base, _ = baseroot.ensure_root(context, baseroot.build_root_plan(
         context, release, compiler, Chain("", release, ()).path_excludes), "build-root")
     emulator = process.find(context.host.qemu_binary)
     if emulator is None:
         raise HostError(f"{context.host.qemu_binary} is not installed",
                         resolution="Install the Debian package qemu-user-static.")
     with context.store.work(context.chroots.remove) as work:
-        session = context.chroots.session(base.directory, work)
-        binds = {directory: _SYSROOT, data_directory("examples"): _EXAMPLES, Path(emulator): emulator,
-                 context.apt.lists: commands.LISTS}
-        _install(context, session, binds, work, examples)
+        build = BuildRoot(context, base, STEP, work)
+        build.binds.update({directory: _SYSROOT, data_directory("examples"): _EXAMPLES,
+                            Path(emulator): emulator})
+        _install(build, examples)
         for example in examples:
             context.busy(STEP, f"building and running {example.title}")
-            tell(_try(context, session, binds, example))
+            tell(_try(build, example))
 
 
-def _install(context: Context, session: Session, binds: dict[Path, str], work: Path,
-             examples: Sequence[Example]) -> None:
-    packages = tool_packages(examples, context.host)
+def _install(build: BuildRoot, examples: Sequence[Example]) -> None:
+    packages = tool_packages(examples, build.context.host)
     if not packages:
         return
-    log = context.log(STEP)
-    world = context.world.for_build_root()
-    session.run(["sh", "-c", commands.apt_script(
-        world.sources_list(context.apt.mirror_files, commands.LOCAL), world.preferences(),
-        commands.apt_options(context.build.name, context.host.name))], binds=binds, log=log).check(
-            BuildError, "the build root's apt could not be set up", f"Read {log}.")
-    answer = session.run(commands.install_argv(packages, "--print-uris", "-qq"), binds=binds)
-    raise_for_apt(answer, f"{' '.join(packages)} cannot be installed together")
-    files = context.fetch_packages(STEP, parse_print_uris(answer.stdout))
-    archives = work / "archives"
-    context.store.lay_out(files, archives)
-    (archives / "partial").mkdir(exist_ok=True)
-    binds[archives] = commands.ARCHIVES
-    context.busy(STEP, f"installing {len(files)} packages for the build machine")
-    session.run(commands.install_argv(packages, *commands.OFFLINE), binds=binds, log=log).check(
-        BuildError, "the build systems could not be installed", f"Read {log}.")
+    build.show_apt()
+    files = build.choose(commands.install_argv(packages, "--print-uris", "-qq"),
+                         f"{' '.join(packages)} cannot be installed together")
+    build.install(files, commands.install_argv(packages, *commands.OFFLINE),
+                  "the build systems could not be installed")
 
 
-def _try(context: Context, session: Session, binds: dict[Path, str], example: Example) -> Verdict:
-    place = f"{_BUILD}/{example.name}"
+def _try(build: BuildRoot, example: Example) -> Verdict:
+    context, place = build.context, f"{_BUILD}/{example.name}"
     try:
-        done = session.run(["sh", f"{_EXAMPLES}/{example.name}/build.sh", _SYSROOT, place], binds=binds,
-                           timeout=_PROGRAM_TIMEOUT)
+        done = build.session.run(["sh", f"{_EXAMPLES}/{example.name}/build.sh", _SYSROOT, place],
+                                 binds=build.binds, timeout=_PROGRAM_TIMEOUT)
     except DiskFullError:
         raise
     except HostError as error:  # it did not end
@@ -152,7 +139,7 @@ def _try(context: Context, session: Session, binds: dict[Path, str], example: Ex
     said = [line for line in done.stdout.splitlines() if example.says in line]
     if done.exit_status or not said:
         return Verdict("program", False, example.title, expected, "\n".join(output.splitlines()[-15:]))
-    facts = [one for path in sorted((session.upper / place.lstrip("/") / "result").rglob("*"))
+    facts = [one for path in sorted((build.inside(place) / "result").rglob("*"))
              if path.is_file() and (one := elf.read(path.read_bytes(), path.name)) is not None]
     faults = failed([verdict for one in facts for verdict in architecture_verdicts(one, context.host)])
     if faults or not facts:

@@ -47,7 +47,7 @@ def fetch_crates(
     folders, crates = locked_crates(texts, sdist.name)
     missing = [crate for crate in crates if _stored(context, crate) is None]
     if missing:
-        context.check_online(member, [f"{crate.file} ({crate.sha256[:12]}…)" for crate in missing])
+        context.supply.check_online(member, [f"{crate.file} ({crate.sha256[:12]}…)" for crate in missing])
         context.busy(member, f"cargo fetches {len(missing)} crates")
         for folder in folders:
             with context.store.work(context.chroots.remove) as directory:

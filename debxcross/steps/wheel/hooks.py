@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
-from debxcross.core.architecture import Architecture
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import PinnedFile, WheelMember
 from debxcross.core.patch import RulesPatch
@@ -21,11 +20,12 @@ from debxcross.core.wheel import backend, crates as backend_crates, cross
 from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.crates import Crate
 from debxcross.core.wheel.index import Pin, normalise, same_release
-from debxcross.doors.chroot import Session
 from debxcross.doors.process import Completed
 from debxcross.doors.sdist import read_texts
 from debxcross.doors.template import program_file
 from debxcross.errors import BuildError, GateError
+from debxcross.steps.build.buildroot import BuildRoot
+from debxcross.steps.wheel.inputs import WheelSpec
 from debxcross.steps.wheel.patches import patch_texts, patch_tree
 
 #: Where the build root sees the crates, and where they are unpacked.
@@ -85,67 +85,66 @@ def check_identity(file_name: str, pin: Pin, text: str) -> None:
 
 @dataclass(frozen=True)
 class HookBuild:
-    """One build: where it happens, what of, with which pinned tools, for which architecture.
+    """One build: where it happens, what of, with which pinned tools.
 
-    ``markers`` are the marker variables (PEP 508) of the interpreter in the build root; ``shell`` is
-    the command that enters it; ``settings_module`` has the settings of the host's interpreter.
+    ``top`` is the sdist's top directory, ``epoch`` its newest file's time in seconds; ``markers``
+    are the marker variables (PEP 508) of the interpreter in the build root; ``settings_module`` has
+    the settings of the host's interpreter.
     """
 
-    session: Session
-    binds: Mapping[Path, str]
-    log: Path
-    member: WheelMember
-    tools: tuple[PinnedFile, ...]
-    host: Architecture
+    root: BuildRoot
+    spec: WheelSpec
     facts: SdistFacts
     top: str
     epoch: int
-    jobs: int
     markers: Mapping[str, str]
-    shell: str
     settings_module: str
     crates: tuple[Crate, ...] = ()
-    patches: tuple[RulesPatch, ...] = ()
+
+    @property
+    def member(self) -> WheelMember:
+        """The member that is built."""
+        return self.spec.member
 
     @property
     def tree(self) -> str:
         """The source tree inside the root."""
         return f"{commands.BUILD_DIRECTORY}/{self.top}"
 
-    def carry_out(self, say: Callable[[str], None]) -> Path:
+    def carry_out(self) -> Path:
         """Return the wheel.  Raises BuildError, with what the build asked of the network if it did."""
         self._set_up()
-        patch_tree(self.session, self.binds, self.log, self.tree, self.member, self.patches, self.shell,
-                   say)
-        say(f"asking {self.facts.system.backend} what else it needs")
+        patch_tree(self.root, self.tree, self.member.pin.version, self.spec.patches)
+        self.root.step(f"asking {self.facts.system.backend} what else it needs")
         self._check_requirements(self._hook("requires", "its back end does not answer"))
-        say(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
+        self.root.step(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
         name = str(self._hook("wheel", "the wheel could not be built"))
-        made = self.session.upper / commands.WHEELS.lstrip("/") / name
+        made = self.root.inside(commands.WHEELS) / name
         if "/" in name or not made.is_file():
             raise GateError(f"the back end of {self.member.name} says it made {name!r}, which is not there",
-                            resolution=f"Read {self.log}.")
+                            resolution=f"Read {self.root.log}.")
         return made
 
     def _set_up(self) -> None:
         """Unpack the sdist; put the cross files in their places."""
-        member, python = self.member, self.member.python
-        self.session.write(cross.MESON_FILE, cross.meson_text(python, self.host))
-        self.session.write(cross.CMAKE_FILE, cross.cmake_text(python, self.host, commands.TOOLS))
-        self.session.write(commands.HOOKS, _HOOKS.read_text())
+        member, python, host = self.member, self.member.python, self.root.context.host
+        session = self.root.session
+        session.write(cross.MESON_FILE, cross.meson_text(python, host))
+        session.write(cross.CMAKE_FILE, cross.cmake_text(python, host, commands.TOOLS))
+        session.write(commands.HOOKS, _HOOKS.read_text())
         if self.crates:
-            self.session.write(f"{cross.CARGO_HOME}/config.toml",
-                               backend_crates.cargo_configuration(_VENDOR, self.crates))
-            self.session.run(["chown", "-R", commands.BUILDER, cross.CARGO_HOME])
+            session.write(f"{cross.CARGO_HOME}/config.toml",
+                          backend_crates.cargo_configuration(_VENDOR, self.crates))
+            session.run(["chown", "-R", commands.BUILDER, cross.CARGO_HOME])
             self._run(["sh", "-c", backend_crates.vendor_script(CRATES, _VENDOR)], commands.BUILDER,
                       "the crates could not be unpacked")
         self._run(["sh", "-c", commands.unpack_sdist_script(f"{commands.SOURCE}/{member.pin.file}", python)],
                   commands.BUILDER, "the sdist could not be unpacked")
 
     def _run(self, command: list[str], user: str, failure: str, stdin: str = "") -> Completed:
-        done = self.session.run(command, binds=self.binds, user=user, log=self.log, stdin=stdin)
+        done = self.root.run(command, user=user, stdin=stdin)
         if done.exit_status:
-            log = self.log.read_text(errors="replace")
+            log = self.root.log.read_text(errors="replace")
             if asked := backend.asked_network(log[-200_000:]):
                 raise BuildError(
                     f"{self.member.name} {self.member.pin.version} wants the network while it is built",
@@ -157,24 +156,24 @@ class HookBuild:
     def _settings(self) -> list[str]:
         more = []
         if self.facts.family.compiled == "meson":
-            more = [f"setup-args=--cross-file={cross.MESON_FILE}", f"compile-args=-j{self.jobs}"]
+            more = [f"setup-args=--cross-file={cross.MESON_FILE}", f"compile-args=-j{self.root.context.jobs}"]
         return [*more, *self.member.settings]
 
     def _hook(self, hook: str, failure: str) -> Any:
         request = {"backend": self.facts.system.backend, "backend_path": self.facts.system.backend_path,
                    "settings": self._settings(), "directory": commands.WHEELS}
+        python, context = self.member.python, self.root.context
         environment = {
-            **cross.environment(self.member.python, self.host, commands.TOOLS, self.settings_module),
-            "SOURCE_DATE_EPOCH": str(self.epoch), "CMAKE_BUILD_PARALLEL_LEVEL": str(self.jobs)}
-        python = self.member.python
-        script = commands.hook_script(hook, self.tree, python, self.host.name,
+            **cross.environment(python, context.host, commands.TOOLS, self.settings_module),
+            "SOURCE_DATE_EPOCH": str(self.epoch), "CMAKE_BUILD_PARALLEL_LEVEL": str(context.jobs)}
+        script = commands.hook_script(hook, self.tree, python, context.host.name,
                                       cross.include_directory(python), environment, self.member.environment)
         self._run(["sh", "-c", script], commands.BUILDER, failure, json.dumps(request))
-        return json.loads((self.session.upper / commands.ANSWER.lstrip("/")).read_text())
+        return json.loads(self.root.inside(commands.ANSWER).read_text())
 
     def _check_requirements(self, answer: Any) -> None:
         """Raise BuildError when the back end wants something that was not resolved for it."""
-        have = {normalise(tool.name): Version(tool.version) for tool in self.tools}
+        have = {normalise(tool.name): Version(tool.version) for tool in self.spec.tools}
         missing = []
         for text in answer:
             try:

@@ -2,34 +2,27 @@
 """Applies patches to sdists: to the tree that is built, and to the texts that say what is built."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from debxcross.core import patch
 from debxcross.core.build import commands
-from debxcross.core.chain.chain import WheelMember
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.patch import narrowed
 from debxcross.doors import process
-from debxcross.doors.chroot import Session
 from debxcross.errors import PatchError
+from debxcross.steps.build.buildroot import BuildRoot
 
 
-def patch_tree(session: Session, binds: Mapping[Path, str], log: Path, tree: str, member: WheelMember,
-               rules: Sequence[RulesPatch], shell: str, say: Callable[[str], None]) -> None:
-    """Apply patches to the unpacked sdist in a build root; PatchError has the hunk that fails.
-
-    ``shell`` is the command that enters the root.
-    """
+def patch_tree(root: BuildRoot, tree: str, version: str, rules: Sequence[RulesPatch]) -> None:
+    """Apply patches to the unpacked sdist in a build root; PatchError has the hunk that fails."""
     for rule in rules:
-        say(f"applying {rule.name}")
-        done = session.run(commands.PATCH_ARGV, stdin=patch.diff_of(rule.text), binds=binds,
-                           user=commands.BUILDER, directory=tree)
-        with log.open("a") as file:
-            file.write(done.stdout + done.stderr)
+        root.step(f"applying {rule.name}")
+        done = root.noted(commands.PATCH_ARGV, stdin=patch.diff_of(rule.text), user=commands.BUILDER,
+                          directory=tree)
         if done.exit_status:
-            raise _failure(rule, member.pin.version, done.stdout,
-                           f"The tree is kept: {shell}")
+            raise _failure(rule, version, done.stdout,
+                           f"The tree is kept: {root.context.shell_command(root.name)}")
 
 
 def patch_texts(texts: Mapping[str, str], rules: Sequence[RulesPatch], version: str,

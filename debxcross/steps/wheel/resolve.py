@@ -34,7 +34,7 @@ from debxcross.errors import (
 )
 from debxcross.steps.archive import probe
 from debxcross.steps.context import Context
-from debxcross.steps.wheel.build import fetch_pin
+from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.hooks import parse_sdist, read_sdist
 from debxcross.steps.wheel.patches import patch_texts
 
@@ -176,7 +176,7 @@ class IndexFinder:
             if page is not None:
                 metadata = HeaderParser().parsestr(page.body.decode("utf-8", "replace"))
                 return [" ".join(str(one).split()) for one in metadata.get_all("Requires-Dist", ())]
-        stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
+        stored = fetch_pin(self.context, STEP, self.pin(release))
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
             return list(read_metadata(directory / stored.name))
@@ -221,7 +221,7 @@ class IndexFinder:
         return backend.read_facts(name, release.name, version, pyproject, texts)
 
     def _read_sdist(self, release: Release) -> dict[str, Any]:
-        stored = fetch_pin(self.context, self.index, STEP, self.pin(release))
+        stored = fetch_pin(self.context, STEP, self.pin(release))
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
             _, texts = read_sdist(directory / stored.name, Pin(release.name, str(release.version)))

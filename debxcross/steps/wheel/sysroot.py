@@ -21,7 +21,7 @@ from debxcross.steps.context import Context
 from debxcross.steps.sysroot import choose, make
 
 
-def recipe_of_sysroot(context: Context) -> str:
+def sysroot_digest(context: Context) -> str:
     """Return the digest of what decides a sysroot's bytes beside its packages."""
     templates = sorted(data_directory("sysroot-templates").glob("*.j2"))
     return digest([DEFAULT_FILTERS, tuning(context.host), *(
@@ -38,7 +38,7 @@ def make_sysroot(
     are not there.
     """
     host = context.host
-    context.fetch_packages(member, added)
+    context.supply.fetch(member, added)
     wanted = (*_of_base(context, base, added),
               *(one for one in added if one.package.architecture in (host.name, "all")))
     directory = root / SYSROOT.lstrip("/")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a build is asked for: a request, and the chain it means."""
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
+from debxcross.core.release import release as known_release
+from debxcross.doors.template import program_file
+from debxcross.errors import ConfigurationError, UsageError
+
+#: What of a request the run's events remember, for ``shell``.
+_KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
+         "without", "locked", "offline")
+_CHAINS = program_file("chains")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for; None means the default.
+
+    ``same_indexes`` looks at what an earlier run saw, however old that is.
+    """
+
+    architecture: str
+    chain: str = "python2.7"
+    targets: tuple[str, ...] = ()
+    release: str = "bookworm"
+    output: Path | None = None
+    store: Path | None = None
+    jobs: int | None = None
+    keep_going: bool = False
+    isolation: str = "unshare"
+    rebuild: tuple[str, ...] = ()
+    trial: bool = True
+    patches: tuple[Path, ...] = ()
+    refresh: bool = False
+    same_indexes: bool = False
+    substitutes: tuple[str, ...] = ()
+    substitute_keys: tuple[Path, ...] = ()
+    without: tuple[str, ...] = ()
+    locked: Path | None = None
+    offline: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """Where the results go."""
+        return (self.output or Path("out") / self.architecture).absolute()
+
+
+def chain_names() -> tuple[str, ...]:
+    """Return the names of the chains that ship with debxcross."""
+    return tuple(sorted(path.stem for path in _CHAINS.glob("*.toml")))
+
+
+def load_chain(name: str) -> Chain:
+    """Load a chain that ships, by name, or a user's own, by path.
+
+    Raises UsageError (nearest names offered) or ConfigurationError (all faults at once).
+    """
+    path = _CHAINS / f"{name}.toml"
+    if "/" in name or name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"there is no chain file {name}",
+                             resolution="Check the path; docs/chains.md describes what stands in the file.")
+    if not path.is_file():
+        near = difflib.get_close_matches(name, chain_names(), n=2, cutoff=0.4)
+        guess = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"there is no chain {name!r}", resolution=(
+            f"{guess}Chains that ship: {', '.join(chain_names())}. "
+            "A chain of your own is named by its file's path."))
+    try:
+        return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the chain {path} is not a TOML file", str(error),
+            "Mend the line named above; toml.io describes the syntax.") from error
+
+
+def requested_chain(request: Request) -> Chain:
+    """Return the chain of a request: a loaded one, or one made of the named sources."""
+    if not request.targets:
+        return load_chain(request.chain)
+    members: list[SourceMember] = []
+    faults = []
+    for target in request.targets:
+        try:
+            members.append(parse_target(target))
+        except ConfigurationError as error:
+            faults.append(error.details)
+    if faults:
+        raise ConfigurationError("not every target names a source", "\n".join(faults),
+                                 "Write SOURCE[=VERSION][/SUITE], such as expat/bookworm.")
+    return Chain("+".join(sorted(member.name for member in members)), known_release(request.release).name,
+                 tuple(members))
+
+
+def to_json(request: Request) -> dict[str, Any]:
+    """Return what a run's events remember of its request."""
+    values = {name: getattr(request, name) for name in _KEPT}
+    return {name: [str(one) for one in value] if isinstance(value, tuple)
+            else str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def remembered_request(values: Mapping[str, Any]) -> Request:
+    """Return the request that the run-started event remembers."""
+    read: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    read["patches"] = tuple(Path(path) for path in read["patches"])
+    for name in ("output", "store", "locked"):
+        read[name] = Path(read[name]) if read.get(name) else None
+    return Request(**read)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A throw-away root in which something is done for one member, with a log of all of it."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from debxcross.core.build import commands
+from debxcross.core.build.environment import PackageFile
+from debxcross.core.build.log import describe_failure
+from debxcross.doors import process
+from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.errors import BuildError, UnsatisfiableError
+from debxcross.steps.build.baseroot import BaseRoot
+from debxcross.steps.build.keep import keep
+from debxcross.steps.context import Context
+
+
+class BuildRoot:
+    """A root over a base root: its binds, its log, and the apt inside.
+
+    ``name`` is what the events are told about, ``title`` what errors call it; ``directory`` is
+    throw-away and private.
+    """
+
+    def __init__(self, context: Context, base: BaseRoot, name: str, directory: Path, *,
+                 title: str = "", log: str = "") -> None:
+        self.context, self.base, self.name, self.directory = context, base, name, directory
+        self.title = title or name
+        self.log = context.log(log or name)
+        self.session = context.chroots.session(base.directory, directory)
+        self.binds: dict[Path, str] = {}
+
+    def step(self, text: str) -> None:
+        """Say what is done now."""
+        self.context.busy(self.name, text)
+        self.note(f"\n==> {text}\n")
+
+    def note(self, text: str) -> None:
+        """Write into the log."""
+        with self.log.open("a") as log:
+            log.write(text)
+
+    def run(self, command: Sequence[str], *, user: str = "root", directory: str = "/", stdin: str = "",
+            log: bool = True) -> process.Completed:
+        """Run a command inside; with ``log`` its output goes there, else it is in what is returned."""
+        return self.session.run(command, binds=self.binds, user=user, directory=directory, stdin=stdin,
+                                log=self.log if log else None)
+
+    def noted(self, command: Sequence[str], *, user: str = "root", directory: str = "/", stdin: str = ""
+              ) -> process.Completed:
+        """Run a command whose output is both returned and logged."""
+        done = self.run(command, user=user, directory=directory, stdin=stdin, log=False)
+        self.note(done.stdout + done.stderr)
+        return done
+
+    def inside(self, path: str) -> Path:
+        """Return where a path of the root is outside, among what has changed."""
+        return self.session.upper / path.lstrip("/")
+
+    def show_apt(self) -> None:
+        """Let the apt inside see the indexes, and what lies in commands.DEBS beside the archive."""
+        context = self.context
+        self.binds[context.apt.lists] = commands.LISTS
+        world = context.world.for_build_root()
+        self.run(["sh", "-c", commands.apt_script(
+            world.sources_list(context.apt.mirror_files, commands.LOCAL), world.preferences(),
+            commands.apt_options(context.build.name, context.host.name))]).check(
+                BuildError, f"{self.name}: the build root's apt could not be set up",
+                f"Read {self.log}.")
+
+    def choose(self, command: Sequence[str], what: str, directory: str = "/") -> tuple[PackageFile, ...]:
+        """Return what apt would add to the base root; the command prints addresses.
+
+        Raises UnsatisfiableError that begins with ``what``, or LockError when a lock is in the way.
+        """
+        answer = self.noted(command, directory=directory)
+        try:
+            raise_for_apt(answer, what)
+        except UnsatisfiableError as error:
+            raise self.context.held.unsatisfied(self.name, error) from error
+        return parse_print_uris(answer.stdout)
+
+    def install(self, files: Sequence[PackageFile], command: Sequence[str], what: str, *,
+                installed: int = -1, directory: str = "/") -> None:
+        """Fetch packages, then install with a command that finds all of them; BuildError says ``what``.
+
+        Of the packages ``installed`` will be installed (all of them when negative).
+        """
+        stored = self.context.supply.fetch(self.name, files)
+        archives = self.directory / "archives"
+        self.context.store.lay_out(stored, archives)
+        (archives / "partial").mkdir(exist_ok=True)
+        self.binds[archives] = commands.ARCHIVES
+        self.step(f"installing {len(files) if installed < 0 else installed} packages")
+        if self.run(command, directory=directory).exit_status:
+            raise self.failure(what)
+
+    def failure(self, what: str) -> BuildError:
+        """Return the error for what failed, with the lines of the log that say why."""
+        log = self.log.read_text(errors="replace")
+        config_logs = sorted(self.inside(commands.BUILD_DIRECTORY).rglob("config.log"),
+                             key=lambda path: path.stat().st_mtime)
+        newest = config_logs[-1] if config_logs else None
+        details = describe_failure(
+            log, newest.read_text(errors="replace") if newest else "",
+            str(newest.relative_to(self.session.upper)) if newest else "")
+        return BuildError(
+            f"{self.title}: {what}", details,
+            f"The whole log is {self.log}. Enter the build root with "
+            f"'{self.context.shell_command(self.name)}'.")
+
+    def tool(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]
+             ) -> process.Completed:
+        """Run a tool in a directory among what has changed in the root, with more environment."""
+        inside = "/" + str(directory.relative_to(self.session.upper))
+        assignments = [f"{name}={value}" for name, value in sorted(environment.items())]
+        return self.session.run(["env", *assignments, *argv], directory=inside)
+
+    def keep(self, directory: str, *, failed: bool = False) -> None:
+        """Keep the root for ``shell``, which begins in ``directory``."""
+        keep(self.context, self.session, self.name, directory, failed=failed)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Publishes what a chain built: asked of apt first, and only when something is new."""
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from debxcross.core.archive.predict import stanza_text
+from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.key import digest
+from debxcross.doors import deb
+from debxcross.doors.template import data_directory
+from debxcross.errors import UnsatisfiableError
+from debxcross.repository.core.index import RepositorySettings
+from debxcross.repository.steps import keys, publish
+from debxcross.repository.steps.adopt import given_files
+from debxcross.steps.archive import security
+from debxcross.steps.build import baseroot
+from debxcross.steps.chain.beside import beside
+from debxcross.steps.chain.prepare import Prepared
+from debxcross.steps.context import Context
+
+
+@dataclass(frozen=True)
+class PublicationSettings:
+    """Where a run publishes, and as whom; ``keys`` is where signing keys live.
+
+    Without ``url`` devices are told this machine's own address.
+    """
+
+    output: Path
+    keys: Path
+    origin: str
+    label: str
+    url: str
+
+    @property
+    def web_root(self) -> Path:
+        """The repository's directory."""
+        return self.output / "repo"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The publication of one run; ``step`` is the name under which it is told."""
+
+    context: Context
+    prepared: Prepared
+    settings: PublicationSettings
+    step: str
+
+    def carry_out(self, artifacts: Mapping[str, Artifact]) -> tuple[str, dict[str, Any]]:
+        """Publish the .debs of these results; return "built" or "cached", and what the summary tells.
+
+        Raises UnsatisfiableError when a device could not install everything, PublishError.
+        """
+        context, host = self.context, self.context.host.name
+        files = tuple(sorted(
+            {*(file for artifact in artifacts.values() for file in artifact.debs(host)),
+             *security.stored(self.prepared.updates.published())},
+            key=lambda file: file.name))
+        companions = beside(artifacts.values(), self.prepared.work.values(), host, context.store)
+        known = context.store.memo("publication", self._question(files, companions))
+        if known is None:
+            known = self._publish(files, companions)
+            # What is live is another InRelease now.
+            context.store.remember("publication", self._question(files, companions), known)
+            state = "built"
+        else:
+            state = "cached"
+        # Not before: the first publication makes the keys.
+        self._warn_of_keys()
+        return state, {**known, "device": self._device_lines()}
+
+    @property
+    def _repository(self) -> RepositorySettings:
+        context, release = self.context, self.prepared.chain.release
+        return RepositorySettings(
+            origin=self.settings.origin, label=self.settings.label, codename=release, suite=release,
+            architectures=context.world.architectures,
+            description=f"Packages built by debxcross for {release} devices",
+            url=self.settings.url or f"http://{socket.gethostname()}:8000/")
+
+    @property
+    def _state(self) -> Path:
+        """Where the repository keeps its keys."""
+        return self.settings.keys / self._repository.name
+
+    def _question(self, files: Sequence[StoredFile], companions: Sequence[StoredFile]) -> str:
+        """Return the identity of what would be published over what is live."""
+        live = self.settings.web_root / "dists" / self.prepared.chain.release / "InRelease"
+        return digest({
+            "files": (files, companions), "settings": self._repository, "live": _sha256(live),
+            "place": str(self.settings.web_root), "made of": _published_files()})
+
+    def _publish(self, files: tuple[StoredFile, ...], companions: tuple[StoredFile, ...]) -> dict[str, Any]:
+        context, settings = self.context, self._repository
+        context.supply.fetch(self.step, self.prepared.updates.published())
+        context.busy(self.step, f"checking that {len(files)} packages are installable")
+        with context.store.work(context.chroots.remove) as directory:
+            context.store.lay_out(files, directory / "debs")
+            self._check_installable(files, directory)
+            context.busy(self.step, f"publishing {len(files)} packages")
+            context.store.lay_out(companions, directory / "beside")
+            given = given_files([directory / "debs", directory / "beside"])
+            made = publish.publish(self.settings.web_root, self._state, settings, given, now=time.time)
+        ours = {file.sha256 for file in files}
+        return {
+            "repository": str(self.settings.web_root), "url": settings.url, "fingerprint": made.fingerprint,
+            "keyring": f"{settings.keyring_package}.gpg",
+            "published": digest([one.sha256 for one in made.packages]),
+            # File names have no epochs.
+            "versions": {one.sha256: one.version for one in made.packages if one.sha256 in ours},
+        }
+
+    def _check_installable(self, files: tuple[StoredFile, ...], directory: Path) -> None:
+        """The last gate: apt's own solver, on the device's release, for each package."""
+        context = self.context
+        stanzas = []
+        names = []
+        for file in files:
+            control = deb.read_facts(directory / "debs" / file.name).control
+            stanzas.append(stanza_text(control, f"debs/{file.name}", file.size, file.sha256))
+            if not control["Package"].endswith("-dbgsym"):
+                names.append(control["Package"])
+        local = "\n".join((*stanzas, baseroot.device_index(context)))
+        view = context.apt.view(directory / "apt", context.world.for_device(), local=local)
+        problems = view.ask({"ask": "installable", "names": names, "architecture": context.host.name})
+        if problems:
+            lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
+            raise UnsatisfiableError(
+                f"{len(problems)} of {len(names)} packages cannot be installed on "
+                f"{self.prepared.chain.release} {context.host.name}", "\n".join(lines),
+                "Add what is missing to the chain; nothing was published.")
+
+    def _warn_of_keys(self) -> None:
+        """Tell what is worth saying of the signing keys; gpg is asked once a day and key."""
+        home = self._state / "keys"
+        files = [path for path in sorted(home.glob("*")) if path.is_file()]
+        question = digest([str(home), [(path.name, path.stat().st_mtime_ns) for path in files],
+                           int(time.time() // 86400)])
+        said = self.context.store.memo("key-warnings", question)
+        if said is None:
+            said = list(keys.warnings(home, time.time()))
+            self.context.store.remember("key-warnings", question, said)
+        for warning in said:
+            self.context.events.tell("warning", text=warning)
+
+    def _device_lines(self) -> list[str]:
+        settings = self._repository
+        release, name, web = self.prepared.chain.release, settings.name, self.settings.web_root
+        packages = self.prepared.chain.trial.packages or tuple(sorted(
+            {package for expected in self.prepared.expected.values() for package in expected}))
+        return [
+            f"# here: make {web} reachable at {settings.url}, for a first try with",
+            f"#   python3 -m http.server --directory {web} 8000",
+            f"# copy {web}/device/{release}/ to the device; there, as root:",
+            f"cp {name}-bookworm-and-later.sources /etc/apt/sources.list.d/{name}.sources",
+            f"cp {name}.pref /etc/apt/preferences.d/{name}.pref",
+            "apt-get update",
+            ("apt-get upgrade" if self.prepared.chain.security
+             else f"apt-get install {' '.join(packages[:6])}"),
+        ]
+
+
+def _published_files() -> str:
+    """Return the digest of the templates that everything beside the packages is made from."""
+    files = [path for path in sorted(data_directory("repo").rglob("*")) if path.is_file()]
+    return digest([(path.name, _sha256(path)) for path in files])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

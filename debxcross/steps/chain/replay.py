@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prepares a run from a lock: no index of any archive is asked then."""
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from debian.deb822 import Deb822
+
+from debxcross.core.archive.source import SourcePackage, from_fields
+from debxcross.core.chain import order
+from debxcross.core.chain.chain import Chain, WheelMember
+from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
+from debxcross.core.patch import RulesPatch
+from debxcross.errors import LockError, UnsupportedError, UsageError
+from debxcross.steps.archive import probe
+from debxcross.steps.chain.patches import Patches, places, verdict
+from debxcross.steps.chain.prepare import Prepared, arrange
+from debxcross.steps.context import Context
+
+_Value = TypeVar("_Value")
+
+
+def check_lockable(chain: Chain) -> None:
+    """Raise UnsupportedError for a chain whose members change with the archive."""
+    if chain.security:
+        raise UnsupportedError(
+            f"the chain {chain.name} follows security updates, so it cannot be locked",
+            "Which sources it builds is decided anew in every run.",
+            "Name the sources in [[source]] tables of a chain of your own and lock that.")
+
+
+def read(path: Path) -> Lock:
+    """Read a lock file.  Raises UsageError when there is none, LockError for a faulty one."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"there is no lock {path}", error.strerror or "",
+                         "Check the path, or write one with 'debxcross lock'.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise faulty(str(path), [str(error)]) from error
+    return parse(document, str(path))
+
+
+def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str) -> Prepared:
+    """Decide what steps.chain.prepare decides, from the lock alone.
+
+    Raises LockError for patches that deviate, FetchError for a .dsc nobody has.
+    """
+    assert context.held.lock is not None, "a lock is held"
+    sources: dict[str, SourcePackage] = {}
+    judged: dict[str, Patches] = {}
+    suffixes: dict[str, str] = {}
+    for where, wheel in places(chain).items():
+        name = wheel.name if wheel else where
+        held = context.held.lock.member(name)
+        assert held is not None, "core.chain.lock.check has compared the members"
+        # Of a wheel that is not built no patch can apply.
+        rules = [rule for rule in patches if rule.source == where and not (wheel and wheel.pure)]
+        judged[name] = _patches(context, held, rules, wheel)
+        if wheel is None:
+            sources[name] = _source(context, held)
+            suffixes[name] = held.suffix
+    arranged = arrange(context, chain, sources, judged, suffixes, maintainer)
+    return Prepared(
+        chain, probe.Probe(sources, {}, ""), arranged.work, arranged.sources, judged, arranged.needs,
+        order.stable_order(arranged.needs), arranged.expected, (), (), ())
+
+
+def _source(context: Context, held: LockedMember) -> SourcePackage:
+    """Read a source's fields from its .dsc, which carries what the index says (dsc(5))."""
+    dsc = [file for file in held.files if file.name.endswith(".dsc")]
+    if len(dsc) != 1:
+        raise LockError(f"the lock names {len(dsc)} .dsc files of {held.name} instead of one",
+                        resolution="Write it again with 'debxcross lock'.")
+    context.supply.fetch_locked(held.name, dsc)
+    fields = dict(Deb822(context.store.path(dsc[0].sha256).read_text(errors="replace")))
+    found = from_fields({**fields, "Package": fields["Source"]}, held.suite)
+    return replace(found, files=tuple(sorted((file.stored for file in held.files), key=lambda one: one.name)))
+
+
+def _patches(context: Context, held: LockedMember, rules: Sequence[RulesPatch],
+             wheel: WheelMember | None) -> Patches:
+    """Return the patches that the lock names; LockError when they, or their number, are not the same."""
+    known = {rule.name: rule for rule in rules}
+    locked = dict(held.patches)
+    said = []
+    for name, sha256 in held.patches:
+        if name not in known:
+            said.append(f"the patch {name} is in the lock, but in none of the directories")
+        elif known[name].sha256 != sha256:
+            said.append(f"the patch {name} is locked at {sha256[:12]}…, found {known[name].sha256[:12]}…")
+    for rule in rules:
+        # What a condition asks of the archive was answered when the lock was written.
+        if rule.name not in locked and rule.condition is None and verdict(
+                context, rule, held.version, wheel).applies:
+            said.append(f"the patch {rule.name} applies, but is not in the lock")
+    if said:
+        raise deviation_error(held.name, said, context.host.name)
+    return (*((known[name], True, "the lock says so") for name in locked),
+            *((rule, False, "the lock does not name it") for rule in rules if rule.name not in locked))
+
+
+def merged(held: Prepared, fresh: Prepared, names: Collection[str]) -> Prepared:
+    """Return a preparation with these members from ``fresh`` and everything else as it is held."""
+    def mixed(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> dict[str, _Value]:
+        return {name: (new if name in names else old)[name] for name in old}
+
+    needs = mixed(held.needs, fresh.needs)
+    return replace(
+        held, work=mixed(held.work, fresh.work), sources=mixed(held.sources, fresh.sources),
+        patches=mixed(held.patches, fresh.patches),
+        expected=mixed(held.expected, fresh.expected), needs=needs, order=order.stable_order(needs))
