@@ -30,11 +30,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
-from debxcross.errors import BusyError, DiskFullError, StoreError
+from debxcross.doors.files import appearing, file_digest, raise_for_os_error
+from debxcross.errors import BusyError, StoreError
 
 LAYOUT = 1
 _BLOCK = 1 << 20
@@ -42,25 +43,8 @@ _BLOCK = 1 << 20
 _PATIENCE = 60.0
 
 
-def file_digest(path: Path) -> tuple[str, int]:
-    """Return a file's sha256 (hex) and size in bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-
-
-def raise_for_os_error(error: OSError, directory: Path) -> NoReturn:
-    """Turn what the file system said into an error with its next move."""
-    said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise DiskFullError(
-            f"no space left on the device below {directory}", said,
-            "Free some space or name another place (--store, --output); then run the same command again: "
-            "what is finished is kept.",
-        ) from error
-    raise StoreError(
-        f"cannot use {directory}", said,
-        "Check the directory's owner and permissions, or name another place (--store, --output).",
-    ) from error
+class _OtherBytes(Exception):
+    """A stream's bytes are not those it was to have."""
 
 
 def _linked(source: Path, target: Path) -> bool:
@@ -213,24 +197,19 @@ class Store:
     def put_stream(self, stream: IO[bytes], sha256: str) -> bool:
         """Take an object in from an open file; False, and nothing taken, when its bytes are others."""
         path = self.path(sha256)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         digest = hashlib.sha256()
         try:
             path.parent.mkdir(exist_ok=True)
-            with temporary.open("wb") as out:
+            with appearing(path, 0o444) as out:
                 while block := stream.read(_BLOCK):
                     digest.update(block)
                     out.write(block)
-                out.flush()
-                os.fsync(out.fileno())
-            if digest.hexdigest() != sha256:
-                return False
-            temporary.chmod(0o444)
-            temporary.rename(path)
+                if digest.hexdigest() != sha256:
+                    raise _OtherBytes
+        except _OtherBytes:
+            return False
         except OSError as error:
             raise_for_os_error(error, self.directory)
-        finally:
-            temporary.unlink(missing_ok=True)
         return True
 
     def lay_out(self, files: tuple[StoredFile, ...], directory: Path, *, copies: bool = False) -> None:
@@ -427,21 +406,14 @@ class Store:
             raise_for_os_error(error, self.directory)
 
     def _write(self, path: Path, content: bytes | Path) -> None:
-        """Write beside, flush to the disk, rename; DiskFullError leaves nothing behind."""
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        """Let a file appear, from bytes or another file; DiskFullError leaves nothing behind."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as out:
+            with appearing(path, 0o444) as out:
                 if isinstance(content, bytes):
                     out.write(content)
                 else:
                     with content.open("rb") as file:
-                        while block := file.read(_BLOCK):
-                            out.write(block)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.chmod(0o444)
-            temporary.rename(path)
+                        shutil.copyfileobj(file, out, _BLOCK)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise_for_os_error(error, self.directory)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.store import Store, check_file_system, file_digest
+from debxcross.doors.files import file_digest
+from debxcross.doors.store import Store, check_file_system
 from debxcross.errors import BusyError, StoreError
 from tests.tools import need
 

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "config": ("errors",),
     "events": ("errors",),
     "core": ("core", "errors"),
-    "doors": ("core", "errors", "doors.process"),
+    "doors": ("core", "errors", "doors.process", "doors.files"),
     "run": ("core", "errors", "events", "run"),
     "repository": (),
     "repository.core": ("core", "errors", "repository.core"),

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import secrets
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Inventory, collection, live, size_words
-from debxcross.doors.store import LAYOUT, Store, raise_for_os_error
+from debxcross.doors.files import appearing, raise_for_os_error
+from debxcross.doors.store import LAYOUT, Store
 from debxcross.errors import StoreError, UsageError
 from debxcross.steps.store.gc import HISTORY, names_in_files, take_inventory
 
@@ -71,7 +68,7 @@ def export(store: Store, target: Path, keep: int, named: Sequence[Path]) -> Exch
     artifacts = [artifact for thing in inventory.artifacts
                  if thing.key in kept.keys and (artifact := store.artifact(thing.key))]
     try:
-        with _appearing(target) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        with appearing(target) as file, tarfile.open(fileobj=file, mode="w") as tar:
             _add(tar, "layout", f"{LAYOUT}\n".encode())
             for sha256 in sorted(kept.objects):
                 with store.path(sha256).open("rb") as stream:
@@ -98,20 +95,6 @@ def _header(name: str, size: int) -> tarfile.TarInfo:
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(_header(name, len(content)), io.BytesIO(content))
-
-
-@contextmanager
-def _appearing(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its name when it is complete, and goes when it does not become so."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def take_in(store: Store, source: Path) -> Exchange:

@@ -13,7 +13,8 @@ from debxcross.core.chain.history import moment
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.store import Store, file_digest
+from debxcross.doors.files import file_digest
+from debxcross.doors.store import Store
 from debxcross.errors import UsageError
 
 HISTORY = "history"
