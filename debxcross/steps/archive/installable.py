@@ -33,7 +33,7 @@ def not_installable(configuration: Configuration, store: Store, codename: str, a
     world = probe.make_world(Chain("repository", codename, ()), mirrors, apt.build_architecture(),
                              architecture)
     acquire = tuple((name, value) for name, value in machine["acquire"])
-    root = AptRoot(store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+    root = AptRoot(store.apt_directory(digest([world, acquire])[:16]), world, acquire)
     with store.lock(f"apt-{root.directory.name}"):
         if not root.configuration.exists():
             root.write()

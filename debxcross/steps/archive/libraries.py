@@ -24,7 +24,7 @@ def library_packages(context: Context, release: str, maximum_age: float) -> Mapp
         raise UnsatisfiableError(f"{release} does not carry {context.host.name}",
                                  resolution="Name another --release, or a --sysroot.")
     acquire = (*context.apt.acquire, *contents.settings(context.host))
-    root = AptRoot(context.store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+    root = AptRoot(context.store.apt_directory(digest([world, acquire])[:16]), world, acquire)
     with context.store.lock(f"apt-{root.directory.name}"):
         if not root.configuration.exists():
             root.write()

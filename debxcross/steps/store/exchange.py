@@ -18,6 +18,7 @@ from pathlib import Path
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Inventory, collection, live, size_words
+from debxcross.doors.entries import entry_name
 from debxcross.doors.files import appearing, raise_for_os_error
 from debxcross.doors.store import LAYOUT, Store
 from debxcross.errors import StoreError, UsageError
@@ -64,7 +65,7 @@ def export(store: Store, target: Path, keep: int, named: Sequence[Path]) -> Exch
     gone = {(memo.title, memo.key) for memo in going.memos}
     memos = [(memo.title, memo.key) for memo in inventory.memos
              if (memo.title, memo.key) not in gone and memo.title not in _AT_HOME]
-    memos += [(HISTORY, key) for key, value in store.entries(f"memo/{HISTORY}") if value is not None]
+    memos += [(HISTORY, key) for key, value in store.entries.all(f"memo/{HISTORY}") if value is not None]
     artifacts = [artifact for thing in inventory.artifacts
                  if thing.key in kept.keys and (artifact := store.artifact(thing.key))]
     try:
@@ -74,9 +75,9 @@ def export(store: Store, target: Path, keep: int, named: Sequence[Path]) -> Exch
                 with store.path(sha256).open("rb") as stream:
                     tar.addfile(_header(f"objects/{sha256[:2]}/{sha256}", inventory.objects[sha256]), stream)
             for kind, key in sorted(memos):
-                _add(tar, f"memo/{kind}/{key[:2]}/{key}.json", canonical(store.memo(kind, key)))
+                _add(tar, entry_name(f"memo/{kind}", key), canonical(store.memo(kind, key)))
             for artifact in artifacts:
-                _add(tar, f"artifacts/{artifact.key[:2]}/{artifact.key}.json", canonical(artifact))
+                _add(tar, entry_name("artifacts", artifact.key), canonical(artifact))
             _add(tar, _END, b"")
     except OSError as error:
         raise_for_os_error(error, target.parent)
