@@ -11,6 +11,7 @@ from debxcross.app.opening import Opening
 from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.chain.lock import PARTS, Lock, check, to_text
+from debxcross.doors import files
 from debxcross.errors import UsageError
 from debxcross.events import Listener
 from debxcross.steps.chain import replay
@@ -38,9 +39,7 @@ def write_lock(request: Request, path: Path, update: Sequence[str] = (),
                          resolution="Name a file in a directory that exists and is yours with -o.")
     with interruptible(opening.interrupt):
         lock = _made(opening, path, update)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(to_text(lock))
-    temporary.rename(path)
+    files.write(path, to_text(lock))
     return lock
 
 

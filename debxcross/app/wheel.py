@@ -18,6 +18,7 @@ from debxcross.core.wheel.requirement import (
     Names, ProjectOptions, Requirements, Wanted, parse_names, parse_options, read_requirements,
 )
 from debxcross.core.wheel.resolution import Resolution, resolve
+from debxcross.doors import files
 from debxcross.doors.template import program_file
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
 from debxcross.events import Event, Listener
@@ -89,7 +90,7 @@ def rest_of(locked: Locked, failures: Failures) -> Locked | None:
     kept = {wheel.name for wheel in rest.wheels}
     blocked = sorted(wheel.name for wheel in chain.wheels if wheel.name not in {*kept, *failed})
     place = path.with_name(_REST_FILE)
-    place.write_text(to_toml(rest, (f"{path.name} without {', '.join(sorted({*failed, *blocked}))}",)))
+    files.write(place, to_toml(rest, (f"{path.name} without {', '.join(sorted({*failed, *blocked}))}",)))
     return Locked(
         replace(locked.request, chain=str(place)), (),
         (*locked.left_out, *(f"{name}: {why}" for name, why in sorted(failed.items())),
@@ -114,10 +115,8 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _CHAIN_FILE
-    temporary = path.with_suffix(".tmp")
     words = " ".join(one.text for one in asked.wanted)
-    temporary.write_text(to_toml(chain, (f"debxcross wheel {words}", *notes)))
-    temporary.rename(path)
+    files.write(path, to_toml(chain, (f"debxcross wheel {words}", *notes)))
     # The indexes are fresh now.
     return Locked(replace(request.build, chain=str(path), refresh=False), notes, left_out)
 

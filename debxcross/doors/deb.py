@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to binary packages: reads a .deb without unpacking it to disk.
-
-Source: deb(5).  What tarfile can decompress is read here; zstd goes through dpkg-deb.
-"""
+"""The door to binary packages: what a .deb says of itself and would put on disk, without unpacking it."""
 from __future__ import annotations
 
-import lzma
 import stat
 import tarfile
-import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from debxcross.doors import process
+from debxcross.doors.debfile import Damage, entries, opened
 from debxcross.errors import GateError
+
+_DAMAGE = Damage(GateError, "Build or fetch it again")
 
 _TYPES = {
     tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.DIRTYPE: "directory",
@@ -63,15 +57,10 @@ def read_facts(path: Path) -> DebFacts:
     """Return the control information of a .deb; GateError when it is not a whole package."""
     from debian.deb822 import Deb822
 
-    texts: dict[str, str] = {}
-    with _archive(path, "control") as archive:
-        for information in _entries(archive):
-            if information.isfile():
-                file = archive.extractfile(information)
-                name = information.name.removeprefix("./")
-                texts[name] = file.read().decode("utf-8", "replace") if file else ""
-    if "control" not in texts:
-        raise _unreadable(path, "it has no control file")
+    with opened(path, _DAMAGE) as package:
+        texts = package.control_files()
+        if "control" not in texts:
+            raise _DAMAGE.at(path, "it has no control file")
     pairs = (line.partition("  ") for line in texts.get("md5sums", "").splitlines() if line)
     return DebFacts(
         dict(Deb822(texts["control"])),
@@ -83,31 +72,21 @@ def read_facts(path: Path) -> DebFacts:
 
 
 def packed_at(path: Path) -> int:
-    """Return when a .deb was packed, in seconds since 1970: the time of its first member (ar(5))."""
-    with path.open("rb") as file:
-        header = file.read(36)
-    if not header.startswith(b"!<arch>\n") or not header[24:36].strip().isdigit():
-        raise _unreadable(path, "it is no ar archive")
-    return int(header[24:36])
+    """Return when a .deb was packed, in seconds since 1970; GateError when it is damaged."""
+    with opened(path, _DAMAGE) as package:
+        return package.time
 
 
 def members(path: Path) -> Iterator[Member]:
     """Yield what a .deb would put on disk, in the archive's order; GateError when it is damaged."""
-    with _archive(path, "data") as archive:
-        for information in _entries(archive):
+    with opened(path, _DAMAGE) as package, package.tar("data") as stream:
+        for archive, information in entries(stream):
             yield _member(path, archive, information)
-
-
-def _entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield an archive's entries, then read to the end of the compressed data: its check sum is there."""
-    yield from archive
-    while archive.fileobj is not None and archive.fileobj.read(1 << 16):
-        pass
 
 
 def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) -> Member:
     def content() -> bytes:
-        with _damage_named(path):
+        with _DAMAGE.named(path):
             file = archive.extractfile(information) if information.isfile() else None
             return file.read() if file else b""
 
@@ -125,58 +104,3 @@ def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) 
 def _relative(name: str) -> str:
     name = name.strip("/")
     return "" if name == "." else name.removeprefix("./")
-
-
-def tarfile_argv(path: Path, part: str) -> tuple[str, ...]:
-    """Return the command that writes a part of a .deb ("control" or "data") as a plain tar archive."""
-    option = {"control": "--ctrl-tarfile", "data": "--fsys-tarfile"}[part]
-    return ("dpkg-deb", option, str(path.absolute()))
-
-
-def _unreadable(path: Path, details: str) -> GateError:
-    return GateError(f"{path.name} is not a whole Debian binary package", details,
-                     f"Build or fetch it again; 'dpkg-deb --info {path}' says more.")
-
-
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    """Turn what the readers of ar, tar and compressed data raise into GateError."""
-    from debian.arfile import ArError
-
-    try:
-        yield
-    except (ArError, tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise _unreadable(path, f"{error}" or type(error).__name__) from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        # python-debian, gzip and bz2 report damage as an OSError that no system call made.
-        raise _unreadable(path, f"{error}") from error
-
-
-@contextmanager
-def _archive(path: Path, part: str) -> Iterator[tarfile.TarFile]:
-    """Open the control or data archive of a .deb."""
-    from debian.arfile import ArFile
-
-    with _damage_named(path), open(path, "rb") as file:
-        found: list[Any] = [member for member in ArFile(fileobj=file).getmembers()
-                            if member.name.startswith(f"{part}.tar")]
-        if not found:
-            raise _unreadable(path, f"it has no member {part}.tar")
-        if found[0].name.endswith(".zst"):
-            with _through_dpkg(path, part) as archive:
-                yield archive
-        else:
-            with tarfile.open(fileobj=found[0], mode="r:*") as archive:
-                yield archive
-
-
-@contextmanager
-def _through_dpkg(path: Path, part: str) -> Iterator[tarfile.TarFile]:
-    with tempfile.TemporaryDirectory(prefix="debxcross-") as directory:
-        target = Path(directory) / "part.tar"
-        process.run(tarfile_argv(path, part), stdout_path=target).check(
-            GateError, f"{path.name} cannot be read by dpkg-deb", "Build or fetch it again.")
-        with tarfile.open(target, mode="r:") as archive:
-            yield archive

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from debxcross.errors import DiskFullError, StoreError
 
@@ -41,16 +42,34 @@ def appearing(target: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         raise
 
 
-def write(target: Path, content: bytes | str, mode: int | None = None) -> None:
+def write(
+    target: Path, content: bytes | str, mode: int | None = None, *, below: Path | None = None
+) -> None:
     """Let a file appear with this content, text as UTF-8, and these permission bits.
 
+    ``below`` is the directory that errors name; what is between it and the file is made.
     Raises DiskFullError, and StoreError for whatever else the file system refuses.
     """
     try:
+        if below is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
         with appearing(target, mode) as file:
             file.write(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise_for_os_error(error, target.parent)
+        raise_for_os_error(error, below or target.parent)
+
+
+def read_json(path: Path, *, below: Path) -> Any | None:
+    """Return what a file of JSON holds; None when it is not there or damaged, cut short for example.
+
+    Raises StoreError, which names ``below``, when it may not or cannot be read.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):  # no JSON, or no UTF-8
+        return None
+    except OSError as error:
+        raise_for_os_error(error, below)
 
 
 def file_digest(path: Path) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from debxcross.core.openpgp import public_keys
 from debxcross.core.signing import SigningKey, key_fault
-from debxcross.doors import process
+from debxcross.doors import files, process
 from debxcross.errors import DiskFullError, PublishError
 
 #: RFC 4880 section 9.4: SHA256, SHA384, SHA512.
@@ -37,6 +37,7 @@ _READ_ONLY = ("--no-autostart", "--lock-never")
 _ROOM = 1 << 15
 #: Files of a home that are ours: fingerprints that sign no more; an external signer's command.
 _RETIRED, _SIGNER = "retired", "signer"
+_PRIVATE = 0o600
 #: apt's own policy for Sequoia (Debian 13).
 _POLICY = Path("/usr/share/apt/default-sequoia.config")
 
@@ -214,8 +215,8 @@ def signing_keys(found: Sequence[SigningKey], home: Path) -> tuple[SigningKey, .
 
 def retire_key(home: Path, fingerprint: str) -> None:
     """Let a key sign no more; it stays in the home, so that what it signed can be read."""
-    _write(home / _RETIRED, "".join(f"{one}\n" for one in sorted(
-        {*_read(home / _RETIRED).split(), fingerprint})))
+    files.write(home / _RETIRED, "".join(f"{one}\n" for one in sorted(
+        {*_read(home / _RETIRED).split(), fingerprint})), _PRIVATE)
 
 
 def signer(home: Path) -> tuple[str, ...]:
@@ -225,18 +226,11 @@ def signer(home: Path) -> tuple[str, ...]:
 
 def set_signer(home: Path, command: Sequence[str]) -> None:
     """Let a command sign, whose public keys are in the home."""
-    _write(home / _SIGNER, shlex.join(command) + "\n")
+    files.write(home / _SIGNER, shlex.join(command) + "\n", _PRIVATE)
 
 
 def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text)
-    temporary.chmod(0o600)
-    os.replace(temporary, path)
 
 
 def export_public(home: Path, fingerprints: Sequence[str] = ()) -> bytes:

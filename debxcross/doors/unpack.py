@@ -3,32 +3,24 @@
 
 While packages are unpacked the tree has no symbolic links, so no name can lead out of it;
 the links are made at the end, when nothing is written any more.  What a package must not
-have (core.tree.member_fault) is refused with the package's name.
-
-Source: deb(5), ar(5).  What Python can decompress is read here; zstd goes through dpkg-deb.
+have (member_fault) is refused with the package's name.
 """
 from __future__ import annotations
 
-import bz2
 import hashlib
-import io
-import lzma
 import os
 import re
 import stat
 import tarfile
-import tempfile
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from debxcross.core.sysroot import tree
 from debxcross.core.sysroot.tree import member_fault, merged, reserved
-from debxcross.doors import process
+from debxcross.doors.debfile import Damage, entries, opened
 from debxcross.errors import PackageError
 
 _BLOCK = 1 << 20
@@ -42,20 +34,7 @@ _KINDS = {
 #: What the fields may be (Policy 5.6.7, 5.6.8, 5.6.12): the first two become names of files.
 _FIELDS = {"Package": r"[a-z0-9][a-z0-9+.-]+", "Architecture": r"[a-z0-9][a-z0-9-]*",
            "Version": r"[A-Za-z0-9.+~:-]+"}
-_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError)
-
-
-class _StrictInfo(tarfile.TarInfo):
-    """Raises for a header that is cut off or no header, where tarfile takes it for the end."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> _StrictInfo:
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"its archive is cut off or damaged: {error}") from error
+_DAMAGE = Damage(PackageError, "Fetch or build it again")
 
 
 @dataclass(frozen=True)
@@ -94,15 +73,14 @@ class Tree:
 
         Raises PackageError naming the file and what is wrong; the tree is then of no use.
         """
-        with _damage_named(deb), deb.open("rb") as file:
-            members = _ar_members(file, deb)
-            control = _control_files(file, members, deb)
+        with opened(deb, _DAMAGE) as package:
+            control = package.control_files()
             facts = _paragraph(control.get("control", ""), deb)
             work = _Package(self, deb, facts["Package"], chooser(facts["Package"]))
-            with _data(file, members, deb) as stream:
+            with package.tar("data") as stream:
                 work.take(stream)
-        return Unpacked(facts, members["debian-binary"][0], tuple(work.paths),
-                        control.get("shlibs", ""), control.get("symbols", ""))
+            return Unpacked(facts, package.time, tuple(work.paths),
+                            control.get("shlibs", ""), control.get("symbols", ""))
 
     def parents(self, path: str) -> None:
         """Make the directories above a path.  NotADirectoryError when one of them is a file."""
@@ -169,33 +147,29 @@ class _Package:
 
     def take(self, stream: IO[bytes]) -> None:
         """Unpack the package's data archive."""
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK,
-                          tarinfo=_StrictInfo) as archive:
-            for information in archive:
-                kind = _KINDS.get(information.type, "thing of an unknown kind")
-                fault = member_fault(information.name, kind, information.mode, information.linkname)
-                if fault:
-                    raise self._refused(information.name, fault)
-                name = tree.normal(information.name) or ""
-                path = merged(name)
-                if kind == "directory":
-                    continue
-                if not self.chosen(path):
-                    self.left_out.add(path)
-                    continue
-                if reserved(path):
-                    raise self._refused(
-                        information.name, "lies where a sysroot keeps what is its own")
-                try:
-                    self._put(archive, information, kind, name, path)
-                except NotADirectoryError as error:
-                    raise self._refused(
-                        information.name, f"lies below {str(error)!r}, which is no directory") from error
-                except FileExistsError as error:
-                    raise self._refused(information.name, "is there twice") from error
-                self.paths.append(path)
-        while stream.read(_BLOCK):  # the check sum is at the end
-            pass
+        for archive, information in entries(stream):
+            kind = _KINDS.get(information.type, "thing of an unknown kind")
+            fault = member_fault(information.name, kind, information.mode, information.linkname)
+            if fault:
+                raise self._refused(information.name, fault)
+            name = tree.normal(information.name) or ""
+            path = merged(name)
+            if kind == "directory":
+                continue
+            if not self.chosen(path):
+                self.left_out.add(path)
+                continue
+            if reserved(path):
+                raise self._refused(
+                    information.name, "lies where a sysroot keeps what is its own")
+            try:
+                self._put(archive, information, kind, name, path)
+            except NotADirectoryError as error:
+                raise self._refused(
+                    information.name, f"lies below {str(error)!r}, which is no directory") from error
+            except FileExistsError as error:
+                raise self._refused(information.name, "is there twice") from error
+            self.paths.append(path)
 
     def _refused(self, name: str, fault: str) -> PackageError:
         return PackageError(
@@ -284,146 +258,14 @@ def _through(link: str, package: str, path: str, other: str) -> PackageError:
         f"Leave one of them out: --path-exclude '{package}:/{link}'")
 
 
-def _unreadable(deb: Path, details: str) -> PackageError:
-    return PackageError(f"{deb.name} is not a whole Debian binary package", details,
-                        f"Fetch or build it again; 'dpkg-deb --info {deb}' says more.")
-
-
-@contextmanager
-def _damage_named(deb: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise _unreadable(deb, f"{error}" or type(error).__name__) from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise _unreadable(deb, f"{error}") from error  # gzip and bz2 report damage so
-
-
-def _ar_members(file: IO[bytes], deb: Path) -> dict[str, tuple[int, int, int]]:
-    """Return time, position and size of each member of an ar archive, by name."""
-    found = {}
-    end = os.fstat(file.fileno()).st_size
-    if file.read(8) != b"!<arch>\n":
-        raise _unreadable(deb, "it does not begin as an archive of ar")
-    position = 8
-    while position < end:
-        file.seek(position)
-        header = file.read(60)
-        size = header[48:58].strip()
-        if header[58:] != b"`\n" or not size.isdigit() or position + 60 + int(size) > end:
-            raise _unreadable(deb, f"its member at byte {position} is cut off")
-        name = header[:16].decode("ascii", "replace").strip().removesuffix("/")
-        found[name] = (int(header[16:28].strip() or 0), position + 60, int(size))
-        position += 60 + int(size) + int(size) % 2
-    if "debian-binary" not in found:
-        raise _unreadable(deb, "it has no member debian-binary")
-    return found
-
-
-def _control_files(file: IO[bytes], members: Mapping[str, tuple[int, int, int]], deb: Path) -> dict[str, str]:
-    with _member(file, members, deb, "control") as stream, \
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_StrictInfo) as archive:
-        texts = {}
-        for information in archive:
-            if information.isfile():
-                opened = archive.extractfile(information)
-                name = information.name.removeprefix("./")
-                texts[name] = opened.read().decode("utf-8", "replace") if opened else ""
-        return texts
-
-
 def _paragraph(text: str, deb: Path) -> Mapping[str, str]:
     from debian.deb822 import Deb822
 
     facts = dict(Deb822(text))
     if missing := [name for name in ("Package", "Version", "Architecture") if not facts.get(name)]:
-        raise _unreadable(deb, f"its control file has no {' and no '.join(missing)}")
+        raise _DAMAGE.at(deb, f"its control file has no {' and no '.join(missing)}")
     if wrong := [name for name, form in _FIELDS.items() if not re.fullmatch(form, facts[name])]:
         raise PackageError(
             f"{deb.name} is refused: its {wrong[0]} is {facts[wrong[0]]!r}, which Debian's Policy "
             "does not allow", "It would become the name of a file.", "Do not use this package.")
     return facts
-
-
-@contextmanager
-def _data(file: IO[bytes], members: Mapping[str, tuple[int, int, int]], deb: Path) -> Iterator[IO[bytes]]:
-    with _member(file, members, deb, "data") as stream:
-        yield stream
-
-
-@contextmanager
-def _member(
-    file: IO[bytes], members: Mapping[str, tuple[int, int, int]], deb: Path, part: str
-) -> Iterator[IO[bytes]]:
-    """Open the control or data archive of a .deb as a stream of plain tar."""
-    names = [name for name in members if name == f"{part}.tar" or name.startswith(f"{part}.tar.")]
-    if not names:
-        raise _unreadable(deb, f"it has no member {part}.tar")
-    if names[0].endswith(".zst"):
-        with tempfile.TemporaryDirectory(prefix="debxcross-") as directory:
-            target = Path(directory) / "part.tar"
-            option = {"control": "--ctrl-tarfile", "data": "--fsys-tarfile"}[part]
-            process.run(["dpkg-deb", option, str(deb.absolute())], stdout_path=target).check(
-                PackageError, f"{deb.name} cannot be read by dpkg-deb", "Fetch or build it again.")
-            with target.open("rb") as plain:
-                yield plain
-        return
-    makers: dict[str, Callable[[], Any]] = {
-        "xz": lzma.LZMADecompressor, "bz2": bz2.BZ2Decompressor, "gz": lambda: _Gzip(), "tar": lambda: None}
-    ending = names[0].rpartition(".")[2]
-    if ending not in makers:
-        raise _unreadable(deb, f"it has {names[0]}, which nobody can decompress")
-    _, position, size = members[names[0]]
-    file.seek(position)
-    yield io.BufferedReader(_Decompressed(file, size, makers[ending]()), _BLOCK)
-
-
-class _Gzip:
-    """zlib's decompressor with the interface of the others."""
-
-    def __init__(self) -> None:
-        self._decompressor = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._decompressor.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._decompressor.unconsumed_tail
-
-    def decompress(self, content: bytes, most: int) -> bytes:
-        return self._decompressor.decompress(content or self._decompressor.unconsumed_tail, most)
-
-
-class _Decompressed(io.RawIOBase):
-    """A part of a file, decompressed on the way; EOFError when it ends too early."""
-
-    def __init__(self, file: IO[bytes], size: int, decompressor: Any) -> None:
-        self._file, self._left, self._decompressor = file, size, decompressor
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        content = self._more(len(buffer))
-        buffer[:len(content)] = content
-        return len(content)
-
-    def _more(self, most: int) -> bytes:
-        if self._decompressor is None:
-            return self._compressed(most)
-        while not self._decompressor.eof:
-            block = self._compressed(_BLOCK) if self._decompressor.needs_input else b""
-            if self._decompressor.needs_input and not block:
-                raise EOFError("its compressed data ends too early")
-            if content := self._decompressor.decompress(block, most):
-                return bytes(content)
-        return b""
-
-    def _compressed(self, most: int) -> bytes:
-        block = self._file.read(min(most, self._left))
-        self._left -= len(block)
-        return block

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from debxcross.doors.store import raise_for_os_error
+from debxcross.doors.files import raise_for_os_error
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,27 @@ def test_a_damaged_deb_has_none(tmp_path: Path) -> None:
         (tmp_path / "cut.deb").write_bytes(content[:size])
         assert changelog(tmp_path / "cut.deb", "tiny", 99) in ("", "ours")
     assert changelog(tmp_path / "none.deb", "tiny", 99) == ""
+
+
+def test_no_more_of_a_deb_is_read_than_is_needed(tmp_path: Path) -> None:
+    """What is damaged behind the changelog does no harm; the whole is other doors' matter."""
+    files = {PATH: gzip.compress(b"ours"), "usr/share/z": random.Random(1).randbytes(3_000_000)}
+    content = bytearray(make_deb(tmp_path / "a.deb", {}, files, compression="gz").read_bytes())
+    content[-100_000] ^= 0xFF
+    (tmp_path / "a.deb").write_bytes(content)
+    assert changelog(tmp_path / "a.deb", "tiny", 99) == "ours"
+
+
+@pytest.mark.parametrize("text", [gzip.compress(b"ours" * 9)[:-9], gzip.compress(b"ours")[:-1] + b"x"])
+def test_a_damaged_changelog_is_none(tmp_path: Path, text: bytes) -> None:
+    assert changelog(make_deb(tmp_path / "a.deb", {}, {PATH: text}), "tiny", 99) == ""
+
+
+def test_of_a_huge_changelog_little_is_read(tmp_path: Path) -> None:
+    deb = make_deb(tmp_path / "a.deb", {}, {PATH: gzip.compress(bytes(300 << 20), 1)})
+    tracemalloc.start()
+    try:
+        assert changelog(deb, "tiny", 99) == "\0" * 99
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()

@@ -78,8 +78,3 @@ def test_when_a_package_was_packed(tmp_path: Path) -> None:
         path.write_bytes(wrong)
         with pytest.raises(GateError):
             deb.packed_at(path)
-
-
-def test_argv() -> None:
-    assert deb.tarfile_argv(Path("/a/b.deb"), "data") == ("dpkg-deb", "--fsys-tarfile", "/a/b.deb")
-    assert deb.tarfile_argv(Path("/a/b.deb"), "control") == ("dpkg-deb", "--ctrl-tarfile", "/a/b.deb")

@@ -15,7 +15,8 @@ import pytest
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import digest
-from debxcross.doors.store import LAYOUT, Store, file_digest
+from debxcross.doors.files import file_digest
+from debxcross.doors.store import LAYOUT, Store
 from debxcross.errors import DiskFullError, StoreError
 from tests.tools import need
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.store import Store, check_file_system, file_digest
+from debxcross.doors.files import file_digest
+from debxcross.doors.store import Store
+from debxcross.doors.storefs import check_file_system
 from debxcross.errors import BusyError, StoreError
 from tests.tools import need
 
@@ -81,9 +83,9 @@ def test_deleting_excludes_everybody_else(store: Store) -> None:
     assert "in use" in raised.value.brief and raised.value.resolution
     del other
     with store.alone():
-        code = ("import sys; from pathlib import Path; from debxcross.doors import store\n"
+        code = ("import sys; from pathlib import Path; from debxcross.doors import locks, store\n"
                 "from debxcross.errors import BusyError\n"
-                "store._PATIENCE = 0.2\n"
+                "locks._PATIENCE = 0.2\n"
                 "try: store.Store(Path(sys.argv[1]))\n"
                 "except BusyError as error: print(error.brief)")
         said = subprocess.run([sys.executable, "-c", code, str(store.directory)], text=True,
@@ -109,19 +111,11 @@ def test_entries_are_listed_sorted_and_damaged_ones_as_none(store: Store) -> Non
     store.remember("facts", "aa", {"x": 2})
     (store.directory / "memo/facts/cc").mkdir()
     (store.directory / "memo/facts/cc/cc.json").write_bytes(b"\xff")
-    assert list(store.entries("memo/facts")) == [("aa", {"x": 2}), ("bb", 1), ("cc", None)]
-    assert store.memo_kinds() == ("facts",)
-    store.drop_entry("memo/facts", "aa")
-    store.drop_entry("memo/facts", "aa")
-    assert [key for key, _ in store.entries("memo/facts")] == ["bb", "cc"]
-
-
-def test_base_roots_are_known_by_either_half(store: Store) -> None:
-    (store.directory / "roots" / "aa").mkdir()
-    (store.directory / "roots" / "bb.json").write_text("[]")
-    (store.directory / "roots" / "cc.tmp").write_text("[]")
-    assert store.root_keys() == ("aa", "bb")
-    assert [path.name for path in store.leftovers()] == ["cc.tmp"]
+    assert list(store.entries.all("memo/facts")) == [("aa", {"x": 2}), ("bb", 1), ("cc", None)]
+    assert store.entries.memo_kinds() == ("memo/facts",)
+    store.entries.drop("memo/facts", "aa")
+    store.entries.drop("memo/facts", "aa")
+    assert [key for key, _ in store.entries.all("memo/facts")] == ["bb", "cc"]
 
 
 def test_a_place_that_cannot_be_written_is_named(store: Store) -> None:

@@ -70,7 +70,7 @@ def test_cleaning_keeps_the_newest_and_shows_first(store: Store) -> None:
     assert store.artifact(old.key) is None and store.artifact(new.key) == new
     # What the kept result was made of is there still, what the other one was made of is not.
     assert len(list(store.objects())) == 3
-    assert len(list(store.entries("memo/environment"))) == 1
+    assert len(list(store.entries.all("memo/environment"))) == 1
     assert clean(store) == []
 
 
@@ -336,7 +336,7 @@ def test_a_clock_that_was_set_back_changes_nothing(store: Store) -> None:
     for path in store.directory.rglob("*"):
         os.utime(path, (4_000_000_000, 4_000_000_000))
     clean(store)
-    assert store.artifact(newest.key) and [key for key, _ in store.entries("artifacts")] == [newest.key]
+    assert store.artifact(newest.key) and [key for key, _ in store.entries.all("artifacts")] == [newest.key]
 
 
 def test_a_new_log_is_never_written_into_the_store(store: Store, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from debxcross.core.artifact import StoredFile
 from debxcross.core.build.environment import Environment
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.lock import PARTS, Lock, LockedFile, LockedMember, parse, to_text
-from debxcross.core.key import canonical, digest
+from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.errors import BuildError, UsageError
 from debxcross.steps.archive.probe import Probe
@@ -100,8 +100,8 @@ def context(tmp_path: Path) -> Context:
     plan = build_plan(made, prepared())
     root = promised_base(made, prepared())
     assert root is not None and root.key == plan.recipe.key
-    (root.directory / "etc").mkdir(parents=True)
-    made.store.write(f"roots/{root.key}.json", canonical(plan.recipe.packages))
+    (tmp_path / "root/etc").mkdir(parents=True)
+    made.store.roots.commit(root.key, tmp_path / "root", plan.recipe.packages)
     return made
 
 

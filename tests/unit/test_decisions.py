@@ -78,7 +78,8 @@ def context(tmp_path: Path) -> Context:
 
 def arranged(context: Context, chain: Chain, patches: tuple[RulesPatch, ...] = ()) -> Arranged:
     judged = {name: tuple((rule, True, "") for rule in patches if rule.source == name) for name in SOURCES}
-    return arrange(context, chain, SOURCES if chain.sources else {}, judged, {"zlib": "+debxcross1", "ssh": ""}, "Ada <a@b.example>")
+    suffixes = {"zlib": "+debxcross1", "ssh": ""}
+    return arrange(context, chain, SOURCES, judged, suffixes, "Ada <a@b.example>")
 
 
 CHAIN = Chain("tiny", "bookworm", (SourceMember("zlib"), SourceMember("ssh")))

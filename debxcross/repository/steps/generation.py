@@ -16,7 +16,7 @@ from pathlib import Path
 
 from debxcross.core.signing import SigningKey
 from debxcross.doors import ftparchive, gpg
-from debxcross.doors.store import file_digest
+from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree, holds
 from debxcross.errors import PublishError, UsageError
 from debxcross.repository.core import index as repository, release as releasefile, sources as sourceindex

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debxcross.doors import ftparchive
-from debxcross.doors.store import file_digest
+from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree
 from debxcross.errors import PublishError
 from debxcross.repository.core import index, sources as sourceindex

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from debxcross.core.signing import keyring_version
 from debxcross.doors import process
-from debxcross.doors.store import file_digest
+from debxcross.doors.files import file_digest
 from debxcross.doors.template import render
 from debxcross.errors import PublishError
 from debxcross.repository.core.index import IndexEntry, RepositorySettings

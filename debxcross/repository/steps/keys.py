@@ -8,14 +8,13 @@ that is the old key retired.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from debxcross.core.signing import SigningKey, expiry_warnings, key_fault
-from debxcross.doors import gpg
+from debxcross.doors import files, gpg
 from debxcross.errors import PublishError, UsageError
 
 _ADDED = "added.json"
@@ -115,13 +114,10 @@ def retire(home: Path, fingerprint: str, now: float, *, force: bool = False) -> 
 def _read(home: Path) -> dict[str, float]:
     try:
         return {str(name): float(when) for name, when in json.loads((home / _ADDED).read_bytes()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, OverflowError):
         # Without it the day a key was made counts.
         return {}
 
 
 def _remember(home: Path, added: dict[str, float]) -> None:
-    new = home / f"{_ADDED}.new"
-    new.write_text(json.dumps({**_read(home), **added}, sort_keys=True))
-    new.chmod(0o600)
-    os.replace(new, home / _ADDED)
+    files.write(home / _ADDED, json.dumps({**_read(home), **added}, sort_keys=True), 0o600)

@@ -15,6 +15,7 @@ from typing import Any
 
 from debxcross import __version__
 from debxcross.core.key import digest
+from debxcross.doors import files
 from debxcross.doors.template import data_directory
 from debxcross.repository.core.index import RepositorySettings
 
@@ -35,12 +36,12 @@ class Known:
     warnings: tuple[str, ...]
 
 
-def given_stamps(files: Sequence[Path]) -> str:
+def given_stamps(paths: Sequence[Path]) -> str:
     """Return the identity of the given files by their stamps; "" when it cannot be relied on.
 
     Nobody can set a ctime, so equal stamps mean equal files.
     """
-    return _stamps(files, time.time_ns() - _YOUNG)
+    return _stamps(paths, time.time_ns() - _YOUNG)
 
 
 def question(root: Path, state: Path, settings: RepositorySettings, given: str, replace: bool) -> str:
@@ -90,7 +91,4 @@ def remember(memo: Path, asked: str, known: Known, now: float) -> None:
     if not asked:
         memo.unlink(missing_ok=True)
         return
-    text = json.dumps({"question": asked, "time": now, "known": vars(known)})
-    temporary = memo.with_suffix(".new")
-    temporary.write_text(text)
-    os.replace(temporary, memo)
+    files.write(memo, json.dumps({"question": asked, "time": now, "known": vars(known)}))

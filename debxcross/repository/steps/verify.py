@@ -19,7 +19,7 @@ from debxcross.core import openpgp
 from debxcross.core.signing import expiry_warnings, key_fault
 from debxcross.doors import ftparchive, gpg
 from debxcross.doors.fetch import fetch
-from debxcross.doors.store import file_digest
+from debxcross.doors.files import file_digest
 from debxcross.doors.web import Transfer
 from debxcross.errors import DebxcrossError, FetchError, PublishError
 from debxcross.repository.core import index, release as releasefile, sources as sourceindex

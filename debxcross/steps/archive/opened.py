@@ -12,7 +12,7 @@ Acquire = tuple[tuple[str, str], ...]
 
 def apt_root(store: Store, world: World, acquire: Acquire) -> AptRoot:
     """Return the apt directory of a world, opened or not."""
-    return AptRoot(store.directory / "apt" / digest([world, acquire])[:16], world, acquire)
+    return AptRoot(store.apt_directory(digest([world, acquire])[:16]), world, acquire)
 
 
 def opened(store: Store, world: World, acquire: Acquire, maximum_age: float | None) -> AptRoot:

@@ -7,7 +7,6 @@ verified by digest, and mmdebstrap installs them from there and from nowhere els
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.core.build.environment import InstalledPackage, PackageFile, RootRecipe, in_order
 from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT
-from debxcross.core.key import canonical, digest
+from debxcross.core.key import digest
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.errors import StoreError
@@ -92,20 +91,18 @@ def _packages(
 def promised_root(context: Context, wanted: RootPlan) -> BaseRoot:
     """Return the base root whether it has been made or not: it is what its packages are."""
     key = wanted.recipe.key
-    return BaseRoot(key, context.store.directory / "roots" / key, wanted.recipe.packages, wanted)
+    return BaseRoot(key, context.store.roots.place(key), wanted.recipe.packages, wanted)
 
 
 def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
     """Return the base root when the store has it, without starting anything."""
     key = wanted.recipe.key
-    directory = context.store.directory / "roots" / key
+    listed = context.store.roots.packages(key)
     try:
-        value = json.loads(directory.with_suffix(".json").read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    if not directory.is_dir():
-        return None
-    return BaseRoot(key, directory, tuple(InstalledPackage(**one) for one in value), wanted)
+        packages = None if listed is None else tuple(InstalledPackage(**one) for one in listed)
+    except TypeError:
+        packages = None  # damaged
+    return None if packages is None else BaseRoot(key, context.store.roots.place(key), packages, wanted)
 
 
 def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot, bool]:
@@ -126,9 +123,8 @@ def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot
 def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
     store, root = context.store, wanted.recipe
     log = context.log(step)
-    target = store.directory / "roots" / root.key
-    if target.exists():
-        context.chroots.remove(target)  # left by a run that was killed
+    if store.roots.place(root.key).exists():
+        store.roots.drop(root.key, context.chroots.remove)  # left by a run that was killed
     files = context.supply.fetch(step, wanted.files)
     architectures = tuple(dict.fromkeys((root.build_architecture, root.host_architecture)))
     context.busy(step, f"mmdebstrap {root.release} for {' and '.join(architectures)}")
@@ -146,11 +142,7 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
             apt_options=options, dpkg_options=root.dpkg_options, commands=root.commands, log=log,
             variant=root.variant, hooks=commands.repository_hooks(shlex.quote(str(repository))), epoch=epoch)
         _check(made, root)
-        # Before the root has its name: it is the file that may find no room.
-        temporary = target.with_suffix(".tmp")
-        temporary.write_bytes(canonical(root.packages))
-        made.rename(target)
-    temporary.rename(target.with_suffix(".json"))
+        target = store.roots.commit(root.key, made, root.packages)
     return BaseRoot(root.key, target, root.packages, wanted)
 
 

@@ -2,7 +2,6 @@
 """Keeps build roots of failed builds (and those made anew) for ``shell`` to enter."""
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from debxcross.errors import UsageError
 from debxcross.steps.context import Context
 
 
-def _place(store: Store, member: str, architecture: str) -> Path:
-    return store.directory / "kept" / f"{member}-{architecture}.root"
+def _name(member: str, architecture: str) -> str:
+    return f"{member}-{architecture}"
 
 
 def keep(context: Context, session: Session, member: str, directory: str, *, failed: bool = False) -> None:
@@ -22,13 +21,12 @@ def keep(context: Context, session: Session, member: str, directory: str, *, fai
 
     ``failed`` roots are as a failed build left them; the others were made for ``shell``.
     """
-    place = _place(context.store, member, context.host.name)
-    note = place.with_suffix(".json")
-    note.unlink(missing_ok=True)
-    context.chroots.move(session.directory, place)
-    context.store.write(f"kept/{note.name}", json.dumps(
-        {"base": str(session.base), "directory": directory, "isolation": context.chroots.isolation,
-         "failed": failed}).encode())
+    kept_roots, name = context.store.kept, _name(member, context.host.name)
+    kept_roots.drop_note(name)
+    context.chroots.move(session.directory, kept_roots.place(name))
+    kept_roots.write_note(name, {
+        "base": str(session.base), "directory": directory, "isolation": context.chroots.isolation,
+        "failed": failed})
 
 
 def forget(context: Context, member: str, *, built: bool) -> None:
@@ -36,28 +34,21 @@ def forget(context: Context, member: str, *, built: bool) -> None:
 
     A root that ``shell`` made stands until the member is ``built`` anew.
     """
-    place = _place(context.store, member, context.host.name)
-    note = _note(place)
-    if note is not None and not (built or note.get("failed", True)):
-        return
-    place.with_suffix(".json").unlink(missing_ok=True)
-    if place.exists():
-        context.chroots.remove(place)
+    name = _name(member, context.host.name)
+    note = _note(context.store, name)
+    if note is None or built or note.get("failed", True):
+        context.store.kept.drop(name, context.chroots.remove)
 
 
 def is_kept(store: Store, member: str, architecture: str) -> bool:
     """Tell whether a root of this member is kept."""
-    return _note(_place(store, member, architecture)) is not None
+    return _note(store, _name(member, architecture)) is not None
 
 
-def _note(place: Path) -> Mapping[str, Any] | None:
-    """Return what is noted of a kept root; a note that cannot be read counts as none."""
-    try:
-        value = json.loads(place.with_suffix(".json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    complete = isinstance(value, dict) and {"base", "directory", "isolation"} <= value.keys()
-    return value if complete else None
+def _note(store: Store, name: str) -> Mapping[str, Any] | None:
+    """Return what is noted of a kept root; a note that lacks something counts as none."""
+    note = store.kept.note(name)
+    return note if note is not None and {"base", "directory", "isolation"} <= note.keys() else None
 
 
 def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str, str]:
@@ -65,12 +56,11 @@ def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str,
 
     Raises UsageError when there is none.
     """
-    place = _place(store, member, architecture)
-    value = _note(place)
-    if value is None:
-        notes = sorted((store.directory / "kept").glob("*.json"))
-        others = [path.stem for path in notes if _note(path.with_suffix(".root")) is not None]
+    name = _name(member, architecture)
+    note = _note(store, name)
+    if note is None:
+        others = [other for other in store.kept.names() if _note(store, other) is not None]
         raise UsageError(
             f"no build root of {member} for {architecture} is kept",
             resolution=f"Kept are: {', '.join(others) or 'none'}.")
-    return place, Path(value["base"]), value["directory"], value["isolation"]
+    return store.kept.place(name), Path(note["base"]), note["directory"], note["isolation"]

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import secrets
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Inventory, collection, live, size_words
-from debxcross.doors.store import LAYOUT, Store, raise_for_os_error
+from debxcross.doors.entries import entry_name
+from debxcross.doors.files import appearing, raise_for_os_error
+from debxcross.doors.store import LAYOUT, Store
 from debxcross.errors import StoreError, UsageError
 from debxcross.steps.store.gc import HISTORY, names_in_files, take_inventory
 
@@ -67,19 +65,19 @@ def export(store: Store, target: Path, keep: int, named: Sequence[Path]) -> Exch
     gone = {(memo.title, memo.key) for memo in going.memos}
     memos = [(memo.title, memo.key) for memo in inventory.memos
              if (memo.title, memo.key) not in gone and memo.title not in _AT_HOME]
-    memos += [(HISTORY, key) for key, value in store.entries(f"memo/{HISTORY}") if value is not None]
+    memos += [(HISTORY, key) for key, value in store.entries.all(f"memo/{HISTORY}") if value is not None]
     artifacts = [artifact for thing in inventory.artifacts
                  if thing.key in kept.keys and (artifact := store.artifact(thing.key))]
     try:
-        with _appearing(target) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        with appearing(target) as file, tarfile.open(fileobj=file, mode="w") as tar:
             _add(tar, "layout", f"{LAYOUT}\n".encode())
             for sha256 in sorted(kept.objects):
                 with store.path(sha256).open("rb") as stream:
                     tar.addfile(_header(f"objects/{sha256[:2]}/{sha256}", inventory.objects[sha256]), stream)
             for kind, key in sorted(memos):
-                _add(tar, f"memo/{kind}/{key[:2]}/{key}.json", canonical(store.memo(kind, key)))
+                _add(tar, entry_name(f"memo/{kind}", key), canonical(store.memo(kind, key)))
             for artifact in artifacts:
-                _add(tar, f"artifacts/{artifact.key[:2]}/{artifact.key}.json", canonical(artifact))
+                _add(tar, entry_name("artifacts", artifact.key), canonical(artifact))
             _add(tar, _END, b"")
     except OSError as error:
         raise_for_os_error(error, target.parent)
@@ -98,20 +96,6 @@ def _header(name: str, size: int) -> tarfile.TarInfo:
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(_header(name, len(content)), io.BytesIO(content))
-
-
-@contextmanager
-def _appearing(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its name when it is complete, and goes when it does not become so."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def take_in(store: Store, source: Path) -> Exchange:

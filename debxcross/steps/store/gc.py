@@ -13,7 +13,8 @@ from debxcross.core.chain.history import moment
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.store import Store, file_digest
+from debxcross.doors.files import file_digest
+from debxcross.doors.store import Store
 from debxcross.errors import UsageError
 
 HISTORY = "history"
@@ -26,19 +27,19 @@ def take_inventory(store: Store, *, sizes: bool = True) -> Inventory:
     """
     artifacts = tuple(
         Thing(key, title(value), names_in(canonical(value).decode()))
-        for key, value in store.entries("artifacts") if isinstance(value, Mapping))
+        for key, value in store.entries.all("artifacts") if isinstance(value, Mapping))
     memos, histories = [], []
-    for kind in store.memo_kinds():
-        for key, value in store.entries(f"memo/{kind}"):
-            if kind == HISTORY:
+    for kind in store.entries.memo_kinds():
+        name = kind.removeprefix("memo/")
+        for key, value in store.entries.all(kind):
+            if name == HISTORY:
                 histories.append(_keys(value))
             elif value is not None:
-                memos.append(Thing(key, kind, names_in(json.dumps(value)),
-                                   _entry(store, kind, key).stat().st_size))
-    roots = tuple(_root(store, key, sizes) for key in store.root_keys())
+                memos.append(Thing(key, name, names_in(json.dumps(value)), store.entries.size(kind, key)))
+    roots = tuple(_root(store, key, sizes) for key in store.roots.keys())
     indexes = tuple(
         Thing(path.name, path.name, frozenset(), _size(path) if sizes else 0)
-        for path in sorted((store.directory / "apt").iterdir()))
+        for path in store.apt_directories())
     return Inventory(artifacts, roots, indexes, tuple(memos), dict(store.objects()), tuple(histories))
 
 
@@ -52,10 +53,6 @@ def title(value: Mapping[str, Any]) -> str:
     return f"{value.get('member', '?')} {provenance.get('version', '')} {host}".strip()
 
 
-def _entry(store: Store, kind: str, key: str) -> Path:
-    return store.directory / "memo" / kind / key[:2] / f"{key}.json"
-
-
 def _keys(value: Any) -> tuple[str, ...]:
     try:
         return tuple(str(entry["key"]) for entry in value["entries"])
@@ -64,15 +61,13 @@ def _keys(value: Any) -> tuple[str, ...]:
 
 
 def _root(store: Store, key: str, sizes: bool) -> Thing:
-    directory = store.directory / "roots" / key
+    packages = store.roots.packages(key)
     try:
-        text = directory.with_name(f"{key}.json").read_text()
-        packages = json.loads(text)
-        architectures = sorted({one["architecture"] for one in packages} - {"all"})
-        words = f"{len(packages)} packages for {' and '.join(architectures)}"
-    except (OSError, ValueError, TypeError, KeyError):
-        text, words = "", "unfinished"
-    return Thing(key, words, names_in(text), _size(directory) if sizes else 0)
+        architectures = sorted({one["architecture"] for one in packages or ()} - {"all"})
+        words = f"{len(packages)} packages for {' and '.join(architectures)}" if packages else "unfinished"
+    except (TypeError, KeyError):
+        packages, words = None, "unfinished"
+    return Thing(key, words, names_in(json.dumps(packages)), _size(store.roots.place(key)) if sizes else 0)
 
 
 def _size(path: Path) -> int:
@@ -110,15 +105,16 @@ def list_store(store: Store) -> Listing:
 def _times(store: Store) -> dict[str, str]:
     """Return when each result came to be, by key."""
     found: dict[str, str] = {}
-    for _, value in store.entries(f"memo/{HISTORY}"):
+    for _, value in store.entries.all(f"memo/{HISTORY}"):
         for entry in (value or {}).get("entries", ()):
             found.setdefault(entry["key"], moment(entry["time"]))
     return found
 
 
 def _kept(store: Store) -> tuple[Thing, ...]:
-    return tuple(Thing(path.name, path.name, frozenset(), _size(path))
-                 for path in sorted((store.directory / "kept").iterdir()) if path.is_dir())
+    places = [store.kept.place(name) for name in store.kept.names()]
+    return tuple(Thing(place.name, place.name, frozenset(), _size(place))
+                 for place in places if place.is_dir())
 
 
 def _count(things: Sequence[Thing]) -> tuple[int, int]:
@@ -167,16 +163,17 @@ def names_in_files(paths: Sequence[Path]) -> frozenset[str]:
 def _delete(store: Store, chroots: Chroots, found: Collection) -> None:
     """Delete entries before what they name, so that an end in the middle leaves nothing half."""
     for thing in found.artifacts:
-        store.drop_entry("artifacts", thing.key)
+        store.entries.drop("artifacts", thing.key)
     for thing in found.memos:
-        store.drop_entry(f"memo/{thing.title}", thing.key)
+        store.entries.drop(f"memo/{thing.title}", thing.key)
     for thing in found.roots:
-        _delete_root(store, chroots, thing.key)
+        store.roots.drop(thing.key, chroots.remove)
     for thing in found.indexes:
-        chroots.remove(store.directory / "apt" / thing.key)
-    for thing in found.kept_roots:
-        (store.directory / "kept" / thing.key).with_suffix(".json").unlink(missing_ok=True)
-        chroots.remove(store.directory / "kept" / thing.key)
+        chroots.remove(store.apt_directory(thing.key))
+    kept_roots = {thing.key for thing in found.kept_roots}
+    for name in store.kept.names():
+        if store.kept.place(name).name in kept_roots:
+            store.kept.drop(name, chroots.remove)
     for thing in found.objects:
         store.drop_object(thing.key)
     for thing in found.leftovers:
@@ -186,12 +183,6 @@ def _delete(store: Store, chroots: Chroots, found: Collection) -> None:
         path.unlink(missing_ok=True)
         if path.parent.name == "work":
             store.forget_work(path)
-
-
-def _delete_root(store: Store, chroots: Chroots, key: str) -> None:
-    directory = store.directory / "roots" / key
-    directory.with_name(f"{key}.json").unlink(missing_ok=True)
-    chroots.remove(directory)
 
 
 def verify(store: Store, chroots: Chroots) -> Damage:
@@ -207,18 +198,18 @@ def verify(store: Store, chroots: Chroots) -> Damage:
             if file_digest(store.path(sha256))[0] != sha256:
                 store.drop_object(sha256)
                 objects.append(f"file {sha256} ({size} bytes): its bytes are others")
-        for kind in ("artifacts", *(f"memo/{kind}" for kind in store.memo_kinds())):
-            for key, value in list(store.entries(kind)):
+        for kind in ("artifacts", *store.entries.memo_kinds()):
+            for key, value in list(store.entries.all(kind)):
                 checked += 1
                 fault = _fault(store, kind, key, value)
                 if fault:
-                    store.drop_entry(kind, key)
+                    store.entries.drop(kind, key)
                     entries.append(f"{kind} {key[:12]}…: {fault}")
-        for key in store.root_keys():
+        for key in store.roots.keys():
             count, fault = _root_fault(store, key)
             checked += count
             if fault:
-                _delete_root(store, chroots, key)
+                store.roots.drop(key, chroots.remove)
                 roots.append(f"base root {key[:12]}…: {fault}")
     return Damage(checked, tuple(objects), tuple(entries), tuple(roots))
 
@@ -236,8 +227,8 @@ def _fault(store: Store, kind: str, key: str, value: Any) -> str:
 
 def _root_fault(store: Store, key: str) -> tuple[int, str]:
     """Return how many files of a base root were compared with dpkg's own sums, and what is wrong."""
-    directory = store.directory / "roots" / key
-    if not directory.is_dir() or not directory.with_name(f"{key}.json").is_file():
+    directory = store.roots.place(key)
+    if store.roots.packages(key) is None:
         return 0, "unfinished"
     checked = 0
     for path, expected in _sums(directory):

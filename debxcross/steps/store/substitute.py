@@ -21,6 +21,7 @@ from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.openpgp import dearmor
 from debxcross.core.store import signed as substitute
 from debxcross.doors import gpg
+from debxcross.doors.entries import entry_name
 from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.store import Store
 from debxcross.doors.web import Transfer
@@ -44,7 +45,7 @@ class Substitute:
 
     def artifact(self, member: str, key: str) -> Artifact | None:
         """Return the artifact with this key, with all its files in our store; None when it has none."""
-        name = f"artifacts/{key[:2]}/{key}.json"
+        name = entry_name("artifacts", key)
         entry = self._entry(name, member)
         if entry is None:
             return None
@@ -71,7 +72,7 @@ class Substitute:
 
     def memo(self, member: str, kind: str, key: str) -> Any | None:
         """Return a remembered answer of the substitute, or None."""
-        entry = self._entry(f"memo/{kind}/{key[:2]}/{key}.json", member)
+        entry = self._entry(entry_name(f"memo/{kind}", key), member)
         return None if entry is None else json.loads(entry)
 
     def _fetch(self, file: StoredFile) -> None:
@@ -165,13 +166,10 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
     home = keys / _HOME
     key = gpg.make_key(home, _USER)
     listed = {}
-    for entry_key, value in store.entries("artifacts"):
-        if value is not None and store.artifact(entry_key) is not None:
-            listed[f"artifacts/{entry_key[:2]}/{entry_key}.json"] = _digest(store, "artifacts", entry_key)
-    for entry_key, value in store.entries("memo/environment"):
-        if value is not None:
-            name = f"memo/environment/{entry_key[:2]}/{entry_key}.json"
-            listed[name] = _digest(store, "memo/environment", entry_key)
+    for kind in ("artifacts", "memo/environment"):
+        for entry_key, value in store.entries.all(kind):
+            if value is not None and (kind != "artifacts" or store.artifact(entry_key) is not None):
+                listed[entry_name(kind, entry_key)] = store.entries.sha256(kind, entry_key)
     with tempfile.TemporaryDirectory(prefix="debxcross-list-") as directory:
         document, signed = Path(directory, "list"), Path(directory, "signed")
         document.write_text(substitute.list_text(listed))
@@ -179,7 +177,3 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
         store.write("signer.gpg", gpg.export_public(home, (key.fingerprint,)))
         store.write(substitute.LIST, signed.read_bytes())
     return key.fingerprint, len(listed)
-
-
-def _digest(store: Store, kind: str, key: str) -> str:
-    return hashlib.sha256((store.directory / kind / key[:2] / f"{key}.json").read_bytes()).hexdigest()

@@ -25,7 +25,8 @@ from debxcross.core.sysroot.manifest import (
 )
 from debxcross.core.sysroot.tree import MERGED
 from debxcross.doors import tar
-from debxcross.doors.store import Store, file_digest, raise_for_os_error
+from debxcross.doors.files import file_digest, raise_for_os_error
+from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory, render
 from debxcross.doors.unpack import Tree, Unpacked
 from debxcross.errors import PackageError, UsageError

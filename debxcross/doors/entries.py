@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store's entries: small JSON files, each with the key it goes by.
+
+The kind of an entry is "artifacts" or "memo/NAME"; the name of its file is KIND/ab/KEY.json.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from debxcross.doors import files
+from debxcross.doors.files import raise_for_os_error
+
+
+def entry_name(kind: str, key: str) -> str:
+    """Return the name of an entry's file, relative to its store."""
+    return f"{kind}/{key[:2]}/{key}.json"
+
+
+class Entries:
+    """The entries of one store.  Whatever the file system refuses is StoreError or DiskFullError."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self._directory / entry_name(kind, key)
+
+    def read(self, kind: str, key: str) -> Any | None:
+        """Return an entry's value; None when it is not there or damaged: it is made again then."""
+        return files.read_json(self._path(kind, key), below=self._directory)
+
+    def write(self, kind: str, key: str, content: bytes) -> None:
+        """Let an entry appear, whose JSON text is given."""
+        files.write(self._path(kind, key), content, 0o444, below=self._directory)
+
+    def all(self, kind: str) -> Iterator[tuple[str, Any | None]]:
+        """Yield key and value (None: damaged) of every entry of a kind, sorted."""
+        for path in sorted((self._directory / kind).glob("??/*.json")):
+            yield path.stem, files.read_json(path, below=self._directory)
+
+    def memo_kinds(self) -> tuple[str, ...]:
+        """Return the kinds of remembered answers there are: "memo/NAME"."""
+        return tuple(sorted(f"memo/{path.name}" for path in (self._directory / "memo").iterdir()))
+
+    def size(self, kind: str, key: str) -> int:
+        """Return the bytes of an entry that is there."""
+        return self._path(kind, key).stat().st_size
+
+    def sha256(self, kind: str, key: str) -> str:
+        """Return the sha256 (hex) of the bytes of an entry that is there."""
+        return hashlib.sha256(self._path(kind, key).read_bytes()).hexdigest()
+
+    def drop(self, kind: str, key: str) -> None:
+        """Delete an entry, if it is there."""
+        try:
+            self._path(kind, key).unlink(missing_ok=True)
+        except OSError as error:
+            raise_for_os_error(error, self._directory)

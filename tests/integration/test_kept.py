@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build roots kept for ``shell``, and what a note that was cut short does: nothing."""
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from debian.debian_support import DpkgArchTable
+
+from debxcross.core.architecture import architecture
+from debxcross.core.archive.world import World
+from debxcross.doors.apt import AptRoot
+from debxcross.doors.chroot import Chroots, Session
+from debxcross.doors.store import Store
+from debxcross.doors.web import make_transfer
+from debxcross.errors import UsageError
+from debxcross.events import Events
+from debxcross.steps.build import keep
+from debxcross.steps.context import Context
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    world = World("amd64", "armel", ())
+    return Context(
+        Store(tmp_path / "store"), Chroots("none"), AptRoot(tmp_path / "apt", world, ()), world,
+        make_transfer(proxies={}, retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(),
+        architecture("amd64"), architecture("armel"), tmp_path / "logs", 1)
+
+
+def keep_one(context: Context, *, failed: bool) -> Path:
+    """Keep a root of zlib; return its note."""
+    directory = context.logs / "session"
+    directory.mkdir(parents=True)
+    keep.keep(context, Session(context.chroots, Path("/base"), directory), "zlib", "/build", failed=failed)
+    note, = (context.store.directory / "kept").glob("*.json")
+    return note
+
+
+def test_a_root_is_kept_until_its_member_is_built(context: Context) -> None:
+    keep_one(context, failed=False)
+    assert keep.is_kept(context.store, "zlib", "armel")
+    place, base, directory, isolation = keep.kept(context.store, "zlib", "armel")
+    assert place.is_dir() and (base, directory, isolation) == (Path("/base"), "/build", "none")
+    keep.forget(context, "zlib", built=False)  # its result was in the store
+    assert keep.is_kept(context.store, "zlib", "armel")
+    keep.forget(context, "zlib", built=True)
+    assert not keep.is_kept(context.store, "zlib", "armel") and not place.exists()
+
+
+def test_the_root_of_a_failed_build_goes_with_the_first_result(context: Context) -> None:
+    keep_one(context, failed=True)
+    keep.forget(context, "zlib", built=False)
+    assert list((context.store.directory / "kept").iterdir()) == []
+
+
+def test_a_note_that_was_cut_short_counts_as_none(context: Context) -> None:
+    note = keep_one(context, failed=False)
+    whole = note.read_bytes()
+    for content in (*(whole[:size] for size in range(len(whole))), b"[]", b"{}", b"\xff"):
+        note.unlink(missing_ok=True)
+        note.write_bytes(content)
+        assert not keep.is_kept(context.store, "zlib", "armel")
+        with pytest.raises(UsageError) as raised:
+            keep.kept(context.store, "zlib", "armel")
+        assert raised.value.resolution == "Kept are: none."
+    # The next build that succeeds drops what nobody can enter.
+    keep.forget(context, "zlib", built=False)
+    assert list((context.store.directory / "kept").iterdir()) == []
+
+
+def test_another_root_takes_the_place_of_one_without_a_note(context: Context) -> None:
+    keep_one(context, failed=True).unlink()
+    keep_one(context, failed=True)
+    assert keep.is_kept(context.store, "zlib", "armel")
