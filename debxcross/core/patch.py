@@ -146,11 +146,13 @@ def version_suffix(revision: int, patched: bool, carried: bool) -> str:
     return f"{_SUFFIX}{number}" if number else ""
 
 
-def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...], suffix: str) -> str:
+def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...], suffix: str,
+                   rebuild: bool = False) -> str:
     """Return debian/changelog with what the patches did.
 
     With a suffix a new top entry is written, dated like the one below it (the date becomes
-    SOURCE_DATE_EPOCH); without one the lines are added to the present top entry.
+    SOURCE_DATE_EPOCH); without one the lines are added to the present top entry.  ``rebuild`` says
+    that the suffix is the number of a binNMU.
     """
     said = [f"  * debxcross rules patch {patch.name}: {patch.description}" for patch in patches]
     said = said or ["  * Built again by debxcross; the source is unchanged."]
@@ -162,4 +164,6 @@ def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...]
             body.pop()
         return "\n".join([*body, *said, "", *lines[trailer:]]) + "\n"
     first = lines[0].replace(f"({version})", f"({version}{suffix})", 1)
+    if rebuild:  # deb-changelog(5): the source's version is that of the entry below
+        first += ", binary-only=yes"
     return "\n".join([first, "", *said, "", lines[trailer], "", *lines]) + "\n"

@@ -301,13 +301,37 @@ def compared(names: list[str], build: str, host: str) -> list[dict[str, Any]]:
     return answers
 
 
+def binaries(sources: list[dict[str, Any]], build: str, host: str) -> list[dict[str, Any]]:
+    """Return what the archive has of each source: its binary packages of that version, and what they provide.
+
+    "provides" maps the packages that are named, in whatever version, to virtual packages.
+    """
+    archive = _Archive()
+    answers = []
+    for wanted in sources:
+        found = [{"package": version.parent_pkg.name, "architecture": version.arch,
+                  "version": version.ver_str, "same": version.multi_arch == version.MULTI_ARCH_SAME}
+                 for version, source in archive.of_source(wanted["name"], build, host)
+                 if source == wanted["version"]]
+        provides = {name: _provided(archive, name, build, host) for name in wanted["packages"]}
+        answers.append({"binaries": found,
+                        "provides": {name: virtual for name, virtual in provides.items() if virtual}})
+    return answers
+
+
+def _provided(archive: _Archive, name: str, build: str, host: str) -> list[str]:
+    versions = (archive.candidate(name, architecture) for architecture in (host, build))
+    return sorted({str(one[0]) for version in versions if version is not None
+                   for one in version.provides_list})
+
+
 def _indexes(version: Any) -> set[str]:
     """Return the architectures whose indexes name a version."""
     return {file.architecture for file, _ in version.file_list}
 
 
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
-                        "closure": closure, "compared": compared}
+                        "closure": closure, "compared": compared, "binaries": binaries}
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from debxcross.errors import (
     UnsupportedError, VerificationError,
 )
 from debxcross.events import Event
-from debxcross.steps.chain.prepare import arrange
+from debxcross.steps.chain.prepare import Circumstances, arrange
 from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.chain import ChainMaker, without
 from debxcross.steps.wheel.resolve import (
@@ -395,7 +395,8 @@ def test_a_wheel_does_not_depend_on_what_is_beside_it(desk: Desk, shop: Shop) ->
 
     def work(*texts: str) -> Any:
         chain, _ = desk.maker(names=Names({"desk": "python3-table"})).make("wheels", desk.resolve(*texts))
-        return arrange(desk.context, chain, {}, {}, {}, "Ada <ada@example.org>").work["room"]
+        given = Circumstances({}, {}, {}, "Ada <ada@example.org>")
+        return arrange(desk.context, chain, {}, given).work["room"]
 
     assert work("room") == work("room", "tree")
     assert work("room").spec.names == {"room": "python3-room", "desk": "python3-table"}

@@ -15,11 +15,12 @@ from debxcross.core.chain.lock import PARTS, Lock, LockedFile, LockedMember
 from debxcross.core.chain.plan import STATES, state_before
 from debxcross.core.patch import RulesPatch, parse
 from debxcross.errors import LockError, UnsatisfiableError
+from debxcross.steps.archive.probe import Known
 from debxcross.steps.build.baseroot import BaseRoot, RootPlan
 from debxcross.steps.build.source import SourceWork
 from debxcross.steps.build.turn import Turn
 from debxcross.steps.chain import replay
-from debxcross.steps.chain.prepare import Arranged, arrange
+from debxcross.steps.chain.prepare import Arranged, Circumstances, arrange
 from debxcross.steps.context import Context
 from debxcross.steps.held import Held
 from debxcross.steps.wheel.work import WheelWork
@@ -79,7 +80,8 @@ def context(tmp_path: Path) -> Context:
 def arranged(context: Context, chain: Chain, patches: tuple[RulesPatch, ...] = ()) -> Arranged:
     judged = {name: tuple((rule, True, "") for rule in patches if rule.source == name) for name in SOURCES}
     suffixes = {"zlib": "+debxcross1", "ssh": ""}
-    return arrange(context, chain, SOURCES, judged, suffixes, "Ada <a@b.example>")
+    known = {"zlib": Known((), {"zlib1g-dev": ("libz-dev",)})}
+    return arrange(context, chain, SOURCES, Circumstances(judged, suffixes, known, "Ada <a@b.example>"))
 
 
 CHAIN = Chain("tiny", "bookworm", (SourceMember("zlib"), SourceMember("ssh")))
@@ -91,6 +93,11 @@ def test_who_builds_what_and_needs_whom(context: Context) -> None:
     assert found.expected == {"zlib": ("zlib1g", "zlib1g-dev"), "ssh": ("ssh",)}
     assert found.sources["zlib"].patches == (PATCH,) and found.sources["zlib"].version == "1-1+debxcross1"
     assert found.sources["ssh"].patches == () and found.work == found.sources
+
+
+def test_a_virtual_package_makes_an_edge(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "ssh", source("ssh", "debhelper, libz-dev (>= 1:1.2)", ("ssh",)))
+    assert arranged(context, CHAIN).needs == {"zlib": (), "ssh": ("zlib",)}
 
 
 def test_wheels_get_their_tools_and_the_names_of_what_concerns_them(context: Context) -> None:

@@ -180,6 +180,13 @@ def test_what_is_not_understood_is_shown_as_it_is() -> None:
     assert failed_hunks(PATCH, "patching file elsewhere\nHunk #9 FAILED at 1.\n").startswith("patching")
 
 
+def test_a_binnmu_is_an_entry_of_a_binary_only_upload() -> None:
+    text = changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (), "+b2", rebuild=True)
+    first = text.splitlines()[0]
+    assert "(2.7.18-8+deb11u1+b2)" in first and first.endswith(", binary-only=yes")
+    assert Changelog(text).version == "2.7.18-8+deb11u1+b2"
+
+
 def test_an_archive_version_gets_a_suffix_and_the_date_below() -> None:
     old = Changelog(CHANGELOG)
     new = Changelog(changelog_with(CHANGELOG, "2.7.18-8+deb11u1", (PATCH,), "+debxcross1"))

@@ -45,8 +45,8 @@ VERSION = "2.7.18-8+deb11u1"
 
 @pytest.fixture()
 def stanzas(table: DpkgArchTable) -> dict[str, Deb822]:
-    text = predicted_stanzas(CONTROL, VERSION, ("libpython2.7-stdlib", "python2.7"), "armel",
-                             ("cross", "nocheck"), table)
+    text = predicted_stanzas(CONTROL, VERSION, dict.fromkeys(("libpython2.7-stdlib", "python2.7"), VERSION),
+                             "armel", ("cross", "nocheck"), table)
     return {one["Package"]: one for one in Deb822.iter_paragraphs(text.splitlines(), use_apt_pkg=False)}
 
 
@@ -63,6 +63,13 @@ def test_hand_written_relations_stay_and_unknown_ones_go(stanzas: dict[str, Deb8
     assert stanzas["libpython2.7-stdlib"]["Provides"] == f"python-stdlib-all (= {VERSION})"
     assert stanzas["libpython2.7-stdlib"]["Breaks"] == "python (<< 2.7)"
     assert "Pre-Depends" not in stanzas["libpython2.7-stdlib"] and "Suggests" not in stanzas["python2.7"]
+
+
+def test_binaries_have_versions_of_their_own(table: DpkgArchTable) -> None:
+    text = predicted_stanzas(CONTROL, VERSION, {"python2.7": "2:9+b1", "libpython2.7-stdlib": "9+b1"},
+                             "armel", (), table)
+    assert "Depends: libpython2.7-stdlib (= 2:9+b1), mime-support\n" in text
+    assert f"Provides: python-stdlib-all (= {VERSION})\n" in text, "the source has its own version still"
 
 
 def test_nothing_is_left_that_a_packages_file_must_not_have(stanzas: dict[str, Deb822]) -> None:

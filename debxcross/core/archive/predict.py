@@ -8,7 +8,7 @@ were in the build root.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import DpkgArchTable
@@ -17,27 +17,28 @@ from debxcross.core.archive.source import relation_applies
 
 _COPIED = ("Package", "Multi-Arch", "Essential")
 _RELATIONS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides", "Replaces")
-_VERSIONS = ("binary:Version", "source:Version", "Source-Version")
 
 
 def predicted_stanzas(
-    control: str, version: str, names: Iterable[str], host: str, profiles: tuple[str, ...],
+    control: str, source_version: str, versions: Mapping[str, str], host: str, profiles: tuple[str, ...],
     table: DpkgArchTable,
 ) -> str:
-    """Return a Packages text for the packages ``names`` of a source's debian/control.
+    """Return a Packages text for the packages of a source's debian/control that ``versions`` names.
 
-    Substitution variables other than the version's are left out (deb-substvars(5)).
+    Substitution variables other than those of versions are left out (deb-substvars(5)).
     """
-    wanted = set(names)
     texts = []
     lines = [line for line in control.splitlines() if not line.startswith("#")]
     for stanza in Deb822.iter_paragraphs(lines, use_apt_pkg=False):
-        if stanza.get("Package") not in wanted:
+        version = versions.get(stanza.get("Package", ""))
+        if version is None:
             continue
+        values = {"binary:Version": version, "source:Version": source_version,
+                  "Source-Version": source_version}
         fields = {key: stanza[key] for key in _COPIED if key in stanza}
         fields.update({"Architecture": host, "Version": version})
         for key in _RELATIONS:
-            kept = ", ".join(_relations(stanza.get(key, ""), version, host, profiles, table))
+            kept = ", ".join(_relations(stanza.get(key, ""), values, host, profiles, table))
             if kept:
                 fields[key] = kept
         texts.append(stanza_text(fields, f"predicted/{stanza['Package']}.deb", 1, "0" * 64))
@@ -45,10 +46,10 @@ def predicted_stanzas(
 
 
 def _relations(
-    text: str, version: str, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+    text: str, values: Mapping[str, str], host: str, profiles: tuple[str, ...], table: DpkgArchTable
 ) -> Iterator[str]:
-    for name in _VERSIONS:
-        text = text.replace(f"${{{name}}}", version)
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
     for part in re.sub(r"\s+", " ", text).split(","):
         if not part.strip() or "${" in part:
             continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from debxcross.config import Configuration
 from debxcross.core import patch
+from debxcross.core.archive.binaries import ArchiveBinary
 from debxcross.core.archive.source import SourcePackage, from_fields
 from debxcross.core.archive.world import TOOL_PRIORITY, Archive, SuiteUse, World
 from debxcross.core.artifact import StoredFile
@@ -107,6 +108,28 @@ def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
         source = from_fields(said["found"]["fields"], said["found"]["suite"])
         sources[member.name] = source
     return Probe(sources, answer["packages"], answer["compiler"])
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the archive has of a source: binaries of its version, and virtual packages by real ones."""
+
+    binaries: tuple[ArchiveBinary, ...] = ()
+    provides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def ask_binaries(context: Context, sources: Mapping[str, SourcePackage],
+                 expected: Mapping[str, tuple[str, ...]]) -> dict[str, Known]:
+    """Return what the archive has of these sources; ``expected`` are the packages each will leave."""
+    if not sources:
+        return {}
+    request = {"ask": "binaries", "build": context.build.name, "host": context.host.name, "sources": [
+        {"name": name, "version": one.version, "packages": list(expected[name])}
+        for name, one in sources.items()]}
+    answers = remembered(context, "binaries", request, context.world)
+    return {name: Known(tuple(ArchiveBinary(**one) for one in said["binaries"]),
+                        {package: tuple(names) for package, names in said["provides"].items()})
+            for name, said in zip(sources, answers)}
 
 
 def ask_skew(context: Context, host_needs: Sequence[str]) -> tuple[Mapping[str, str], ...]:

@@ -2,12 +2,15 @@
 """Builds one source package: unpack, patch, resolve, build offline, judge."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from debxcross.core import gate, patch
+from debxcross.core.archive.binaries import (
+    ArchiveBinary, archive_versions, binary_versions, is_rebuild,
+)
 from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
@@ -26,13 +29,18 @@ from debxcross.steps.context import Context
 
 @dataclass(frozen=True)
 class SourceWork:
-    """A source package to build; ``suffix`` is what the version of a changed one gets."""
+    """A source package to build.
+
+    ``suffix`` is what the version gets when the source is changed or built as a binNMU;
+    ``binaries`` are what the archive has of this source and version.
+    """
 
     source: SourcePackage
     patches: tuple[RulesPatch, ...]
     profiles: tuple[str, ...]
     suffix: str = ""
     build_packages: tuple[str, ...] = ()
+    binaries: tuple[ArchiveBinary, ...] = ()
     kind: str = "source"
 
     @property
@@ -44,6 +52,15 @@ class SourceWork:
     def version(self) -> str:
         """The version the results will have."""
         return self.source.version + self.suffix
+
+    @property
+    def source_version(self) -> str:
+        """The version of the source that the results name; a binNMU's is the archive's."""
+        return self.source.version if is_rebuild(self.suffix) else self.version
+
+    def versions(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the versions that these binary packages will have."""
+        return binary_versions(self.binaries, names, self.source.version, self.suffix)
 
     @property
     def origin(self) -> str:
@@ -181,7 +198,7 @@ class SourceBuild:
                     f"{self.turn.context.shell_command(work.name)}")
         changelog = f"{work.directory}/debian/changelog"
         text = patch.changelog_with(root.inside(changelog).read_text(), work.source.version, work.patches,
-                                    work.suffix)
+                                    work.suffix, is_rebuild(work.suffix))
         root.session.write(changelog, text)
 
     def install(self, environment: Environment) -> None:
@@ -205,8 +222,9 @@ class SourceBuild:
         files = [context.store.put(path) for path in (
             *debs, *sorted(made.glob("*.buildinfo")), *sorted(made.glob("*.changes")))]
         files.append(context.store.put(root.log))
-        if work.suffix:
-            files += make_twins(root, debs, work.source.version, work.version)
+        if work.suffix and not is_rebuild(work.suffix):
+            files += make_twins(root, debs, work.source.version,
+                                archive_versions(work.binaries, context.build.name))
         return Made(tuple(files), {
             "source": work.name, "version": work.version, "suite": work.source.suite,
             "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], "checks": checks})
@@ -214,7 +232,7 @@ class SourceBuild:
     def _judge(self, debs: Sequence[Path]) -> int:
         """Raise GateError for what must not be kept; return how many checks there were."""
         context, work = self.turn.context, self.work
-        verdicts = list(judge_debs(debs, context.host, work.name, work.version,
+        verdicts = list(judge_debs(debs, context.host, work.name, work.source_version,
                                    (str(context.store.directory), str(Path.home()))))
         names = [path.name.split("_")[0] for path in debs]
         expected = expected_binaries(work.source, context.host.name, work.profiles, context.table)

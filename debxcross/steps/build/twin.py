@@ -8,7 +8,7 @@ changed but the version; it is offered in build roots and never published.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from debxcross.core.artifact import StoredFile
@@ -19,12 +19,13 @@ from debxcross.errors import BuildError
 from debxcross.steps.build.buildroot import BuildRoot
 
 
-def make_twins(root: BuildRoot, debs: Sequence[Path], plain_version: str, version: str
-               ) -> Iterator[StoredFile]:
+def make_twins(root: BuildRoot, debs: Sequence[Path], source_version: str,
+               archive: Mapping[str, str]) -> Iterator[StoredFile]:
     """Yield the twins of these new .debs, stored.
 
-    ``plain_version`` is the version without suffix, which the archive has.  Raises
-    UnsatisfiableError when the archive does not have it for the build architecture.
+    ``archive`` has the build architecture's versions by package, ``source_version`` is the
+    version of those it does not name.  Raises UnsatisfiableError when the archive does not have
+    one for the build architecture.
     """
     context = root.context
     if context.build == context.host:
@@ -33,11 +34,12 @@ def make_twins(root: BuildRoot, debs: Sequence[Path], plain_version: str, versio
         control = deb.read_facts(path).control
         if control.get("Multi-Arch") != "same" or control["Package"].endswith("-dbgsym"):
             continue
+        plain_version = archive.get(control["Package"], source_version)
         wanted = f"{control['Package']}:{context.build.name}={plain_version}"
         answer = root.run(["apt-get", "download", "--print-uris", "-q", wanted], log=False)
         raise_for_apt(answer, f"{wanted}, which the patched {root.name} needs beside it, cannot be had")
         (original,) = context.supply.fetch(root.name, parse_print_uris(answer.stdout))
-        yield _repack(root, original, plain_version, version)
+        yield _repack(root, original, plain_version, control["Version"])
 
 
 def _repack(root: BuildRoot, original: StoredFile, plain_version: str, version: str) -> StoredFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from debxcross.core.archive.binaries import is_rebuild
 from debxcross.core.archive.predict import predicted_stanzas
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain.plan import Plan, PlannedMember, state_before
@@ -102,7 +103,7 @@ def _build_problems(
     predicted = "\n".join(_predicted(context, prepared, work, context.host.name) for work in sources)
     # A patched library's twin will stand beside it (steps.twin).
     twins = "\n".join(_predicted(context, prepared, work, context.build.name) for work in sources
-                      if work.suffix and context.build != context.host)
+                      if work.suffix and not is_rebuild(work.suffix) and context.build != context.host)
     updates = prepared.updates
     for_device = "\n".join(filter(None, (predicted, updates.stanzas("all"))))
     for_root = "\n".join(filter(None, (predicted, twins, updates.stanzas("all", context.build.name))))
@@ -142,7 +143,7 @@ def _build_problems(
 def _predicted(context: Context, prepared: Prepared, work: SourceWork, architecture: str) -> str:
     files = {file.name: context.store.path(file.sha256) for file in work.source.files}
     return predicted_stanzas(
-        read_control(files), work.version, prepared.expected[work.source.name], architecture,
+        read_control(files), work.source_version, work.versions(prepared.expected[work.name]), architecture,
         work.profiles, context.table)
 
 

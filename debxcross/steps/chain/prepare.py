@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from debxcross.core import patch
+from debxcross.core.archive.binaries import kept_by_devices, rebuild_suffix
 from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.commands import wheel_packages
 from debxcross.core.chain import order
-from debxcross.core.chain.chain import Chain, DebianPackage, WheelMember
+from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import DebxcrossError, SkewError, UnsupportedError
@@ -66,19 +67,16 @@ def prepare(
     patches = [rule for rule in patches if rule.source in places(chain)]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
     judged = decided(context, facts, chain, patches)
-    carried = _carried(context, facts, _expected(context, chain, facts.sources))
-    revisions = {member.name: member.revision for member in chain.sources}
-    suffixes = {
-        name: patch.version_suffix(
-            revisions[name], any(applies for _, applies, _ in judged[name]), carried[name])
-        for name in facts.sources}
-    arranged = arrange(context, chain, facts.sources, judged, suffixes, maintainer)
+    known = probe.ask_binaries(context, facts.sources, _expected(context, chain, facts.sources))
+    suffixes = {member.name: _suffix(context, member, known[member.name], judged[member.name])
+                for member in chain.sources}
+    arranged = arrange(context, chain, facts.sources, Circumstances(judged, suffixes, known, maintainer))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
     problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
     return Prepared(
         chain, facts, arranged.work, arranged.sources, judged, arranged.needs,
         order.stable_order(arranged.needs), arranged.expected,
-        (*_notes(context), *security.held_back(context)),
+        (*_notes(context), *security.held_back(context), *_kept(context, arranged)),
         outdated(context, facts, chain, patches), tuple(problems), updates)
 
 
@@ -105,23 +103,38 @@ def _expected(
             for name, one in sources.items()}
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What decides how the members are built beside their sources, by member."""
+
+    judged: Mapping[str, Patches]
+    suffixes: Mapping[str, str]
+    known: Mapping[str, probe.Known]
+    maintainer: str
+
+
 def arrange(
-    context: Context, chain: Chain, sources: Mapping[str, SourcePackage], judged: Mapping[str, Patches],
-    suffixes: Mapping[str, str], maintainer: str,
+    context: Context, chain: Chain, sources: Mapping[str, SourcePackage], given: Circumstances,
 ) -> Arranged:
     """Return who builds what and needs whom, once sources and patches are known."""
     host, profiles = context.host.name, _profiles(chain)
     expected = _expected(context, chain, sources)
     wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
     members = {member.name: member for member in chain.sources}
-    built = {name: SourceWork(one, _applied(judged, name), profiles[name], suffixes[name],
-                              members[name].build_packages) for name, one in sources.items()}
+    known = {name: given.known.get(name, probe.Known()) for name in sources}
+    built = {name: SourceWork(one, _applied(given.judged, name), profiles[name], given.suffixes[name],
+                              members[name].build_packages, known[name].binaries)
+             for name, one in sources.items()}
     work: dict[str, Work] = {**built}
     for member in chain.wheels:
-        work[member.name] = WheelWork(_spec(chain, member, _applied(judged, member.name), maintainer))
+        spec = _spec(chain, member, _applied(given.judged, member.name), given.maintainer)
+        work[member.name] = WheelWork(spec)
         wanted[member.name] = () if member.pure else (f"python{member.python}", *(
             package.split(":")[0] for package in wheel_packages(member.python, host, member.host_needs)))
-    needs = order.edges(wanted, expected)
+    provided = {name: (*packages, *(virtual for package in packages
+                                    for virtual in known[name].provides.get(package, ())))
+                for name, packages in expected.items()}
+    needs = order.edges(wanted, provided)
     return Arranged(work, built, expected, wanted, {name: needs.get(name, ()) for name in chain.members})
 
 
@@ -143,18 +156,13 @@ def _spec(chain: Chain, member: WheelMember, patches: tuple[RulesPatch, ...], ma
     return WheelSpec(member, tools, names, maintainer, epochs, patches)
 
 
-def _carried(
-    context: Context, facts: probe.Probe, expected: Mapping[str, tuple[str, ...]]
-) -> dict[str, bool]:
-    """Tell of each source whether the release has it, in this version, for the host architecture."""
-    names = sorted({name for packages in expected.values() for name in packages})
-    request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
-               "packages": names, "host_needs": []}
-    answer = probe.remembered(context, "carried", request, context.world)["packages"]
-    return {
-        name: any(answer[package].get(context.host.name) == facts.sources[name].version
-                  for package in packages)
-        for name, packages in expected.items()}
+def _suffix(context: Context, member: SourceMember, known: probe.Known, judged: Patches) -> str:
+    """Return what is appended to the version of a source's packages."""
+    build, host = context.build.name, context.host.name
+    patched = any(applies for _, applies, _ in judged)
+    carried = any(one.architecture == host for one in known.binaries)
+    own = patch.version_suffix(member.revision, patched, carried)
+    return own or rebuild_suffix(known.binaries, build, host)
 
 
 def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:
@@ -189,6 +197,17 @@ def _notes(context: Context) -> list[str]:
         notes.append(
             f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "
             "architectures have the same versions (Multi-Arch: same)")
+    return notes
+
+
+def _kept(context: Context, arranged: Arranged) -> list[str]:
+    """Return a note for each source of which devices would keep Debian's own packages."""
+    notes = []
+    for name, work in arranged.sources.items():
+        newer = kept_by_devices(work.binaries, work.versions(arranged.expected[name]), context.host.name)
+        if newer:
+            notes.append(f"{name}: devices keep Debian's own {', '.join(newer)}, which counts as newer; a "
+                         "'revision' in the chain gives ours a version above it")
     return notes
 
 

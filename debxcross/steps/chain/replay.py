@@ -18,7 +18,7 @@ from debxcross.core.patch import RulesPatch
 from debxcross.errors import LockError, UnsupportedError, UsageError
 from debxcross.steps.archive import probe
 from debxcross.steps.chain.patches import Patches, places, verdict
-from debxcross.steps.chain.prepare import Prepared, arrange
+from debxcross.steps.chain.prepare import Circumstances, Prepared, arrange
 from debxcross.steps.context import Context
 
 _Value = TypeVar("_Value")
@@ -64,7 +64,7 @@ def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maint
         if wheel is None:
             sources[name] = _source(context, held)
             suffixes[name] = held.suffix
-    arranged = arrange(context, chain, sources, judged, suffixes, maintainer)
+    arranged = arrange(context, chain, sources, Circumstances(judged, suffixes, {}, maintainer))
     return Prepared(
         chain, probe.Probe(sources, {}, ""), arranged.work, arranged.sources, judged, arranged.needs,
         order.stable_order(arranged.needs), arranged.expected, (), (), ())
