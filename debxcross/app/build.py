@@ -21,12 +21,12 @@ from debxcross.errors import (
     ChainFailedError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
 )
 from debxcross.events import Listener, data_of
-from debxcross.run.schedule import Node, run_graph
+from debxcross.run.schedule import DONE, Node, run_graph
 from debxcross.steps.archive import security
 from debxcross.steps.chain.plan import known_results, make_plan
 from debxcross.steps.chain.prepare import ensure_base, promised_base, turn_of
 from debxcross.steps.chain.publication import PublicationSettings
-from debxcross.steps.chain.run import Run, RunSettings
+from debxcross.steps.chain.run import REPOSITORY, Run, RunSettings
 from debxcross.steps.disk import room_needed
 
 #: More members than this at a time only fight for the disk.
@@ -40,9 +40,10 @@ def plan(request: Request, listeners: Sequence[Listener] = ()) -> tuple[Plan, tu
         context = opening.context()
         opening.clean(context)
         prepared = opening.prepared(context)
-        found, problems = make_plan(context, prepared, request.rebuild)
+        judged = make_plan(context, prepared, request.rebuild, keep_going=request.keep_going)
         # A run can do without the dates, for which sources are fetched that nobody builds.
-        return replace(found, security=security.dated(context, prepared.updates)), problems
+        found = replace(judged.plan, security=security.dated(context, prepared.updates))
+        return found, (*judged.problems, *judged.left_out.values())
 
 
 def open_root(opening: Opening, member: str) -> None:
@@ -67,12 +68,15 @@ class Build:
     def __init__(self, request: Request, listeners: Sequence[Listener] = ()) -> None:
         self.opening = Opening(request, listeners)
         self.request, self.chain, self.events = request, self.opening.chain, self.opening.events
+        #: What a run that left something out ends with, although there are results.
+        self.partial: ChainFailedError | None = None
         #: Errors of members, which the schedule has told already.
         self._told: list[DebxcrossError] = []
 
     def run(self) -> Mapping[str, Any]:
         """Build everything, publish, try; return the summary (also in DIR/summary.json).
 
+        With ``keep_going`` what can be built is; ``partial`` says afterwards what is missing.
         Every error that leaves here has been told as an event, with what to do next.
         """
         started = time.time()
@@ -115,7 +119,10 @@ class Build:
         except DebxcrossError as error:
             self._failed(error, started)
             raise
-        self._ended(None, started)
+        if self.partial is not None:
+            self._failed(self.partial, started)
+        else:
+            self._ended(None, started)
         return summary
 
     def _failed(self, error: DebxcrossError, started: float) -> None:
@@ -142,19 +149,35 @@ class Build:
             PublicationSettings(
                 self.request.directory, configuration.keys, configuration.repository_origin,
                 configuration.repository_label, configuration.repository_url),
-            self.request.rebuild, self.request.trial))
+            self.request.rebuild, self.request.trial, self.request.keep_going))
         run.start()
+        self._told = list(run.left_out.values())
+        waits = run.waits()
         outcomes = run_graph(
-            [Node(name, needs) for name, needs in run.needs().items()], run.work,
+            [Node(name, needs, waits.get(name, ())) for name, needs in run.needs().items()], run.work,
             workers=max(1, min(_MOST_AT_ONCE, context.jobs)), keep_going=self.request.keep_going,
             events=self.events, stopping=lambda: opening.stopping, interrupt=opening.interrupt)
-        failed = [outcome.error for outcome in outcomes.values() if outcome.error]
-        self._told = failed
-        # One disk that is full is one cause, however many members met it.
-        if len(failed) == 1 or failed and all(isinstance(error, DiskFullError) for error in failed):
-            raise failed[0]
-        if failed:
-            raise ChainFailedError(
-                f"{len(failed)} members failed", "\n".join(error.brief for error in failed),
-                "Each is told above; 'debxcross status' shows them all, 'debxcross log MEMBER' one.")
-        return run.summary({name: (one.state, one.seconds) for name, one in outcomes.items()})
+        failed = {name: one.error for name, one in outcomes.items() if one.error}
+        missing = {**run.left_out, **failed}
+        self._told += failed.values()
+        published = REPOSITORY in outcomes and outcomes[REPOSITORY].state in DONE
+        if missing and not (published and self.request.keep_going):
+            raise _one_of(list(missing.values()))
+        summary = run.summary({name: (one.state, one.seconds) for name, one in outcomes.items()}, failed)
+        if missing or summary["left_out"]:
+            self.partial = ChainFailedError(
+                f"{len(failed)} failed, {len(summary['left_out'])} left out; everything else is published",
+                "\n".join((*(f"{name} failed: {error.brief}" for name, error in failed.items()),
+                           *(f"{one['name']} left out: {one['reason']}" for one in summary["left_out"]))),
+                "Each is told above; 'debxcross log MEMBER' shows the log of one.")
+        return summary
+
+
+def _one_of(errors: Sequence[DebxcrossError]) -> DebxcrossError:
+    """Return the error for a run that made nothing of what was asked."""
+    # One disk that is full is one cause, however many members met it.
+    if len(errors) == 1 or all(isinstance(error, DiskFullError) for error in errors):
+        return errors[0]
+    return ChainFailedError(
+        f"{len(errors)} members failed", "\n".join(error.brief for error in errors),
+        "Each is told above; 'debxcross status' shows them all, 'debxcross log MEMBER' one.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from debxcross.app.opening import Opening
 from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
-from debxcross.core.chain.chain import Chain, parse
+from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
 from debxcross.core.wheel.requirement import (
@@ -21,9 +21,9 @@ from debxcross.core.wheel.resolution import Resolution, resolve
 from debxcross.doors import files
 from debxcross.doors.template import program_file
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
-from debxcross.events import Event, Listener
+from debxcross.events import Listener
 from debxcross.steps.archive.probe import conditions
-from debxcross.steps.wheel.chain import ChainMaker, unused_options, without
+from debxcross.steps.wheel.chain import ChainMaker, unused_options
 from debxcross.steps.wheel.resolve import (
     STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
@@ -31,7 +31,7 @@ from debxcross.steps.wheel.resolve import (
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
 _PROJECTS = program_file("wheels/projects.toml")
-_CHAIN_FILE, _REST_FILE = "chain.toml", "chain-rest.toml"
+_CHAIN_FILE = "chain.toml"
 
 
 @dataclass(frozen=True)
@@ -63,38 +63,6 @@ class Locked:
             count = f"{len(self.left_out)} project{'s are' if len(self.left_out) > 1 else ' is'}"
             raise ChainFailedError(f"{count} left out", "\n".join(self.left_out),
                                    "Leave them out yourself, or relax them; everything else is there.")
-
-
-class Failures:
-    """Listens to a run and keeps which members failed, and why."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, str] = {}
-
-    def __call__(self, event: Event) -> None:
-        if event.kind == "state" and event.data.get("state") == "failed":
-            self.found[event.member] = str(event.data.get("reason", ""))
-
-
-def rest_of(locked: Locked, failures: Failures) -> Locked | None:
-    """Return what is left when wheels could not be built, as a chain of its own; None for nothing.
-
-    The repository is made of whole chains only, so what needs a wheel that failed goes as well.
-    """
-    path = Path(locked.request.chain)
-    chain = parse(tomllib.loads(path.read_text()), str(path))
-    failed = {name: why for name, why in failures.found.items() if chain.wheel(name)}
-    rest = without(chain, failed)
-    if not failed or not rest.wheels or failures.found.keys() - failed.keys():
-        return None
-    kept = {wheel.name for wheel in rest.wheels}
-    blocked = sorted(wheel.name for wheel in chain.wheels if wheel.name not in {*kept, *failed})
-    place = path.with_name(_REST_FILE)
-    files.write(place, to_toml(rest, (f"{path.name} without {', '.join(sorted({*failed, *blocked}))}",)))
-    return Locked(
-        replace(locked.request, chain=str(place)), (),
-        (*locked.left_out, *(f"{name}: {why}" for name, why in sorted(failed.items())),
-         *(f"{name}: requires one of these" for name in blocked)))
 
 
 def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:

@@ -144,7 +144,8 @@ def plan(
 
 
 def _plan(request: Request, form: str) -> None:
-    found, problems = building.plan(request)
+    with report.planning() as listener:
+        found, problems = building.plan(request, (listener,))
     click.echo({"text": found.to_text, "json": found.to_json, "dot": found.to_dot}[form]())
     if problems:
         raise click.exceptions.Exit(problems[0].exit_status)
@@ -156,14 +157,16 @@ def _run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[
         return
     report.terminate_like_interrupt()
     with report.listener(json_lines) as listener:
-        build = building.Build(request, (listener, *listeners))
+        run = building.Build(request, (listener, *listeners))
         try:
-            summary = build.run()
+            summary = run.run()
         except DebxcrossError as error:
             raise click.exceptions.Exit(error.exit_status) from error  # the listener has shown it
     if json_lines:
         click.echo(json.dumps({"kind": "summary", "data": summary}))
-        return
-    from debxcross.run.status import render_summary
+    else:
+        from debxcross.run.status import render_summary
 
-    click.echo(render_summary(summary, report.width()))
+        click.echo(render_summary(summary, report.width()))
+    if run.partial is not None:
+        raise click.exceptions.Exit(run.partial.exit_status)

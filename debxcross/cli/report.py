@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from debxcross.errors import DebxcrossError
-from debxcross.events import Listener
+from debxcross.events import Event, Listener
 from debxcross.run.plain import PlainReport, render_error, wants_plain
 
 _TAIL = 4096
@@ -57,6 +57,27 @@ def listener(json_lines: bool) -> Iterator[Listener]:
 
         with TerminalReport(Console(stderr=True), tail, time.time) as terminal:
             yield terminal
+
+
+@contextmanager
+def planning() -> Iterator[Listener]:
+    """Yield what shows on standard error how a plan comes along: a bar, or a line for each step."""
+    if wants_plain(os.environ, sys.stderr.isatty()):
+        with PlainReport(sys.stderr, time.time, width()) as plain:
+            yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("planning", total=None)
+
+        def hear(event: Event) -> None:
+            if event.kind == "activity":
+                progress.update(bar, description=event.text, completed=event.data.get("done", 0),
+                                total=event.data.get("total"))
+        yield hear
 
 
 def terminate_like_interrupt() -> None:

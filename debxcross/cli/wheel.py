@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from debxcross.app.request import Request
-from debxcross.app.wheel import Failures, WheelRequest, lock, rest_of
+from debxcross.app.wheel import WheelRequest, lock
 from debxcross.cli.build import _options, _patches, _path, _places, _refresh, _run, _without
 from debxcross.events import Event
 
@@ -72,16 +72,7 @@ def wheel(
         requirements, files, constraints, projects, require_hashes, python, prefer, policy), (_narrate,))
     for note in locked.notes:
         click.echo(f"note: {note}", err=True)
-    failures = Failures()
-    try:
-        _run(locked.request, dry_run, json_lines, (failures,))
-    except click.exceptions.Exit:
-        # The builds that went well are in the store; they are published without the others.
-        rest = rest_of(locked, failures) if keep_going else None
-        if rest is None:
-            raise
-        locked = rest
-        _run(locked.request, dry_run, json_lines)
+    _run(locked.request, dry_run, json_lines)
     locked.check()
 
 

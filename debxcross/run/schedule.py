@@ -29,10 +29,14 @@ Action = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Node:
-    """A member and the members that must be done before it."""
+    """A member and the members that must be done before it.
+
+    ``after`` are members whose end it waits for; at least one of them must be done.
+    """
 
     name: str
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,10 @@ def run_graph(
 def _check(nodes: Sequence[Node]) -> None:
     names = {node.name for node in nodes}
     for node in nodes:
-        unknown = [need for need in node.needs if need not in names]
+        unknown = [need for need in (*node.needs, *node.after) if need not in names]
         if unknown:
             raise ValueError(f"{node.name} needs unknown nodes: {', '.join(unknown)}")
-    TopologicalSorter({node.name: node.needs for node in nodes}).prepare()
+    TopologicalSorter({node.name: (*node.needs, *node.after) for node in nodes}).prepare()
 
 
 class _Graph:
@@ -118,9 +122,9 @@ class _Graph:
     def announce(self) -> None:
         """Tell the first state of every node."""
         for node in self._nodes.values():
-            if node.needs:
+            if node.needs or node.after:
                 self._events.tell("state", node.name, state="waiting",
-                                  reason=f"needs {', '.join(node.needs)}")
+                                  reason=f"needs {', '.join((*node.needs, *node.after))}")
             else:
                 self._ready.add(node.name)
                 self._events.tell("state", node.name, state="ready")
@@ -200,18 +204,22 @@ class _Graph:
             if outcome.error is None:
                 self._events.tell("state", outcome.name, state=outcome.state,
                                   seconds=round(outcome.seconds, 3))
-                self._make_ready()
             else:
                 self._fail(outcome, outcome.error)
+            self._make_ready()
             self._changed.notify_all()
 
     def _make_ready(self) -> None:
         done = {name for name, outcome in self._outcomes.items() if outcome.state in DONE}
         for name, node in self._nodes.items():
             known = name in self._outcomes or name in self._running or name in self._ready
-            if not known and done.issuperset(node.needs):
-                self._ready.add(name)
-                self._events.tell("state", name, state="ready")
+            if known or not done.issuperset(node.needs) or not self._outcomes.keys() >= set(node.after):
+                continue
+            if node.after and not done.intersection(node.after):
+                self._block("nothing that it is for was done", (name, *self._needing(name)))
+                continue
+            self._ready.add(name)
+            self._events.tell("state", name, state="ready")
 
     def _fail(self, outcome: Outcome, error: DebxcrossError) -> None:
         name = outcome.name

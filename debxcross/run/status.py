@@ -222,7 +222,8 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
     ``summary`` has, each of them optional: ``debs`` (mappings with name, version, size in
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
     the whole run), ``trial`` (its packages, and how many trials passed), ``repository`` (where
-    it is) and ``device`` (the lines to type there).
+    it is), ``device`` (the lines to type there), ``failed`` and ``left_out`` (mappings with
+    name and reason).
     """
     lines: list[str] = []
     members = summary.get("members", ())
@@ -232,6 +233,9 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
                 for member in members]
         lines += [*table(("member", "state", "time"), rows, width), ""]
     lines += _debs(summary.get("debs", ()), width)
+    for title, key in (("Failed", "failed"), ("Left out", "left_out")):
+        if found := summary.get(key):
+            lines += [f"{title}:", *(f"    {one['name']}: {one['reason']}" for one in found), ""]
     if trial := summary.get("trial"):
         lines.append(f"The emulated device installed {' '.join(trial['packages'])} and passed "
                      f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'}.")

@@ -6,6 +6,7 @@ build root closes over, and whatever sources and packages a test adds.
 """
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -168,3 +169,12 @@ def index(directory: Path, suite: str, home: SigningHome, architectures: Sequenc
 def sign(place: Path, home: SigningHome) -> None:
     """Sign a suite's Release as InRelease."""
     gpg(home.directory, "--output", str(place / "InRelease"), "--clearsign", str(place / "Release"))
+
+
+#: How a plan comes along: sources in whatever order, and the plan's own lines.
+_PROGRESS = re.compile(r"^\[ *\d+\.\ds\] (plan +.*|\S+ +(building +)?apt-get source)\n", re.MULTILINE)
+
+
+def without_progress(text: str) -> str:
+    """Return standard error without the lines that tell how a plan comes along."""
+    return _PROGRESS.sub("", text)

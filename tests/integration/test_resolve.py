@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from debxcross.app.request import Request
-from debxcross.app.wheel import Failures, Locked, rest_of
+from debxcross.app.wheel import Locked
 from debxcross.core.architecture import architecture
 from debxcross.core.chain.chain import parse
 from debxcross.core.chain.file import to_toml
@@ -32,7 +32,6 @@ from debxcross.errors import (
     ChainFailedError, ConfigurationError, FetchError, GateError, PatchError, UnsatisfiableError,
     UnsupportedError, VerificationError,
 )
-from debxcross.events import Event
 from debxcross.steps.chain.prepare import Circumstances, arrange
 from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.chain import ChainMaker, without
@@ -368,24 +367,10 @@ def test_what_is_left_when_a_wheel_could_not_be_built(desk: Desk, shop: Shop) ->
     assert without(chain, []) == chain
 
 
-def test_a_run_without_what_failed(desk: Desk, shop: Shop, tmp_path: Path) -> None:
-    shop.sdist("lamp", "1.0")
-    shop.wheel("desk", "1.0", ["lamp"])
-    shop.wheel("tree", "1.0")
-    chain, _ = desk.maker().make("wheels", desk.resolve("desk", "tree"))
-    path = tmp_path / "chain.toml"
-    path.write_text(to_toml(chain))
-    locked = Locked(Request("armel", chain=str(path)), ())
-    failures = Failures()
-    failures(Event("state", "lamp", data={"state": "failed", "reason": "does not compile"}))
-    rest = rest_of(locked, failures)
-    assert rest is not None and rest.left_out == ("lamp: does not compile", "desk: requires one of these")
-    kept = parse(tomllib.loads(Path(rest.request.chain).read_text()), "rest")
-    assert [wheel.name for wheel in kept.wheels] == ["tree"]
+def test_what_was_left_out_is_an_error_at_the_end() -> None:
+    Locked(Request("armel"), ()).check()
     with pytest.raises(ChainFailedError, match="2 projects are left out"):
-        rest.check()
-    failures(Event("state", "device-trial", data={"state": "failed", "reason": "no"}))
-    assert rest_of(locked, failures) is None, "that is no matter of one wheel"
+        Locked(Request("armel"), (), ("lamp: no", "desk: no")).check()
 
 
 def test_a_wheel_does_not_depend_on_what_is_beside_it(desk: Desk, shop: Shop) -> None:

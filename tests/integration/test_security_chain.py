@@ -17,7 +17,7 @@ from debxcross.core.archive.world import Archive, SuiteUse, World
 from debxcross.doors import process
 from debxcross.doors.apt import AptRoot
 from tests.integration.archive import (
-    TinyPackage, TinySource, library, make_suite, signing_home, toolchain,
+    TinyPackage, TinySource, library, make_suite, signing_home, toolchain, without_progress,
 )
 from tests.tools import need
 
@@ -148,7 +148,7 @@ class Desk:
             timeout=60, env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.directory),
                 "DEBXCROSS_STORE": str(self.directory / "store"), "COLUMNS": "200", "LC_ALL": "C.UTF-8"})
-        return done.returncode, done.stdout.replace(self.place.build, "BUILD"), done.stderr
+        return done.returncode, done.stdout.replace(self.place.build, "BUILD"), without_progress(done.stderr)
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def prepared(*works: NoteWork) -> Prepared:
     names = tuple(work.name for work in works)
     return Prepared(
         Chain("notes", "bookworm", ()), Probe({}, {}, "12"), {work.name: work for work in works}, {}, {},
-        {name: () for name in names}, names, {name: (name,) for name in names}, (), (), ())
+        {name: () for name in names}, {name: (name,) for name in names}, (), (), ())
 
 
 @pytest.fixture()
@@ -114,9 +114,9 @@ def turn(context: Context, work: NoteWork) -> Turn:
 
 def test_it_is_planned_keyed_and_built(context: Context) -> None:
     work = NoteWork("hello", "Hello.")
-    plan, problems = make_plan(context, prepared(work))
-    assert not problems
-    (member,) = plan.members
+    judged = make_plan(context, prepared(work))
+    assert not judged.problems
+    (member,) = judged.plan.members
     assert (member.state, member.kind, member.origin) == ("ready", "note", "a test")
     mine = turn(context, work)
     assert mine.key() == member.key == digest(mine.inputs())
@@ -126,8 +126,7 @@ def test_it_is_planned_keyed_and_built(context: Context) -> None:
     assert artifact.provenance["kind"] == "note" and artifact.provenance["inputs"]["text"] == "Hello."
     assert mine.result() == ("cached", context.store.artifact(member.key))
     assert turn(context, replace(work, text="Other.")).key() != member.key
-    plan, _ = make_plan(context, prepared(work))
-    assert [one.state for one in plan.members] == ["cached"]
+    assert [one.state for one in make_plan(context, prepared(work)).plan.members] == ["cached"]
     assert known_results(context, prepared(work), mine.base) == {"hello": artifact.files}
     assert "==> writing the note" in (context.logs / "hello.log").read_text()
 

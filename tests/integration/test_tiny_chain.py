@@ -22,7 +22,7 @@ import pytest
 
 from debxcross.doors import process
 from tests.integration.archive import (
-    SigningHome, TinyPackage, TinySource, library, make_suite, signing_home, toolchain,
+    SigningHome, TinyPackage, TinySource, library, make_suite, signing_home, toolchain, without_progress,
 )
 from tests.tools import need
 
@@ -99,11 +99,13 @@ class Desk:
     def run(self, *arguments: str, user: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line as a shell would, with nothing of our own environment but PATH."""
         prefix = ("setpriv", "--reuid", user, "--clear-groups") if user else ()
-        return subprocess.run(
+        done = subprocess.run(
             [*prefix, sys.executable, "-c", MAIN, *arguments], cwd=self.directory, text=True,
             capture_output=True, timeout=60, env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.directory),
                 "DEBXCROSS_STORE": str(self.store), "COLUMNS": "1000", "LC_ALL": "C.UTF-8"})
+        done.stderr = without_progress(done.stderr)
+        return done
 
     def tidy(self, text: str) -> str:
         """Replace what belongs to this machine and this run."""

@@ -215,7 +215,7 @@ def test_members_of_a_lock_move_alone(context: Context) -> None:
     def prepared(maintainer: str) -> replay.Prepared:
         found = arranged(context, CHAIN)
         return replay.Prepared(CHAIN, replay.probe.Probe({}, {}, maintainer), found.work, found.sources, {
-            "zlib": (), "ssh": ()}, found.needs, ("zlib", "ssh"), found.expected, (), (), ())
+            "zlib": (), "ssh": ()}, found.needs, found.expected, (), (), ())
 
     held, fresh = prepared("old"), prepared("new")
     newer = replace(fresh.sources["ssh"], suffix="+debxcross9")

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "debxcross"
 
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
-    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "6fcbad292ad7fb5b"),
+    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "3c0dccc8d77f3e98"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
      "8975cda9629cbcf1"),

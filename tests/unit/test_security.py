@@ -176,8 +176,8 @@ def test_what_lies_beside_a_result_and_what_is_published() -> None:
 
 def test_whoever_needs_a_result_is_offered_what_lies_beside_it() -> None:
     needs = {"openssl": (), "libssh2": ("openssl",), "unzip": ()}
-    prepared = Prepared(parse(DOCUMENT, "x"), Probe({}, {}, ""), {}, {}, {}, needs, tuple(needs), {}, (), (),
-                        (), updates())
+    prepared = Prepared(parse(DOCUMENT, "x"), Probe({}, {}, ""), {}, {}, {}, needs, {}, (), (), (),
+                        updates())
     made = StoredFile("libssl3_1_armel.deb", "6b" * 32, 8)
     log = StoredFile("openssl.log", "7c" * 32, 9)
     assert local_debs(prepared, "libssh2", {"openssl": (made, log)}) == (

@@ -231,6 +231,13 @@ def wheel_packages(python: str, host: str, host_needs: Sequence[str]) -> tuple[s
     return (f"libpython{python}-dev:{host}", *(f"{name}:{host}" for name in host_needs))
 
 
+def simulate_build_dep_argv(host: str, build: str, profiles: Sequence[str], *trees: str) -> tuple[str, ...]:
+    """Return the question, outside of a build root, whether build dependencies could be met."""
+    return ("apt-get", "--simulate", "-q", "build-dep",
+            *(() if host == build else (f"--host-architecture={host}",)),
+            "--arch-only", f"--build-profiles={','.join(profiles)}", *trees)
+
+
 def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:
     """Return apt's call that installs packages."""
     return ("apt-get", *extra, "-y", "install", *packages)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -155,6 +155,11 @@ class Chain:
     def members(self) -> tuple[str, ...]:
         """The names of all members, sources first."""
         return (*(source.name for source in self.sources), *(wheel.name for wheel in self.wheels))
+
+    def without(self, names: Collection[str]) -> Chain:
+        """Return the chain without these members."""
+        return replace(self, sources=tuple(one for one in self.sources if one.name not in names),
+                       wheels=tuple(one for one in self.wheels if one.name not in names))
 
     def wheel(self, name: str) -> WheelMember | None:
         """Return the wheel member with this name, if it is one."""

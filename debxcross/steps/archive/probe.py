@@ -16,7 +16,7 @@ from debxcross.core.artifact import StoredFile
 from debxcross.core.chain.chain import Chain, SourceMember
 from debxcross.core.key import digest
 from debxcross.core.release import archive_role, is_suite, release
-from debxcross.errors import ConfigurationError, UnsupportedError, VerificationError
+from debxcross.errors import ConfigurationError, DebxcrossError, UnsupportedError, VerificationError
 from debxcross.steps.context import Context
 
 _DEFAULT_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -88,25 +88,29 @@ def make_world(
     return World(build, host, tuple(uses.values()))
 
 
-def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
-    """Return the facts about a chain's sources and about the packages ``names``.
-
-    Raises UnsupportedError for a source that no suite has.
-    """
-    host = context.host.name
+def _ask_facts(context: Context, chain: Chain, names: Sequence[str]) -> Any:
     request = {
-        "ask": "facts", "build": context.world.build_architecture, "host": host, "host_needs": [],
+        "ask": "facts", "build": context.world.build_architecture, "host": context.host.name,
+        "host_needs": [],
         "sources": [{"name": member.name, "version": member.version, "suite": member.suite}
                     for member in chain.sources],
         "packages": sorted({*names, context.host.crossbuild_package}),
     }
-    answer = remembered(context, "facts", request, context.world)
-    sources = {}
-    for member, said in zip(chain.sources, answer["sources"]):
-        if said["found"] is None:
-            raise no_source(member, said, chain)
-        source = from_fields(said["found"]["fields"], said["found"]["suite"])
-        sources[member.name] = source
+    return remembered(context, "facts", request, context.world)
+
+
+def ask_missing(context: Context, chain: Chain) -> dict[str, DebxcrossError]:
+    """Return the members of a chain that no suite has, each with the error that says so."""
+    answer = _ask_facts(context, chain, ())
+    return {member.name: no_source(member, said, chain)
+            for member, said in zip(chain.sources, answer["sources"]) if said["found"] is None}
+
+
+def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
+    """Return the facts about a chain's sources, which are there, and about the packages ``names``."""
+    answer = _ask_facts(context, chain, names)
+    sources = {member.name: from_fields(said["found"]["fields"], said["found"]["suite"])
+               for member, said in zip(chain.sources, answer["sources"])}
     return Probe(sources, answer["packages"], answer["compiler"])
 
 

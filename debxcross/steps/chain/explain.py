@@ -82,8 +82,7 @@ def _append(store: Store, name: str, chain: Chain, architecture: str, entry: Ent
 
 def explain(context: Context, prepared: Prepared, member: str) -> Explanation:
     """Return why a member stands as it stands, without building anything."""
-    plan, _ = make_plan(context, prepared)
-    planned = next(one for one in plan.members if one.name == member)
+    planned = next(one for one in make_plan(context, prepared).plan.members if one.name == member)
     release, host = prepared.chain.release, context.host.name
     entries = history(context.store, member, prepared.chain, host)
     before = context.store.artifact(entries[-1].key) if entries else None

@@ -2,8 +2,10 @@
 """From facts to decisions: what each member needs, which patches apply, what cannot work."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
 
 from debxcross.core import patch
 from debxcross.core.archive.binaries import kept_by_devices, rebuild_suffix
@@ -27,12 +29,15 @@ from debxcross.steps.wheel.inputs import WheelSpec
 from debxcross.steps.wheel.work import WheelWork
 
 
+_Value = TypeVar("_Value")
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Everything a run needs, decided: the work of each member, the order, what is wrong.
 
     ``sources`` is the work of those whose debian/control tells, before they are built, what they
-    will need and leave.
+    will need and leave; ``missing`` are members that no suite has.
     """
 
     chain: Chain
@@ -41,12 +46,17 @@ class Prepared:
     sources: Mapping[str, SourceWork]
     patches: Mapping[str, Patches]
     needs: Mapping[str, tuple[str, ...]]
-    order: tuple[str, ...]
     expected: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     problems: tuple[DebxcrossError, ...]
     updates: security.Updates = security.Updates()
+    missing: Mapping[str, DebxcrossError] = field(default_factory=dict)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The members in the order in which they are built.  Raises CycleError."""
+        return order.stable_order(self.needs)
 
     def work_of(self, member: str) -> Work:
         """Return a member's work.  Raises UsageError for one that is excluded, with the reason."""
@@ -59,11 +69,12 @@ def prepare(
 ) -> Prepared:
     """Probe and decide.  What cannot work is collected in ``problems``, not raised.
 
-    Raises UnsupportedError for an unknown source, CycleError, FetchError and VerificationError
-    of the indexes.
+    Raises CycleError, FetchError and VerificationError of the indexes.
     """
     updates = security.find(context, chain)
     chain = security.narrowed(chain, updates)
+    missing = probe.ask_missing(context, chain)
+    chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
     judged = decided(context, facts, chain, patches)
@@ -73,11 +84,25 @@ def prepare(
     arranged = arrange(context, chain, facts.sources, Circumstances(judged, suffixes, known, maintainer))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
     problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
-    return Prepared(
-        chain, facts, arranged.work, arranged.sources, judged, arranged.needs,
-        order.stable_order(arranged.needs), arranged.expected,
+    prepared = Prepared(
+        chain, facts, arranged.work, arranged.sources, judged, arranged.needs, arranged.expected,
         (*_notes(context), *security.held_back(context), *_kept(context, arranged)),
-        outdated(context, facts, chain, patches), tuple(problems), updates)
+        outdated(context, facts, chain, patches), tuple(problems), updates, missing)
+    order.stable_order(prepared.needs)
+    return prepared
+
+
+def without(prepared: Prepared, names: Collection[str]) -> Prepared:
+    """Return what was prepared without some members; what needs them has the archive's packages."""
+    def kept(values: Mapping[str, _Value]) -> dict[str, _Value]:
+        return {name: value for name, value in values.items() if name not in names}
+
+    needs = {name: tuple(one for one in needed if one not in names)
+             for name, needed in kept(prepared.needs).items()}
+    return replace(
+        prepared, chain=prepared.chain.without(names), work=kept(prepared.work),
+        sources=kept(prepared.sources), patches=kept(prepared.patches), needs=needs,
+        expected=kept(prepared.expected), missing=kept(prepared.missing))
 
 
 @dataclass(frozen=True)

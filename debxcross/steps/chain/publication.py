@@ -47,12 +47,16 @@ class PublicationSettings:
 
 @dataclass(frozen=True)
 class Publication:
-    """The publication of one run; ``step`` is the name under which it is told."""
+    """The publication of one run; ``step`` is the name under which it is told.
+
+    With ``keep_going`` packages that no device could install are left out.
+    """
 
     context: Context
     prepared: Prepared
     settings: PublicationSettings
     step: str
+    keep_going: bool = False
 
     def carry_out(self, artifacts: Mapping[str, Artifact]) -> tuple[str, dict[str, Any]]:
         """Publish the .debs of these results; return "built" or "cached", and what the summary tells.
@@ -104,22 +108,44 @@ class Publication:
         context.busy(self.step, f"checking that {len(files)} packages are installable")
         with context.store.work(context.chroots.remove) as directory:
             context.store.lay_out(files, directory / "debs")
-            self._check_installable(files, directory)
+            unpublished = self._uninstallable(files, directory)
+            files = tuple(file for file in files if _package(file.name) not in unpublished)
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
-            given = given_files([directory / "debs", directory / "beside"])
+            given = [path for path in given_files([directory / "debs", directory / "beside"])
+                     if path.suffix != ".deb" or _package(path.name) not in unpublished]
             made = publish.publish(self.settings.web_root, self._state, settings, given, now=time.time)
         ours = {file.sha256 for file in files}
         return {
             "repository": str(self.settings.web_root), "url": settings.url, "fingerprint": made.fingerprint,
             "keyring": f"{settings.keyring_package}.gpg",
+            "unpublished": unpublished,
             "published": digest([one.sha256 for one in made.packages]),
             # File names have no epochs.
             "versions": {one.sha256: one.version for one in made.packages if one.sha256 in ours},
         }
 
-    def _check_installable(self, files: tuple[StoredFile, ...], directory: Path) -> None:
-        """The last gate: apt's own solver, on the device's release, for each package."""
+    def _uninstallable(self, files: tuple[StoredFile, ...], directory: Path) -> dict[str, list[str]]:
+        """Return the packages to leave out, each with what stands in the way on a device.
+
+        The last gate: apt's own solver, on the device's release, for each package.  Raises
+        UnsatisfiableError unless the run keeps going.
+        """
+        left_out: dict[str, list[str]] = {}
+        while True:
+            offered = [file for file in files if _package(file.name) not in left_out]
+            problems = self._problems(offered, directory, f"apt-{len(left_out)}")
+            if not problems:
+                return left_out
+            if not self.keep_going or len(problems) == len(offered):
+                lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
+                raise UnsatisfiableError(
+                    f"{len(problems)} of {len(offered)} packages cannot be installed on "
+                    f"{self.prepared.chain.release} {self.context.host.name}", "\n".join(lines),
+                    "Add what is missing to the chain; nothing was published.")
+            left_out.update(problems)
+
+    def _problems(self, files: Sequence[StoredFile], directory: Path, view: str) -> dict[str, list[str]]:
         context = self.context
         stanzas = []
         names = []
@@ -129,14 +155,10 @@ class Publication:
             if not control["Package"].endswith("-dbgsym"):
                 names.append(control["Package"])
         local = "\n".join((*stanzas, baseroot.device_index(context)))
-        view = context.apt.view(directory / "apt", context.world.for_device(), local=local)
-        problems = view.ask({"ask": "installable", "names": names, "architecture": context.host.name})
-        if problems:
-            lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
-            raise UnsatisfiableError(
-                f"{len(problems)} of {len(names)} packages cannot be installed on "
-                f"{self.prepared.chain.release} {context.host.name}", "\n".join(lines),
-                "Add what is missing to the chain; nothing was published.")
+        device = context.apt.view(directory / view, context.world.for_device(), local=local)
+        found: dict[str, list[str]] = device.ask(
+            {"ask": "installable", "names": names, "architecture": context.host.name})
+        return found
 
     def _warn_of_keys(self) -> None:
         """Tell what is worth saying of the signing keys; gpg is asked once a day and key."""
@@ -166,6 +188,11 @@ class Publication:
             ("apt-get upgrade" if self.prepared.chain.security
              else f"apt-get install {' '.join(packages[:6])}"),
         ]
+
+
+def _package(file: str) -> str:
+    """Return the package of a .deb's name; debug symbols belong to the package itself."""
+    return file.split("_")[0].removesuffix("-dbgsym")
 
 
 def _published_files() -> str:

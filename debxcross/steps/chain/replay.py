@@ -11,7 +11,6 @@ from typing import TypeVar
 from debian.deb822 import Deb822
 
 from debxcross.core.archive.source import SourcePackage, from_fields
-from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain, WheelMember
 from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
 from debxcross.core.patch import RulesPatch
@@ -67,7 +66,7 @@ def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maint
     arranged = arrange(context, chain, sources, Circumstances(judged, suffixes, {}, maintainer))
     return Prepared(
         chain, probe.Probe(sources, {}, ""), arranged.work, arranged.sources, judged, arranged.needs,
-        order.stable_order(arranged.needs), arranged.expected, (), (), ())
+        arranged.expected, (), (), ())
 
 
 def _source(context: Context, held: LockedMember) -> SourcePackage:
@@ -109,8 +108,7 @@ def merged(held: Prepared, fresh: Prepared, names: Collection[str]) -> Prepared:
     def mixed(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> dict[str, _Value]:
         return {name: (new if name in names else old)[name] for name in old}
 
-    needs = mixed(held.needs, fresh.needs)
     return replace(
         held, work=mixed(held.work, fresh.work), sources=mixed(held.sources, fresh.sources),
         patches=mixed(held.patches, fresh.patches),
-        expected=mixed(held.expected, fresh.expected), needs=needs, order=order.stable_order(needs))
+        expected=mixed(held.expected, fresh.expected), needs=mixed(held.needs, fresh.needs))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain
-from debxcross.errors import DiskFullError, HostError
+from debxcross.errors import DebxcrossError, DiskFullError, HostError
+from debxcross.events import data_of
 from debxcross.steps.archive import security
 from debxcross.steps.build import baseroot
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import forget
 from debxcross.steps.chain.explain import record, record_use
+from debxcross.steps.chain.foresee import STEP
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.publication import Publication, PublicationSettings
@@ -32,6 +34,7 @@ class RunSettings:
     publication: PublicationSettings
     rebuild: tuple[str, ...] = ()
     trial: bool = True
+    keep_going: bool = False
 
 
 class Run:
@@ -39,6 +42,8 @@ class Run:
 
     def __init__(self, context: Context, prepared: Prepared, settings: RunSettings) -> None:
         self.context, self.prepared, self.settings = context, prepared, settings
+        #: Members that cannot work and are not built, with the cause.
+        self.left_out: Mapping[str, DebxcrossError] = {}
         self._base: BaseRoot | None = None
         self._builds = True
         self._device: BaseRoot | None = None
@@ -68,9 +73,16 @@ class Run:
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
-        plan, problems = make_plan(self.context, self.prepared, self.settings.rebuild)
-        raise_for(problems)
-        self._builds = any(member.state not in ("cached", "excluded") for member in plan.members)
+        self.context.events.tell("state", STEP, state="building")
+        judged = make_plan(self.context, self.prepared, self.settings.rebuild,
+                           keep_going=self.settings.keep_going)
+        raise_for(judged.problems)
+        self.context.events.tell("state", STEP, state="built")
+        self.prepared, self.left_out = judged.prepared, judged.left_out
+        for name, error in self.left_out.items():
+            self.context.events.tell("state", name, state="excluded", reason=error.brief)
+            self.context.events.tell("error", name, **data_of(error))
+        self._builds = any(member.state not in ("cached", "excluded") for member in judged.plan.members)
         if self._builds:
             with self.context.store.work(self.context.chroots.remove) as directory:
                 self.context.chroots.check(directory)
@@ -86,9 +98,13 @@ class Run:
             # The device's root can be made while the members build.
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
-            REPOSITORY: tuple(prepared.order),
+            REPOSITORY: () if self.settings.keep_going else tuple(prepared.order),
             **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
         }
+
+    def waits(self) -> dict[str, tuple[str, ...]]:
+        """Return the steps that begin when others have ended, whether these went well or not."""
+        return {REPOSITORY: self.prepared.order} if self.settings.keep_going else {}
 
     def work(self, name: str) -> str:
         """Carry one step out; return its state, "built" or "cached"."""
@@ -157,7 +173,8 @@ class Run:
     def _publish(self) -> str:
         """Publish every .deb, unless exactly this is what is live."""
         state, published = Publication(
-            self.context, self.prepared, self.settings.publication, REPOSITORY).carry_out(self._artifacts)
+            self.context, self.prepared, self.settings.publication, REPOSITORY,
+            self.settings.keep_going).carry_out(self._artifacts)
         self._summary.update(published)
         return state
 
@@ -165,8 +182,10 @@ class Run:
         context, chain = self.context, self.prepared.chain
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
+        trial = replace(chain.trial, packages=tuple(
+            name for name in chain.trial.packages if name not in self._absent()))
         work = TrialWork(self.settings.publication.web_root, chain.release,
-                         self._summary["published"], chain.trial, smoke, tuple(sorted(
+                         self._summary["published"], trial, smoke, tuple(sorted(
                              {module for member in chain.wheels for module in member.optional_modules})))
         key = trial_key(work, self._device)
         if (known := context.store.memo("trial", key)) is not None:
@@ -178,14 +197,25 @@ class Run:
         context.store.remember("trial", key, self._summary["trial"])
         return "built"
 
-    def summary(self, outcomes: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
-        """Return the summary of a run that went well; ``outcomes`` are state and seconds by step."""
+    def _absent(self) -> set[str]:
+        """Return the packages that this run was to make and does not offer."""
+        wheels = {wheel.name: wheel.package for wheel in self.prepared.chain.wheels}
+        return {*self._summary.get("unpublished", {}), *(
+            package for name in self.prepared.order if name not in self._artifacts
+            for package in (*self.prepared.expected.get(name, ()), wheels.get(name) or f"python3-{name}"))}
+
+    def summary(self, outcomes: Mapping[str, tuple[str, float]],
+                failed: Mapping[str, DebxcrossError]) -> dict[str, Any]:
+        """Return the summary of a run; ``outcomes`` are state and seconds by step."""
         made = [(name, self._artifacts[name].key, file) for name in self.prepared.order
-                for file in self._artifacts[name].debs(self.context.host.name)]
+                if name in self._artifacts for file in self._artifacts[name].debs(self.context.host.name)]
         # Packages that are published as the archive has them belong to no step.
         made += [("", "", file) for file in security.stored(self.prepared.updates.published())]
         debs, published = [], dict(self._summary)
         versions = published.pop("versions", {})
+        left_out = {**{name: error.brief for name, error in self.left_out.items()},
+                    **{name: "; ".join(why) for name, why in published.pop("unpublished", {}).items()}}
+        made = [one for one in made if one[2].name.split("_")[0] not in left_out]
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
             debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
@@ -195,5 +225,8 @@ class Run:
             "build_architecture": self.context.build.name, "architecture": self.context.host.name,
             "members": [{"name": name, "state": state, "seconds": round(seconds, 2)}
                         for name, (state, seconds) in outcomes.items()],
-            "debs": sorted(debs, key=lambda one: str(one["name"])), **published,
+            "debs": sorted(debs, key=lambda one: str(one["name"])),
+            "failed": [{"name": name, "reason": error.brief} for name, error in failed.items()],
+            "left_out": [{"name": name, "reason": reason} for name, reason in sorted(left_out.items())],
+            **published,
         }

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lets apt judge, before anything is built, what the members will need and what they will leave.
+
+Each member is judged once per state of the archive and of the members it needs; the answers
+are remembered, so that one member more asks about one member.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from debxcross.core.archive.binaries import is_rebuild
+from debxcross.core.archive.predict import predicted_stanzas
+from debxcross.core.build import commands
+from debxcross.core.chain import order
+from debxcross.core.key import digest
+from debxcross.doors.apt import AptRoot, raise_for_apt
+from debxcross.doors.sourcefile import read_control
+from debxcross.errors import DebxcrossError, UnsatisfiableError
+from debxcross.steps.archive import probe
+from debxcross.steps.build.source import SourceWork, write_build_packages
+from debxcross.steps.chain.prepare import Prepared
+from debxcross.steps.context import Context
+
+#: The name under which the work for a plan is told.
+STEP = "plan"
+_FETCHED_AT_ONCE = 4
+_Answer = TypeVar("_Answer")
+#: What cannot work, by member.
+Problems = dict[str, list[DebxcrossError]]
+
+
+def foresee(context: Context, prepared: Prepared, cached: Iterable[str]) -> Problems:
+    """Return what will not work, by member; ``cached`` are those that have a result.
+
+    Sources are fetched.  With a lock nothing is asked: apt judged when the lock was written,
+    and judges the results again.
+    """
+    done = set(cached)
+    if prepared.problems or context.held.lock is not None or done.issuperset(prepared.order):
+        return {}
+    works = list(prepared.sources.values())
+    problems: Problems = {}
+    for work, error in _side_by_side(
+            context, "sources fetched", works, lambda one: _error_of(
+                lambda: probe.fetch_source(context, one.source)), _FETCHED_AT_ONCE):
+        if error is not None:
+            problems[work.name] = [error]
+    return problems or Foresight(context, prepared, frozenset(done)).problems()
+
+
+def _error_of(attempt: Callable[[], object]) -> DebxcrossError | None:
+    try:
+        attempt()
+    except DebxcrossError as error:
+        return error
+    return None
+
+
+def _side_by_side(context: Context, what: str, works: Sequence[SourceWork],
+                  attempt: Callable[[SourceWork], _Answer], at_once: int) -> list[tuple[SourceWork, _Answer]]:
+    """Return an answer for each work, several at a time, telling how many are done."""
+    answers: dict[str, _Answer] = {}
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
+        asked = {pool.submit(attempt, work): work for work in works}
+        for number, future in enumerate(as_completed(asked), 1):
+            answers[asked[future].name] = future.result()
+            context.events.tell("activity", STEP, f"{what}: {number} of {len(works)}",
+                                done=number, total=len(works))
+    return [(work, answers[work.name]) for work in works]
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """The members of a chain whose sources are in the store, and an apt for each view of them."""
+
+    context: Context
+    prepared: Prepared
+    cached: frozenset[str]
+
+    def problems(self) -> Problems:
+        """Return what apt says against members, by member."""
+        found: Problems = {}
+        with self.context.store.work(self.context.chroots.remove) as directory:
+            for name, errors in (*self._device_problems(directory), *self._root_problems(directory)):
+                found.setdefault(name, []).extend(errors)
+        return found
+
+    @cached_property
+    def _stanzas(self) -> Mapping[str, str]:
+        """The packages that each member will leave, as an index has them."""
+        host = self.context.host.name
+        return {name: self._predicted(work, host) for name, work in self.prepared.sources.items()}
+
+    @cached_property
+    def _twins(self) -> Mapping[str, str]:
+        """What will stand beside a patched library for the build architecture (steps.build.twin)."""
+        build = self.context.build
+        return {name: self._predicted(work, build.name) for name, work in self.prepared.sources.items()
+                if work.suffix and not is_rebuild(work.suffix) and build != self.context.host}
+
+    def _predicted(self, work: SourceWork, architecture: str) -> str:
+        files = {file.name: self.context.store.path(file.sha256) for file in work.source.files}
+        return predicted_stanzas(
+            read_control(files), work.source_version, work.versions(self.prepared.expected[work.name]),
+            architecture, work.profiles, self.context.table)
+
+    def _question(self, name: str, kind: str) -> str:
+        """Return the identity of a judgement: the member, what it needs, the archive's state."""
+        work, context = self.prepared.sources[name], self.context
+        concerned = (name, *order.behind(name, self.prepared.needs))
+        return digest({
+            "kind": kind, "schema": 1, "dsc": work.source.dsc.sha256, "profiles": work.profiles,
+            "packages": work.build_packages, "state": context.apt.state(context.world),
+            "updates": self.prepared.updates.stanzas("all", context.build.name),
+            "stanzas": [self._stanzas.get(one, "") + self._twins.get(one, "") for one in concerned]})
+
+    def _device_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
+        """Ask for each package whether it could be installed on the device."""
+        context = self.context
+        questions = {name: self._question(name, "device") for name in self._stanzas}
+        said = {name: context.store.memo("foreseen", question) for name, question in questions.items()}
+        asked = [name for name, answer in said.items() if answer is None]
+        if asked:
+            context.busy(STEP, f"asking apt what {len(asked)} members' packages need on a device")
+            local = "\n".join(filter(None, (*self._stanzas.values(), self.prepared.updates.stanzas("all"))))
+            view = context.apt.view(directory / "device", context.world.for_device(), local=local)
+            packages = {name: _names(self._stanzas[name]) for name in asked}
+            answer = view.ask({"ask": "installable", "architecture": context.host.name,
+                               "names": [package for names in packages.values() for package in names]})
+            for name, names in packages.items():
+                said[name] = {package: answer[package] for package in names if package in answer}
+                context.store.remember("foreseen", questions[name], said[name])
+        return _not_installable({name: answer or {} for name, answer in said.items()})
+
+    def _root_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
+        """Ask for each source whether its build dependencies could be met."""
+        context, updates = self.context, self.prepared.updates
+        # Patches may change the build dependencies; the build root will tell.
+        works = [work for name, work in self.prepared.sources.items()
+                 if name not in self.cached and not work.patches
+                 and not context.store.memo("foreseen", self._question(name, "root"))]
+        if not works:
+            return []
+        context.busy(STEP, f"asking apt for the build dependencies of {len(works)} members")
+        local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(),
+                                        updates.stanzas("all", context.build.name))))
+        view = context.apt.view(directory / "build", context.world.for_build_root(), local=local)
+        view.run(["apt-cache", "gencaches"])  # once, for all who ask at the same time
+        answers = _side_by_side(context, "members judged", works,
+                                lambda work: self._build_dependencies(view, directory, work), context.jobs)
+        return [(work.name, [error]) for work, error in answers if error is not None]
+
+    def _build_dependencies(self, view: AptRoot, directory: Path, work: SourceWork) -> DebxcrossError | None:
+        context = self.context
+        place = directory / "sources" / work.name
+        context.store.lay_out(work.source.files, place)
+        more = ((str(write_build_packages(context, work, directory / "more" / work.name)),)
+                if work.build_packages else ())
+        answer = view.run(commands.simulate_build_dep_argv(
+            context.host.name, context.build.name, work.profiles, str(place / work.source.dsc.name), *more))
+        error = _error_of(lambda: raise_for_apt(
+            answer, f"the build dependencies of {work.name} cannot be satisfied"))
+        if error is None:
+            context.store.remember("foreseen", self._question(work.name, "root"), True)
+        return error
+
+
+def _names(stanzas: str) -> list[str]:
+    return [line.partition(": ")[2] for line in stanzas.splitlines() if line.startswith("Package: ")]
+
+
+def _not_installable(said: Mapping[str, Mapping[str, Sequence[str]]]
+                     ) -> list[tuple[str, list[DebxcrossError]]]:
+    """Return one problem for each cause, with all the packages that it keeps off the device."""
+    kept_off: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for member, answer in said.items():
+        for package, why in answer.items():
+            kept_off.setdefault(tuple(why), []).append((member, package))
+    found: list[tuple[str, list[DebxcrossError]]] = []
+    for why, pairs in kept_off.items():
+        members = sorted({member for member, _ in pairs})
+        error = UnsatisfiableError(
+            f"{', '.join(package for _, package in pairs)} would not be installable on the device",
+            "\n".join(why),
+            "Add the source of what is missing to the chain (its suite can be another release), "
+            f"or leave {'these members' if len(members) > 1 else 'this member'} out.")
+        found += [(member, [error]) for member in members]
+    return found
