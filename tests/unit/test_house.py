@@ -379,6 +379,12 @@ def test_every_module_says_what_it_is(module: str) -> None:
             assert ast.get_docstring(node), f"{node.name} has a docstring"
 
 
+def test_the_whitelist_of_dead_code_names_what_is_there() -> None:
+    names = re.findall(r"_\.(\w+)", (ROOT / "tests" / "vulture_whitelist.py").read_text())
+    words = {word for path in FILES.values() for word in re.findall(r"\w+", path.read_text())}
+    assert names and set(names) - words == set()
+
+
 SCRIPTS = sorted({*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sh"), *(ROOT / "tests").rglob("*.py")})
 
 
