@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 #   make chain ARCH=armel   set this machine up, then build the default chain for ARCH
-#   make test               set this machine up, then check types and style and run the tests
+#   make test               set this machine up, then check types, style and dead code, and run the tests
 #   make test-slow          the tests that take minutes
 #   make bench              the benchmarks
 
@@ -22,17 +22,18 @@ TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev rep
 # Only slow ones: a machine that builds with a sysroot and its own compiler.
 SLOW_TEST_PREREQUISITES := g++-arm-linux-gnueabi pkg-config
 
-TEST_TOOLS := pytest mypy flake8
+TEST_TOOLS := pytest mypy flake8 vulture
 
 .PHONY: chain test test-slow check bench prerequisites test-prerequisites emulation clean
 
 chain: $(VENV)/bin/debxcross emulation
 	$(VENV)/bin/debxcross build-dep-chain $(ARCH)
 
-# Types and style first: they are quick.  pytest comes last, so its summary ends the run.
+# Types, style and dead code first: they are quick.  pytest comes last, so its summary ends the run.
 test: $(VENV)/.tested test-prerequisites emulation
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m flake8
+	$(VENV)/bin/python -m vulture
 	$(VENV)/bin/python -m pytest -m "not slow"
 
 test-slow: $(VENV)/.tested test-prerequisites emulation
@@ -48,7 +49,7 @@ $(VENV)/bin/debxcross: setup.cfg pyproject.toml | prerequisites
 	$(VENV)/bin/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	touch $@
 
-$(VENV)/.tested: $(VENV)/bin/debxcross
+$(VENV)/.tested: $(VENV)/bin/debxcross Makefile
 	$(VENV)/bin/python -m pip install --quiet --upgrade $(TEST_TOOLS)
 	touch $@
 

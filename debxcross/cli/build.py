@@ -3,72 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from debxcross.app import build as building
 from debxcross.app.request import Request
-from debxcross.cli import report
+from debxcross.cli import options, report
 from debxcross.errors import DebxcrossError, UsageError
 from debxcross.events import Listener
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _options(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
-    def decorate(function: _Function) -> _Function:
-        for option in reversed(options):
-            function = option(function)
-        return function
-    return decorate
-
-
-_path = click.Path(path_type=Path)
-_chain = click.option("--chain", metavar="NAME|FILE", default="python2.7", show_default=True,
-                      help="A chain that ships, or your own TOML file.")
-_places = _options(
-    click.option("--output", type=_path, metavar="DIR", help="Where the results go.  [default: out/ARCH]"),
-    click.option("--store", type=_path, metavar="DIR",
-                 help="Where everything fetched and built is kept.  [default: $XDG_CACHE_HOME/debxcross]"),
-)
-_patches = click.option("--patches", type=_path, multiple=True, metavar="DIR",
-                        help="More rules patches: DIR/SOURCE/NAME.patch, DIR/sdists/PROJECT/NAME.patch.  "
-                        "Repeatable.")
-_refresh = click.option("--refresh", is_flag=True,
-                        help="Fetch the package indexes even when they are recent.")
-_without = click.option("--without", multiple=True, metavar="SUITE",
-                        help="Leave out this suite of the release, such as bookworm-security.  Repeatable.")
-_running = _options(
-    click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
-                 help="Processors to use.  [default: all]"),
+_running = options.together(
+    options.jobs,
     click.option("--dry-run", "-n", is_flag=True, help="Show the plan and stop."),
-    click.option("--json", "json_lines", is_flag=True, help="Write events as JSON lines to standard output."),
-    click.option("--keep-going", "-k", is_flag=True, help="After a failure, build what does not need it."),
-    click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare", show_default=True,
-                 help="How build roots are entered; none is for throw-away containers."),
+    options.json_lines,
+    options.keep_going,
+    options.isolation,
     click.option("--rebuild", multiple=True, metavar="MEMBER", help="Build this again.  Repeatable."),
     click.option("--substitute", multiple=True, metavar="URL",
                  help="Take results from this signed store instead of building.  Repeatable."),
-    click.option("--substitute-key", type=_path, multiple=True, metavar="FILE",
+    click.option("--substitute-key", type=options.PATH, multiple=True, metavar="FILE",
                  help="A key to trust substitutes by: their signer.gpg.  Repeatable."),
 )
 
 
 @click.command("build-dep-chain")
 @click.argument("arch")
-@_chain
-@_places
+@options.chain
+@options.places
 @_running
-@click.option("--locked", type=_path, metavar="FILE",
+@click.option("--locked", type=options.PATH, metavar="FILE",
               help="Build with exactly what this lock names, or refuse.")
 @click.option("--offline", is_flag=True, help="With --locked: take everything from the store, no network.")
-@click.option("--no-trial", is_flag=True, help="Do not install and run the results on an emulated device.")
-@_patches
-@_refresh
-@_without
+@options.no_trial
+@options.patches
+@options.refresh
+@options.without
 def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...],
@@ -81,7 +52,7 @@ def build_dep_chain(
     The last step is an emulated device that installs from the repository with plain apt,
     imports every extension module and exercises the rest.
     """
-    _run(Request(
+    run(Request(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
         rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key, locked=locked,
@@ -101,13 +72,13 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 @click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
 @click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
               help="The release to build in and for.")
-@_places
+@options.places
 @_running
 @click.option("--locked", hidden=True, expose_value=False, callback=_no_lock)
 @click.option("--offline", is_flag=True, hidden=True, expose_value=False, callback=_no_lock)
-@_patches
-@_refresh
-@_without
+@options.patches
+@options.refresh
+@options.without
 def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
@@ -115,7 +86,7 @@ def build(
     patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build any Debian sources for --arch and publish them as a signed apt repository."""
-    _run(Request(
+    run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key),
@@ -124,13 +95,13 @@ def build(
 
 @click.command("plan")
 @click.argument("arch")
-@_chain
+@options.chain
 @click.option("--format", "form", type=click.Choice(["text", "json", "dot"]), default="text",
               show_default=True, help="text for people, json for programs, dot for Graphviz.")
-@_places
-@_patches
-@_refresh
-@_without
+@options.places
+@options.patches
+@options.refresh
+@options.without
 def plan(
     arch: str, chain: str, form: str, output: Path | None, store: Path | None, patches: tuple[Path, ...],
     refresh: bool, without: tuple[str, ...],
@@ -151,7 +122,8 @@ def _plan(request: Request, form: str) -> None:
         raise click.exceptions.Exit(problems[0].exit_status)
 
 
-def _run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[Listener] = ()) -> None:
+def run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[Listener] = ()) -> None:
+    """Carry a request out and show its summary, or its plan only; click's Exit after a failure."""
     if dry_run:
         _plan(request, "json" if json_lines else "text")
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses how a run is shown, and prints errors; the only place that writes to the terminal."""
+"""Chooses how a run is shown, and prints errors."""
 from __future__ import annotations
 
 import os

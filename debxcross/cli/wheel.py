@@ -8,16 +8,17 @@ import click
 
 from debxcross.app.request import Request
 from debxcross.app.wheel import WheelRequest, lock
-from debxcross.cli.build import _options, _patches, _path, _places, _refresh, _run, _without
+from debxcross.cli import options
+from debxcross.cli.build import run
 from debxcross.events import Event
 
-_resolving = _options(
-    click.option("--requirement", "-r", "files", type=_path, multiple=True, metavar="FILE",
+_resolving = options.together(
+    click.option("--requirement", "-r", "files", type=options.PATH, multiple=True, metavar="FILE",
                  help="A requirements file.  Repeatable."),
-    click.option("--constraint", "-c", "constraints", type=_path, multiple=True, metavar="FILE",
+    click.option("--constraint", "-c", "constraints", type=options.PATH, multiple=True, metavar="FILE",
                  help="A constraints file.  Repeatable."),
     click.option("--require-hashes", is_flag=True, help="Take only files whose sha256 is given."),
-    click.option("--projects", type=_path, multiple=True, metavar="FILE",
+    click.option("--projects", type=options.PATH, multiple=True, metavar="FILE",
                  help="TOML: what the builds of projects need beyond their metadata.  Repeatable."),
     click.option("--python", default="", metavar="X.Y",
                  help="The device's Python.  [default: the release's]"),
@@ -29,16 +30,13 @@ _resolving = _options(
 )
 
 # Options of building that are left out here belong to 'build-dep-chain --chain chain.toml'.
-_running = _options(
-    click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
-                 help="Processors to use.  [default: all]"),
+_running = options.together(
+    options.jobs,
     click.option("--dry-run", "-n", is_flag=True, help="Resolve, show the plan and stop."),
-    click.option("--json", "json_lines", is_flag=True, help="Write events as JSON lines to standard output."),
-    click.option("--keep-going", "-k", is_flag=True, help="After a failure, build what does not need it."),
-    click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare", show_default=True,
-                 help="How build roots are entered; none is for throw-away containers."),
-    click.option("--no-trial", is_flag=True,
-                 help="Do not install and run the results on an emulated device."),
+    options.json_lines,
+    options.keep_going,
+    options.isolation,
+    options.no_trial,
 )
 
 
@@ -48,11 +46,11 @@ _running = _options(
 @click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
               help="The release to build in and for.")
 @_resolving
-@_places
+@options.places
 @_running
-@_refresh
-@_patches
-@_without
+@options.refresh
+@options.patches
+@options.without
 def wheel(
     requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
     constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
@@ -72,7 +70,7 @@ def wheel(
         requirements, files, constraints, projects, require_hashes, python, prefer, policy), (_narrate,))
     for note in locked.notes:
         click.echo(f"note: {note}", err=True)
-    _run(locked.request, dry_run, json_lines)
+    run(locked.request, dry_run, json_lines)
     locked.check()
 
 

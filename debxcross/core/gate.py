@@ -34,7 +34,7 @@ class ElfFacts:
     ``path`` names it, archive members as ``libz.a(adler32.o)``; ``machine`` is pyelftools'
     name of e_machine; ``float_abi`` is "soft", "hard" or "" when the file does not commit
     itself; ``type`` is such as "ET_DYN"; ``rpath`` and ``runpath`` hold their entries;
-    ``build_id`` is in hex; ``damage`` says why the rest could not be read, "" if it could.
+    ``damage`` says why the rest could not be read, "" if it could.
     """
 
     path: str
@@ -49,8 +49,6 @@ class ElfFacts:
     soname: str = ""
     rpath: tuple[str, ...] = ()
     runpath: tuple[str, ...] = ()
-    build_id: str = ""
-    has_dynamic: bool = False
     damage: str = ""
 
 

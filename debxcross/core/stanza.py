@@ -26,15 +26,16 @@ def _parse_stanza(block: str) -> Fields:
         elif colon and _FIELD_NAME.fullmatch(name):
             fields.append((name, value.strip()))
         else:
-            raise _hostile("line", line)
+            raise hostile("line", line)
     seen = [name.lower() for name, _ in fields]
     for name in seen:
         if seen.count(name) > 1:
-            raise _hostile("repeated field", name)
+            raise hostile("repeated field", name)
     return tuple(fields)
 
 
-def _hostile(what: str, value: str) -> PublishError:
+def hostile(what: str, value: str) -> PublishError:
+    """Return the error for a control field that could do harm as a file name or a line of an index."""
     return PublishError(
         f"a package has a bad {what}: {value[:80]!r}",
         "Names, versions and architectures become file names and index lines, so the rules "

@@ -8,7 +8,6 @@ copied instead of overlaid and entered with chroot alone; it then shares the net
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,6 @@ from debxcross.core.build.log import lines_that_matter, tells_of_full_disk
 from debxcross.doors import process
 from debxcross.errors import DiskFullError, HostError
 
-ISOLATIONS = ("unshare", "none")
 _INSIDE = Path(__file__).with_name("chroot_inside.sh")
 #: A disk with less room than this counts as full: a program may have found too little, in bytes and files.
 _LEAST_ROOM = 16 << 20
@@ -312,11 +310,6 @@ class Session:
         """Write a file into the root as (mapped) root."""
         self.run(["sh", "-c", 'umask 022; mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"', "sh",
                   path, f"{mode:o}"], stdin=text).check(HostError, f"cannot write {path} in the build root")
-
-    def take_out(self, path: str, target: Path) -> Path:
-        """Copy a file out of what has changed in the root."""
-        shutil.copyfile(self.upper / path.lstrip("/"), target)
-        return target
 
 
 def _text_from(path: Path, begin: int) -> str:

@@ -24,13 +24,11 @@ _TYPES = {
 class DebFacts:
     """A package's control information.
 
-    ``control`` has the fields as written, in their order; ``conffiles`` are absolute paths;
-    ``md5sums`` maps paths without leading slash to 32 hex digits; ``scripts`` are the names
-    of the maintainer scripts.
+    ``control`` has the fields as written, in their order; ``md5sums`` maps paths without
+    leading slash to 32 hex digits; ``scripts`` are the names of the maintainer scripts.
     """
 
     control: Mapping[str, str]
-    conffiles: tuple[str, ...] = ()
     md5sums: Mapping[str, str] = field(default_factory=dict)
     scripts: tuple[str, ...] = ()
 
@@ -64,8 +62,6 @@ def read_facts(path: Path) -> DebFacts:
     pairs = (line.partition("  ") for line in texts.get("md5sums", "").splitlines() if line)
     return DebFacts(
         dict(Deb822(texts["control"])),
-        # A line may be "remove-on-upgrade /path" (deb-conffiles(5)): such a file is not shipped.
-        tuple(line for line in texts.get("conffiles", "").splitlines() if line.startswith("/")),
         {name: md5sum for md5sum, _, name in pairs},
         tuple(sorted(set(texts) & {"preinst", "postinst", "prerm", "postrm", "config"})),
     )

@@ -151,11 +151,10 @@ def _body_facts(elf: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "float_abi": _float_abi(elf, sections),
         "interpreter": _interpreter(elf, sections),
-        "build_id": _build_id(sections),
     }
     dynamic = _dynamic(elf, sections)
     if dynamic is not None:
-        facts.update(_dynamic_facts(dynamic), has_dynamic=True)
+        facts.update(_dynamic_facts(dynamic))
     return facts
 
 
@@ -201,16 +200,6 @@ def _interpreter(elf: Any, sections: dict[str, Any]) -> str:
         for segment in elf.iter_segments():
             if segment["p_type"] == "PT_INTERP":
                 return str(segment.get_interp_name())
-    return ""
-
-
-def _build_id(sections: dict[str, Any]) -> str:
-    section = sections.get(".note.gnu.build-id")
-    if section is None or section["sh_type"] != "SHT_NOTE":
-        return ""
-    for note in section.iter_notes():
-        if note["n_type"] == "NT_GNU_BUILD_ID":
-            return str(note["n_desc"])
     return ""
 
 

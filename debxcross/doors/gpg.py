@@ -44,14 +44,13 @@ _POLICY = Path("/usr/share/apt/default-sequoia.config")
 
 @dataclass(frozen=True)
 class Verification:
-    """Good signatures: who made them, with which digest (RFC 4880's number), over which text.
+    """Good signatures: who made them, and over which text.
 
-    ``fingerprints`` are those of primary keys, sorted; ``digest_algorithm`` is the weakest of
-    the signatures'; ``text`` is what was signed, as gpgv read it; "" for a detached signature.
+    ``fingerprints`` are those of primary keys, sorted; ``text`` is what was signed, as gpgv read
+    it; "" for a detached signature.
     """
 
     fingerprints: tuple[str, ...]
-    digest_algorithm: int
     text: str
 
 
@@ -298,11 +297,11 @@ def verify(keyring: Path, signed: Path, signature: Path | None = None, *,
         argv = verify_argv(keyring.absolute(), signed.absolute(),
                            signature.absolute() if signature else None, text)
         done = process.run(argv)
-        fingerprints, digest = parse_status(done.stdout.splitlines(), str(signed), strangers=strangers)
+        fingerprints = parse_status(done.stdout.splitlines(), str(signed), strangers=strangers)
         if done.exit_status and not strangers:
             raise _refused(str(signed), done.stderr.strip())
         content = text.read_bytes().decode("utf-8", "replace") if signature is None else ""
-    return Verification(fingerprints, digest, content)
+    return Verification(fingerprints, content)
 
 
 def verify_with_sqv(keyring: Path, signed: Path, signature: Path) -> bool:
@@ -321,8 +320,8 @@ def verify_with_sqv(keyring: Path, signed: Path, signature: Path) -> bool:
     return True
 
 
-def parse_status(lines: Sequence[str], name: str, *, strangers: bool = False) -> tuple[tuple[str, ...], int]:
-    """Return (primary keys' fingerprints, weakest digest algorithm) from gpgv's status (doc/DETAILS).
+def parse_status(lines: Sequence[str], name: str, *, strangers: bool = False) -> tuple[str, ...]:
+    """Return the fingerprints of the primary keys that signed, from gpgv's status (doc/DETAILS).
 
     Raises PublishError unless each signature is good and strong; with ``strangers`` each
     but those of unknown keys.
@@ -340,7 +339,7 @@ def parse_status(lines: Sequence[str], name: str, *, strangers: bool = False) ->
     digest = min(int(word[8]) for word in valid)
     if digest not in _STRONG_DIGESTS:
         raise _refused(name, f"The signature's digest algorithm {digest} is too weak.")
-    return tuple(sorted({word[10] for word in valid})), digest
+    return tuple(sorted({word[10] for word in valid}))
 
 
 def _refused(name: str, details: str) -> PublishError:

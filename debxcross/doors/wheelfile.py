@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to wheel files: the only importer of ``zipfile``.
+"""The door to wheel files, which are zip archives.
 
 Nothing is unpacked here.  Members are looked at one by one, and a wheel with a member that
 could write elsewhere, or whose RECORD does not fit, is refused before anything of it is used.

@@ -145,7 +145,7 @@ def test_a_clear_text_signature_verifies(home: Path, keyring: Path, document: Pa
     key = signing_key(home)
     signed = tmp_path / "InRelease"
     sign(home, document, signed)
-    assert gpg.verify(keyring, signed) == gpg.Verification((key.fingerprint,), 10, document.read_text())
+    assert gpg.verify(keyring, signed) == gpg.Verification((key.fingerprint,), document.read_text())
     signed.write_text(signed.read_text().replace("Origin: x", "Origin: z"))
     with pytest.raises(PublishError, match="no good signature"):
         gpg.verify(keyring, signed)
@@ -229,7 +229,7 @@ def test_status_lines_that_are_not_one_good_signature(lines: tuple[str, ...]) ->
 
 
 def test_status_lines_of_a_good_signature() -> None:
-    assert gpg.parse_status(GOOD, "InRelease") == ((FINGERPRINT,), 10)
+    assert gpg.parse_status(GOOD, "InRelease") == (FINGERPRINT,)
 
 
 def test_a_key_listing_is_read() -> None:

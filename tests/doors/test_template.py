@@ -58,7 +58,7 @@ def _values(python: str, compiled: bool) -> dict[str, object]:
         files += (WheelFile("lantern/_lamp.so", True, "0" * 64, 10, True),)
         tags = ("cp27-cp27mu-linux_armv5tel",)
     requirements = ("six >=1.9", "enum34; python_version<'3'")
-    wheel = Wheel("Lantern", "1.2.0rc1", tags, not compiled, requirements, "",
+    wheel = Wheel("Lantern", "1.2.0rc1", tags, requirements, "",
                   "A small light.", "https://example.org/lantern", "MIT License", "Ada Example",
                   "Lantern makes light where there was none before, and it does so quietly.",
                   (EntryPoint("shine", "lantern", "on"),), (), ("Be kind.\n\nAlways.\n",), files,

@@ -2,31 +2,20 @@
 """Build roots kept for ``shell``, and what a note that was cut short does: nothing."""
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from debian.debian_support import DpkgArchTable
 
-from debxcross.core.architecture import architecture
-from debxcross.core.archive.world import World
-from debxcross.doors.apt import AptRoot
-from debxcross.doors.chroot import Chroots, Session
-from debxcross.doors.store import Store
-from debxcross.doors.web import make_transfer
+from debxcross.doors.chroot import Session
 from debxcross.errors import UsageError
-from debxcross.events import Events
 from debxcross.steps.build import keep
 from debxcross.steps.context import Context
+from tests.contexts import make_context
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    world = World("amd64", "armel", ())
-    return Context(
-        Store(tmp_path / "store"), Chroots("none"), AptRoot(tmp_path / "apt", world, ()), world,
-        make_transfer(proxies={}, retries=0), Events(time.time, ()), DpkgArchTable.load_arch_table(),
-        architecture("amd64"), architecture("armel"), tmp_path / "logs", 1)
+    return make_context(tmp_path)
 
 
 def keep_one(context: Context, *, failed: bool) -> Path:

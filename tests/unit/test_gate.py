@@ -14,7 +14,7 @@ from debxcross.errors import ArchitectureGateError, GateError
 
 ARMEL, ARMHF = architecture("armel"), architecture("armhf")
 SOFT = ElfFacts("usr/lib/libz.so.1", 32, True, "EM_ARM", 0x5000200, "ET_DYN", "soft", soname="libz.so.1",
-                needed=("libc.so.6",), has_dynamic=True)
+                needed=("libc.so.6",))
 NATIVE = ElfFacts("usr/bin/openssl", 64, True, "EM_X86_64", 0, "ET_DYN", needed=("libc.so.6",))
 
 

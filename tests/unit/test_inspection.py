@@ -14,7 +14,7 @@ from debxcross.core.sysroot.needs import ElfNeeds
 
 ARMEL = architecture("armel")
 PROGRAM = ElfFacts("hello", 32, True, "EM_ARM", 0x5000200, "ET_DYN", "soft", "/lib/ld-linux.so.3",
-                   ("libc.so.6",), has_dynamic=True)
+                   ("libc.so.6",))
 NEEDS = ElfNeeds((("libc.so.6", "GLIBC_2.4"), ("libc.so.6", "GLIBC_2.34")), cpu=4, starts=True)
 FOUND = {"libc.so.6": "usr/lib/arm-linux-gnueabi/libc.so.6"}
 

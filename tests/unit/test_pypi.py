@@ -7,10 +7,10 @@ import pytest
 
 from debxcross.core.url import with_login, without_password
 from debxcross.core.wheel.index import (
-    IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page, parse_pin, sdist_version,
+    IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page, sdist_version,
     wheel_tags,
 )
-from debxcross.errors import ConfigurationError, FetchError
+from debxcross.errors import FetchError
 
 A = "a" * 64
 URL = "https://index.example/simple/cffi/"
@@ -85,21 +85,6 @@ def test_later_version_in_html_is_refused_and_names_can_not_leave_the_directory(
         html('<meta name="pypi:repository-version" content="2.0">')
     with pytest.raises(FetchError):
         html('<a href="..%2F..%2Fetc%2Fx-1.tar.gz">x</a>')
-
-
-@pytest.mark.parametrize(("text", "pin"), [
-    ("six==1.16.0", Pin("six", "1.16.0")), ("Ruamel.YAML == 0.17", Pin("ruamel-yaml", "0.17"))])
-def test_pins(text: str, pin: Pin) -> None:
-    assert parse_pin(text) == pin
-
-
-@pytest.mark.parametrize("text", [
-    "six", "six>=1.0", "six==1.*", "six==1.0,<2", "six[x]==1.0", "six==1.0; python_version<'3'",
-    "six @ https://e.example/six.zip", "", "six=1.0"])
-def test_what_is_no_pin(text: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        parse_pin(text)
-    assert caught.value.brief == f"{text!r} is not a pin"
 
 
 @pytest.mark.parametrize(("file", "project", "version"), [

@@ -53,7 +53,7 @@ def test_everything_is_read() -> None:
     wheel = _parse()
     assert (wheel.name, wheel.version) == ("Lantern.Core", "1.2.0")
     assert wheel.tags == ("py2-none-any", "py3-none-any")
-    assert wheel.pure and wheel.root_is_purelib
+    assert wheel.pure
     assert wheel.requires_dist == ("six (>=1.9)", 'enum34 ; python_version < "3.4"')
     assert wheel.requires_python == ">=2.7"
     assert wheel.summary == "A small light"

@@ -21,7 +21,7 @@ DATA = "lantern-1.2.0.data"
 def _wheel(*paths: str, elf: tuple[str, ...] = (), **changes: object) -> Wheel:
     files = tuple(WheelFile(path, path.endswith("tool"), "0" * 64, 1, path in elf)
                   for path in sorted((*paths, *elf)))
-    wheel = Wheel("lantern", "1.2.0", ("py2-none-any", "py3-none-any"), True, (), "", "Light. ", "", "MIT",
+    wheel = Wheel("lantern", "1.2.0", ("py2-none-any", "py3-none-any"), (), "", "Light. ", "", "MIT",
                   "Ada", "", (), (), (), files, INFO)
     return dataclasses.replace(wheel, **changes)  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ from debxcross.core.wheel.metadata import Wheel, WheelFile
 DEVICE = device_environment(architecture("armel"), "3.11.2")
 SETTINGS = WrapSettings("armel", "3.11", {"lamp": "python3-lamp"}, "A <a@b>", 0, DEVICE)
 WHEEL = Wheel(
-    "lamp", "1.0", ("py3-none-any",), True,
+    "lamp", "1.0", ("py3-none-any",),
     ("bulb[neon]<3,>=2", "fuse ; platform_machine == 'armv5tel'", "plug ; sys_platform == 'win32'"),
     "", "", "", "MIT", "", "", (), (), (), (WheelFile("lamp.py", False, "0" * 64, 1),),
     "lamp-1.0.dist-info")

@@ -22,8 +22,6 @@ SCHEMA = 1
 #: Where a sysroot keeps what did not come from a package.
 OWN = "debxcross"
 MANIFEST = f"{OWN}/manifest.json"
-#: The digest of every file and the target of every link, as sha256sum would write them.
-CONTENTS = f"{OWN}/contents"
 #: Asked for unless --only is given; the C++ library's name has the compiler's version in it.
 DEFAULT_PACKAGES = ("libc6-dev", "libffi-dev", "libpython3-dev", "libssl-dev", "zlib1g-dev")
 

@@ -15,12 +15,12 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from debxcross.core.url import without_password
-from debxcross.errors import ConfigurationError, FetchError
+from debxcross.errors import FetchError
 
 #: What to ask an index for, best first (PEP 691).
 ACCEPT = ("application/vnd.pypi.simple.v1+json, "
@@ -77,21 +77,6 @@ def bare(requirement: Requirement) -> str:
     """Return a requirement without its marker, spelt in the one way that can be compared."""
     extras = f"[{','.join(sorted(map(normalise, requirement.extras)))}]" if requirement.extras else ""
     return f"{normalise(requirement.name)}{extras}{requirement.specifier}"
-
-
-def parse_pin(text: str) -> Pin:
-    """Read ``name==version``; ConfigurationError for anything looser."""
-    resolution = "Write it as name==version, for example six==1.16.0."
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise ConfigurationError(f"{text!r} is not a pin", str(error), resolution) from error
-    specifiers = list(requirement.specifier)
-    exact = len(specifiers) == 1 and specifiers[0].operator == "==" \
-        and not specifiers[0].version.endswith(".*")
-    if not exact or requirement.url or requirement.marker or requirement.extras:
-        raise ConfigurationError(f"{text!r} is not a pin", "", resolution)
-    return Pin(normalise(requirement.name), specifiers[0].version)
 
 
 def parse_page(page: Page) -> tuple[IndexFile, ...]:

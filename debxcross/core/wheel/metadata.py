@@ -64,7 +64,6 @@ class Wheel:
     name: str
     version: str
     tags: tuple[str, ...]
-    root_is_purelib: bool
     requires_dist: tuple[str, ...]
     requires_python: str
     summary: str
@@ -184,7 +183,6 @@ def parse_wheel(file_name: str, files: Sequence[WheelFile], texts: Mapping[str, 
         name=name,
         version=version,
         tags=tags,
-        root_is_purelib=_value(wheel, "Root-Is-Purelib").lower() == "true",
         requires_dist=tuple(_values(metadata, "Requires-Dist")),
         requires_python=_value(metadata, "Requires-Python"),
         summary=_line(metadata, "Summary"),

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from debxcross.core.stanza import Fields, _hostile
+from debxcross.core.stanza import Fields, hostile
 from debxcross.errors import ConfigurationError, PublishError
 
 
@@ -215,15 +215,15 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
     for what, value, rule in (("Package", package, _PACKAGE), ("Version", version, _VERSION),
                               ("Architecture", architecture, _ARCHITECTURE)):
         if not rule.fullmatch(value):
-            raise _hostile(what, value)
+            raise hostile(what, value)
     match = _SOURCE.fullmatch(found.get("source", package))
     if not match or not _VERSION.fullmatch(match["version"] or version):
-        raise _hostile("Source", found["source"])
+        raise hostile("Source", found["source"])
     path = pool_path(component, match["name"], package, version, architecture)
     kept = [(_SPELLING.get(name.lower(), name), value) for name, value in fields
             if name.lower() not in _ARCHIVE_FIELDS]
     if any(not _printable(value) for _, value in kept):
-        raise _hostile("control character in", package)
+        raise hostile("control character in", package)
     kept += [("Filename", path), ("Size", str(size)), ("MD5sum", md5sum), ("SHA256", sha256)]
     last = len(_FIRST_FIELDS)
     kept.sort(key=lambda field: (_FIELD_RANK.get(field[0], last), field[0]))

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that several commands have, each in one place."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def together(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
+    """Return a decorator that gives a command all these options, in this order."""
+    def decorate(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+    return decorate
+
+
+PATH = click.Path(path_type=Path)
+chain = click.option("--chain", metavar="NAME|FILE", default="python2.7", show_default=True,
+                     help="A chain that ships, or your own TOML file.")
+places = together(
+    click.option("--output", type=PATH, metavar="DIR", help="Where the results go.  [default: out/ARCH]"),
+    click.option("--store", type=PATH, metavar="DIR",
+                 help="Where everything fetched and built is kept.  [default: $XDG_CACHE_HOME/debxcross]"),
+)
+patches = click.option("--patches", type=PATH, multiple=True, metavar="DIR",
+                       help="More rules patches: DIR/SOURCE/NAME.patch, DIR/sdists/PROJECT/NAME.patch.  "
+                       "Repeatable.")
+refresh = click.option("--refresh", is_flag=True,
+                       help="Fetch the package indexes even when they are recent.")
+without = click.option("--without", multiple=True, metavar="SUITE",
+                       help="Leave out this suite of the release, such as bookworm-security.  Repeatable.")
+jobs = click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
+                    help="Processors to use.  [default: all]")
+json_lines = click.option("--json", "json_lines", is_flag=True,
+                          help="Write events as JSON lines to standard output.")
+keep_going = click.option("--keep-going", "-k", is_flag=True,
+                          help="After a failure, build what does not need it.")
+isolation = click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare",
+                         show_default=True,
+                         help="How build roots are entered; none is for throw-away containers.")
+no_trial = click.option("--no-trial", is_flag=True,
+                        help="Do not install and run the results on an emulated device.")
