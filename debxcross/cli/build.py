@@ -129,9 +129,9 @@ def run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[L
         return
     report.terminate_like_interrupt()
     with report.listener(json_lines) as listener:
-        run = building.Build(request, (listener, *listeners))
+        build = building.Build(request, (listener, *listeners))
         try:
-            summary = run.run()
+            summary = build.run()
         except DebxcrossError as error:
             raise click.exceptions.Exit(error.exit_status) from error  # the listener has shown it
     if json_lines:
@@ -140,5 +140,5 @@ def run(request: Request, dry_run: bool, json_lines: bool, listeners: Sequence[L
         from debxcross.run.status import render_summary
 
         click.echo(render_summary(summary, report.width()))
-    if run.partial is not None:
-        raise click.exceptions.Exit(run.partial.exit_status)
+    if build.partial is not None:
+        raise click.exceptions.Exit(build.partial.exit_status)

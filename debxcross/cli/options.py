@@ -40,7 +40,7 @@ jobs = click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
 json_lines = click.option("--json", "json_lines", is_flag=True,
                           help="Write events as JSON lines to standard output.")
 keep_going = click.option("--keep-going", "-k", is_flag=True,
-                          help="After a failure, build what does not need it.")
+                          help="Leave out what cannot work or fails; build, publish and try the rest.")
 isolation = click.option("--isolation", type=click.Choice(["unshare", "none"]), default="unshare",
                          show_default=True,
                          help="How build roots are entered; none is for throw-away containers.")

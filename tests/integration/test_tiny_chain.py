@@ -156,6 +156,25 @@ tiny: sid, built on BUILD for armel
     assert not (desk.directory / "out").exists()
 
 
+def test_what_cannot_work_is_left_out_of_a_plan_that_keeps_going(desk: Desk) -> None:
+    done = desk.run("build", "alpha", "beta", "gamma", "delta", "alpa", "--arch", HOST, "--release", "sid",
+                    "--dry-run", "--keep-going")
+    assert done.returncode in (12, 13)
+    rows = {match[1]: match[0] for match in re.finditer(r"^ *\d+\. (\S+) .*", done.stdout, re.MULTILINE)}
+    assert "ready" in rows["alpha"] and "waits for alpha" in rows["beta"]
+    assert "excluded" in rows["gamma"] and "build dependencies of gamma cannot be satisfied" in rows["gamma"]
+    assert "excluded" in rows["delta"] and "libdelta-dev would not be inst" in rows["delta"]
+    assert "no source package is called alpa" in rows["alpa"]
+    assert "Cannot work" not in done.stdout
+
+
+def test_what_needs_a_member_that_is_left_out_has_the_archives_packages_or_goes_too(desk: Desk) -> None:
+    """beta needs alpha's packages, which the tiny archive does not have as binaries."""
+    done = desk.run("build", "alpha=9", "beta", "--arch", HOST, "--release", "sid", "-n", "-k")
+    rows = [line for line in done.stdout.splitlines() if "excluded" in line]
+    assert done.returncode and len(rows) == 2, done.stdout
+
+
 def test_the_plan_as_json(desk: Desk) -> None:
     done = desk.run("plan", HOST, "--chain", "tiny.toml", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -258,7 +277,6 @@ def missing_patch_directory(desk: Desk) -> tuple[str, ...]:
 
 
 def faulty_patch_header(desk: Desk) -> tuple[str, ...]:
-    (desk.directory / "patches/alpha").mkdir(parents=True)
     (desk.directory / "patches/alpha/bad.patch").write_text(
         "Applies-Versions: 2.0, >= 1\nApplies-If: maybe\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
     return (*PLAN, "--patches", "patches")

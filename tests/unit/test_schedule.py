@@ -265,3 +265,24 @@ def test_every_member_settles_once_in_a_large_graph() -> None:
     for node in nodes:
         bad = [need for need in node.needs if outcomes[need].state in ("failed", "blocked")]
         assert (outcomes[node.name].state == "blocked") == bool(bad)
+
+
+def test_what_comes_after_others_begins_when_they_have_ended_well_or_not() -> None:
+    everything = tuple(node.name for node in CHAIN)
+    nodes = (*CHAIN, Node("repository", (), everything), Node("trial", ("repository",)))
+    run = Run()
+    outcomes = run.go(nodes, failing("libffi"), keep_going=True)
+    assert {name: one.state for name, one in outcomes.items()} == {
+        "zlib": "built", "openssl": "built", "libffi": "failed", "python": "blocked", "pip": "blocked",
+        "repository": "built", "trial": "built"}
+    assert run.started[-2:] == ["repository", "trial"]
+
+
+def test_what_comes_after_others_is_blocked_when_none_of_them_is_done() -> None:
+    nodes = (Node("zlib"), Node("repository", (), ("zlib",)), Node("trial", ("repository",)))
+    run = Run()
+    outcomes = run.go(nodes, failing("zlib"), keep_going=True)
+    assert [one.state for one in outcomes.values()] == ["failed", "blocked", "blocked"]
+    assert run.reason("repository") == "nothing that it is for was done"
+    with pytest.raises(ValueError, match="unknown nodes: nobody"):
+        Run().go((Node("repository", (), ("nobody",)),), build)
