@@ -2,11 +2,13 @@
 """The door to binary packages: what a .deb says of itself and would put on disk, without unpacking it."""
 from __future__ import annotations
 
+import shutil
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from debxcross.doors.debfile import Damage, entries, opened
 from debxcross.errors import GateError
@@ -25,12 +27,14 @@ class DebFacts:
     """A package's control information.
 
     ``control`` has the fields as written, in their order; ``md5sums`` maps paths without
-    leading slash to 32 hex digits; ``scripts`` are the names of the maintainer scripts.
+    leading slash to 32 hex digits; ``scripts`` are the names of the maintainer scripts;
+    ``texts`` is every other text of the control archive, by its name.
     """
 
     control: Mapping[str, str]
     md5sums: Mapping[str, str] = field(default_factory=dict)
     scripts: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Member:
     ``path`` is without leading slash ("" is the root); ``type`` is "file", "directory",
     "symlink", "hardlink" or a special file's; ``mode`` holds the permission bits; ``size``
     is in bytes.  The target of a hard link is a path like ``path``, that of a symlink is
-    as it was written.  ``read`` returns a file's bytes, and only until the next member.
+    as it was written; ``owner`` is such as "root/root".  ``read`` returns a file's bytes, ``save``
+    writes them to an open file, both only until the next member.
     """
 
     path: str
@@ -49,6 +54,8 @@ class Member:
     size: int
     link_target: str = ""
     read: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
+    owner: str = "root/root"
+    save: Callable[[IO[bytes]], None] = field(default=lambda target: None, compare=False, repr=False)
 
 
 def read_facts(path: Path) -> DebFacts:
@@ -64,6 +71,7 @@ def read_facts(path: Path) -> DebFacts:
         dict(Deb822(texts["control"])),
         {name: md5sum for md5sum, _, name in pairs},
         tuple(sorted(set(texts) & {"preinst", "postinst", "prerm", "postrm", "config"})),
+        {name: text for name, text in texts.items() if name not in ("control", "md5sums")},
     )
 
 
@@ -86,6 +94,11 @@ def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) 
             file = archive.extractfile(information) if information.isfile() else None
             return file.read() if file else b""
 
+    def save(target: IO[bytes]) -> None:
+        with _DAMAGE.named(path):
+            if file := archive.extractfile(information) if information.isfile() else None:
+                shutil.copyfileobj(file, target)
+
     link = information.linkname
     return Member(
         _relative(information.name),
@@ -94,6 +107,8 @@ def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) 
         information.size,
         _relative(link) if information.islnk() else link,
         content,
+        f"{information.uname or information.uid}/{information.gname or information.gid}",
+        save,
     )
 
 

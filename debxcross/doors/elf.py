@@ -13,15 +13,15 @@ from typing import IO, Any
 from debxcross.core.gate import ElfFacts
 from debxcross.core.sysroot.needs import ElfNeeds
 
-_ELF_MAGIC = b"\x7fELF"
-_AR_MAGIC = b"!<arch>\n"
+ELF_MAGIC = b"\x7fELF"
+AR_MAGIC = b"!<arch>\n"
 _BLOCK = 1 << 20
 #: Machines that pyelftools 0.29 does not know by name (gabi's registry of e_machine).
 _MACHINES = {258: "EM_LOONGARCH", 247: "EM_BPF", 252: "EM_CSKY"}
 _DF_1_PIE = 0x8000000
 _EF_ARM_ABI_FLOAT_SOFT, _EF_ARM_ABI_FLOAT_HARD = 0x200, 0x400
 #: What pyelftools also raises when a damaged file leads it astray (found by fuzzing).
-_DAMAGE = (ValueError, KeyError, AttributeError, IndexError, TypeError, AssertionError, OverflowError)
+DAMAGE = (ValueError, KeyError, AttributeError, IndexError, TypeError, AssertionError, OverflowError)
 #: How much of a string is shown on either side of a forbidden one, in bytes.
 _AROUND = 120
 
@@ -38,24 +38,24 @@ def read(content: bytes | IO[bytes], path: str) -> ElfFacts | None:
 
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     file.seek(0)
-    if file.read(4) != _ELF_MAGIC:
+    if file.read(4) != ELF_MAGIC:
         return None
     file.seek(0)
     try:
         elf = ELFFile(file)
         header = _header_facts(elf, path)
-    except (ELFError, ConstructError, *_DAMAGE) as error:
+    except (ELFError, ConstructError, *DAMAGE) as error:
         return _from_first_bytes(file, path, str(error))
     try:
         return ElfFacts(**{**header, **_body_facts(elf)})
-    except (ELFError, ConstructError, *_DAMAGE) as error:
+    except (ELFError, ConstructError, *DAMAGE) as error:
         return ElfFacts(**header, damage=f"{error}" or type(error).__name__)
 
 
 def read_all(content: bytes, path: str) -> tuple[ElfFacts, ...]:
     """Return the facts of an ELF file, or of every ELF member of an ar archive, or ()."""
-    if content.startswith(_AR_MAGIC):
-        found = [read(body, f"{path}({name})") for name, body in _archive_members(content)]
+    if content.startswith(AR_MAGIC):
+        found = [read(body, f"{path}({name})") for name, body in archive_members(content)]
     else:
         found = [read(content, path)]
     return tuple(facts for facts in found if facts is not None)
@@ -86,7 +86,7 @@ def read_needs(file: IO[bytes]) -> ElfNeeds:
         if dynamic := _dynamic(elf, sections):
             found["pie"] = any(tag.entry.d_tag == "DT_FLAGS_1" and tag.entry.d_val & _DF_1_PIE
                                for tag in dynamic.iter_tags())
-    except (ELFError, ConstructError, *_DAMAGE):
+    except (ELFError, ConstructError, *DAMAGE):
         pass
     return ElfNeeds(**found)
 
@@ -233,9 +233,9 @@ def _arm_attributes(elf: Any, sections: dict[str, Any]) -> dict[str, Any]:
             for attribute in part.iter_attributes()}
 
 
-def _archive_members(content: bytes) -> Iterator[tuple[str, bytes]]:
+def archive_members(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of an archive's members, without its symbol and name tables."""
-    position, long_names = len(_AR_MAGIC), b""
+    position, long_names = len(AR_MAGIC), b""
     while position + 60 <= len(content):
         header = content[position:position + 60]
         name, size = header[:16].rstrip(), header[48:58].strip()

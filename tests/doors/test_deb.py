@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import io
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def test_facts_and_members(tmp_path: Path, compression: str) -> None:
     assert found["usr/bin/tool"] == ("file", 0o755, 10, "", b"#!/bin/sh\n")
     assert found["usr/lib/libx.so"] == ("symlink", 0o777, 0, "libx.so.1", b"")
     assert found["usr/lib/libx.so.1"][4] == b"x" * 5000
+    assert facts.texts == {"postinst": "#!/bin/sh\n", "conffiles": "/etc/tool.conf\n"}
+    for member in deb.members(path):
+        target = io.BytesIO()
+        member.save(target)
+        assert (member.owner, target.getvalue()) == ("0/0", found[member.path][4])
 
 
 def test_dpkg_reads_what_the_playground_makes_and_zstd_goes_through_it(tmp_path: Path) -> None:

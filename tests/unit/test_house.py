@@ -61,6 +61,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.deb", "doors.debfile"): "debs are read by one reader",
     ("doors.unpack", "doors.debfile"): "debs are read by one reader",
     ("doors.changelog", "doors.debfile"): "debs are read by one reader",
+    ("doors.elfdetails", "doors.elf"): "one reader of ar archives, one list of what damage raises",
 }
 
 PURE_LAYERS = ("core", "repository.core")
@@ -78,7 +79,8 @@ OWNERS = {
     "sh": ("doors.process",), "subprocess": ("doors.process",),
     "multiprocessing": (), "pty": (), "asyncio": (),
     "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child",), "apt_inst": ("doors.apt_child",),
-    "aptsources": ("doors.apt_child",), "jinja2": ("doors.template",), "elftools": ("doors.elf",),
+    "aptsources": ("doors.apt_child",), "jinja2": ("doors.template",),
+    "elftools": ("doors.elf", "doors.elfdetails"),
     "click": ("cli.",), "rich": ("run.terminal", "cli.report"), "urllib3": ("doors.web",),
     "urllib.request": ("doors.web",), "http.client": ("doors.web",), "requests": (),
     # Archives that come from outside are hostile until read with care; each kind has its reader.
