@@ -325,13 +325,39 @@ def _provided(archive: _Archive, name: str, build: str, host: str) -> list[str]:
                    for one in version.provides_list})
 
 
+def natives(names: list[str], architectures: list[str]) -> list[dict[str, Any]]:
+    """Return every version of these packages that an archive has, with its source and how to fetch it.
+
+    Packages for all architectures are told once.
+    """
+    archive = _Archive()
+    lists = apt_pkg.SourceList()
+    lists.read_main_list()
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for name in names:
+        for architecture in architectures:
+            package = archive.package(name, architecture)
+            for version in package.version_list if package is not None else ():
+                key = (name, version.ver_str, version.arch)
+                if version.downloadable and key not in found:
+                    archive.records.lookup(version.file_list[0])
+                    source = archive.records.source_pkg or name
+                    source_version = archive.records.source_ver or version.ver_str
+                    offer = archive.offer(version, lists)
+                    del offer["stanza"]
+                    found[key] = {**offer, "package": name, "version": version.ver_str, "source": source,
+                                  "source_version": source_version}
+    return list(found.values())
+
+
 def _indexes(version: Any) -> set[str]:
     """Return the architectures whose indexes name a version."""
     return {file.architecture for file, _ in version.file_list}
 
 
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
-                        "closure": closure, "compared": compared, "binaries": binaries}
+                        "closure": closure, "compared": compared, "binaries": binaries,
+                        "natives": natives}
 
 
 def main() -> None:

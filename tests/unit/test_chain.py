@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.chain import DEFAULT_PROFILES, SourceMember, parse, parse_target
 from debxcross.errors import ConfigurationError
 
@@ -39,6 +40,14 @@ def test_shipped_chains_parse(path: Path) -> None:
     for wheel in chain.wheels:
         compile(wheel.smoke, wheel.name, "exec")
         assert not (wheel.pure and (wheel.host_needs or wheel.build_requires))
+
+
+def test_accepted_losses() -> None:
+    texts = ["/usr/share/zsh/*: needs to run curl", "Depends libreadline8: no editing wanted: it is a server"]
+    chain = parse({**GOOD, "source": [{"name": "curl", "accept-losses": texts}]}, "x.toml")
+    assert chain.sources[0].accept_losses == (
+        AcceptedLoss("/usr/share/zsh/*", "needs to run curl"),
+        AcceptedLoss("Depends libreadline8", "no editing wanted: it is a server"))
 
 
 def test_there_is_a_default_chain() -> None:
@@ -81,6 +90,10 @@ def test_all_faults_at_once_each_with_its_key() -> None:
     ({"source": [{"name": ""}]}, ["source[].name: must not be empty"]),
     ({"source": [{"name": "zlib", "revision": "2"}]},
      ["source[zlib].revision: must be a whole number from 0 to 999, not '2'"]),
+    ({"source": [{"name": "curl", "accept-losses": ["/usr/share/zsh/*: needs to run curl", "/usr/bin/*",
+                                                    "x: "]}]},
+     ["source[curl].accept-losses: '/usr/bin/*' is not 'PATTERN: reason'",
+      "source[curl].accept-losses: 'x: ' is not 'PATTERN: reason'"]),
     ({"source": [{"name": "zlib", "revision": -1}]},
      ["source[zlib].revision: must be a whole number from 0 to 999, not -1"]),
     ({"source": [{"name": "zlib", "build-packages": ["patchelf", "x86:amd64", "a b", "a, b", "x\ny"]}]},

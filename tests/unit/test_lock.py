@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from debxcross.core.build.environment import InstalledPackage, PackageFile
+from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.chain import Chain, PinnedFile, SourceMember, WheelMember
 from debxcross.core.chain.lock import (
     SCHEMA, Lock, LockedFile, LockedMember, chain_digest, check, deviations, parse, to_text,
@@ -54,6 +55,8 @@ def test_what_a_chain_leaves_out_is_not_in_its_identity() -> None:
     """A key that only a newer debxcross knows must not outdate a lock."""
     assert chain_digest(CHAIN) == chain_digest(replace(CHAIN, summary="other words"))
     assert chain_digest(CHAIN) == "1f2e92f0c4dfc154b2657d98d68ba29f10e67f7a04668699192fe72a2da50903"
+    accepting = SourceMember("zlib", accept_losses=(AcceptedLoss("/usr/bin/*", "not wanted"),))
+    assert chain_digest(CHAIN) == chain_digest(replace(CHAIN, sources=(accepting,)))
     other = replace(CHAIN, sources=(SourceMember("zlib", revision=1),))
     assert chain_digest(CHAIN) != chain_digest(other)
 

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
+from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -34,6 +35,7 @@ class SourceMember:
 
     ``build_packages`` are packages of the build machine that its build root has beside the
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
+    ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SourceMember:
     profiles: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
     revision: int = 0
+    accept_losses: tuple[AcceptedLoss, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,7 +307,8 @@ def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
 
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
-    faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision"), where)
+    faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
+                         "accept-losses"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -320,8 +324,19 @@ def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMemb
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
-        packages, revision,
+        packages, revision, _accepted(faults, where, table),
     )
+
+
+def _accepted(faults: _Faults, where: str, table: Mapping[str, Any]) -> tuple[AcceptedLoss, ...]:
+    found = []
+    for text in faults.texts(table, "accept-losses", where):
+        accepted = parse_accepted(text)
+        if accepted is None:
+            faults.add(f"{where}accept-losses", f"{text!r} is not 'PATTERN: reason'")
+        else:
+            found.append(accepted)
+    return tuple(found)
 
 
 _PIN_KEYS = ("name", "version", "file", "sha256")

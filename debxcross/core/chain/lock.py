@@ -115,7 +115,9 @@ def chain_digest(chain: Chain) -> str:
     What a chain file leaves out is left out here, so that a key which only a newer debxcross
     knows does not outdate the locks of chains without it.
     """
-    return digest(_said(plain(replace(chain, summary=""))))
+    # What of a result is accepted decides nothing about how it is made.
+    sources = tuple(replace(member, accept_losses=()) for member in chain.sources)
+    return digest(_said(plain(replace(chain, summary="", sources=sources))))
 
 
 def _said(value: Any) -> Any:
