@@ -26,6 +26,3 @@ _.STATES, _.left_out_links
 
 # The choices of --debian-names; cli has them as literals.
 _.POLICIES
-
-# The gate of losses: tests hold it to its verdicts and its words.
-_.loss_verdicts, _.raise_for_losses

@@ -29,7 +29,7 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.index import Index, default_index_url, pip_settings
-from debxcross.doors.patches import read_patches, read_sdist_patches
+from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patches
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
 from debxcross.doors.web import Transfer, Web, make_transfer
@@ -60,12 +60,17 @@ class Opening:
             raise UsageError(
                 f"{chain.release} has no suite {', '.join(strange)} to leave out",
                 resolution=f"Its suites: {', '.join(known_release(chain.release).suites)}.")
-        self.chain = replace(chain, without_suites=(*chain.without_suites, *request.without))
+        self.configuration = config.load(store=request.store)
+        directories = self._patch_directories()
+        self.chain = replace(
+            chain, without_suites=(*chain.without_suites, *request.without), without_twin=not request.twin,
+            sources=tuple(
+                replace(one, accept_losses=(*one.accept_losses, *read_accepted(directories, one.name)))
+                for one in chain.sources))
         unknown = sorted(set(request.rebuild) - set(self.chain.members))
         if unknown:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
                              resolution=f"Its members: {', '.join(self.chain.members)}.")
-        self.configuration = config.load(store=request.store)
         self.events = Events(time.time, tuple(listeners))
         self.store = Store(self.configuration.store)
         self._stop = False

@@ -16,7 +16,7 @@ from debxcross.errors import ConfigurationError, UsageError
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without", "locked", "offline")
+         "without", "locked", "offline", "twin")
 _CHAINS = program_file("chains")
 
 
@@ -46,6 +46,7 @@ class Request:
     without: tuple[str, ...] = ()
     locked: Path | None = None
     offline: bool = False
+    twin: bool = True
 
     @property
     def directory(self) -> Path:

@@ -37,6 +37,7 @@ _running = options.together(
               help="Build with exactly what this lock names, or refuse.")
 @click.option("--offline", is_flag=True, help="With --locked: take everything from the store, no network.")
 @options.no_trial
+@options.no_twin
 @options.patches
 @options.refresh
 @options.without
@@ -44,8 +45,7 @@ def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...],
     substitute: tuple[str, ...], substitute_key: tuple[Path, ...], locked: Path | None, offline: bool,
-    no_trial: bool,
-    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    no_trial: bool, no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build a chain for ARCH, publish it as a signed apt repository, and try it.
 
@@ -56,7 +56,7 @@ def build_dep_chain(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
         rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key, locked=locked,
-        offline=offline), dry_run, json_lines)
+        offline=offline, twin=not no_twin), dry_run, json_lines)
 
 
 def _no_lock(context: click.Context, option: click.Parameter, value: object) -> None:
@@ -76,6 +76,7 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 @_running
 @click.option("--locked", hidden=True, expose_value=False, callback=_no_lock)
 @click.option("--offline", is_flag=True, hidden=True, expose_value=False, callback=_no_lock)
+@options.no_twin
 @options.patches
 @options.refresh
 @options.without
@@ -83,14 +84,14 @@ def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
     rebuild: tuple[str, ...], substitute: tuple[str, ...], substitute_key: tuple[Path, ...],
-    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
 ) -> None:
     """Build any Debian sources for --arch and publish them as a signed apt repository."""
     run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
-        without=without, substitutes=substitute, substitute_keys=substitute_key),
-        dry_run, json_lines)
+        without=without, substitutes=substitute, substitute_keys=substitute_key,
+        twin=not no_twin), dry_run, json_lines)
 
 
 @click.command("plan")

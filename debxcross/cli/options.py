@@ -46,3 +46,5 @@ isolation = click.option("--isolation", type=click.Choice(["unshare", "none"]), 
                          help="How build roots are entered; none is for throw-away containers.")
 no_trial = click.option("--no-trial", is_flag=True,
                         help="Do not install and run the results on an emulated device.")
+no_twin = click.option("--no-twin", is_flag=True,
+                       help="Do not hold results against Debian's own packages.")

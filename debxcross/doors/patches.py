@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to directories of rules patches: SOURCE/NAME.patch and sdists/PROJECT/NAME.patch."""
+"""The door to directories of rules patches: SOURCE/NAME.patch and sdists/PROJECT/NAME.patch.
+
+Beside a source's patches lies what its packages may lack of what Debian's own have.
+"""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.patch import RulesPatch, parse
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.patch import SDISTS, place
 from debxcross.errors import ConfigurationError
+
+#: The file beside a source's patches.
+ACCEPTED = "accept-losses"
 
 
 def read_patches(directories: Sequence[Path], sources: Iterable[str]) -> tuple[RulesPatch, ...]:
@@ -38,6 +45,26 @@ def read_sdist_patches(directories: Sequence[Path]) -> tuple[RulesPatch, ...]:
             f"patches to sdists are in {', '.join(faulty)}, which no project is called",
             resolution=f"Directories have the normalised names (PEP 503): {normalise(faulty[0])}.")
     return read_patches(directories, [place(name) for name in projects])
+
+
+def read_accepted(directories: Sequence[Path], source: str) -> tuple[AcceptedLoss, ...]:
+    """Return what a source may lose, by the files SOURCE/accept-losses: a line "PATTERN: reason" each.
+
+    Empty lines and those that begin with "#" are comments.  Raises ConfigurationError for any other.
+    """
+    found = []
+    for directory in directories:
+        path = directory / source / ACCEPTED
+        for number, line in enumerate(_text(path).splitlines() if path.is_file() else (), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            accepted = parse_accepted(line)
+            if accepted is None:
+                raise ConfigurationError(
+                    f"{path}:{number} accepts no loss", line,
+                    "Write PATTERN: reason, such as /usr/share/zsh/*: needs to run curl.")
+            found.append(accepted)
+    return tuple(found)
 
 
 def _text(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors.patches import read_patches
+from debxcross.doors.patches import read_accepted, read_patches
 from debxcross.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,3 +91,22 @@ def test_the_digest_does_not_depend_on_the_locale(tmp_path: Path) -> None:
 def test_the_patches_that_ship_can_be_read() -> None:
     place = ROOT / "rules-patches"
     assert read_patches((place,), [path.name for path in place.iterdir() if path.is_dir()])
+
+
+def test_what_a_source_may_lose(tmp_path: Path) -> None:
+    (tmp_path / "one/curl").mkdir(parents=True)
+    (tmp_path / "two/curl").mkdir(parents=True)
+    (tmp_path / "one/curl/accept-losses").write_text("# why\n\n/usr/share/zsh/*: needs to run curl\n")
+    (tmp_path / "two/curl/accept-losses").write_text("/usr/bin/curl socketpair: the board has none\n")
+    found = read_accepted([tmp_path / "one", tmp_path / "two"], "curl")
+    assert [(one.pattern, one.reason) for one in found] == [
+        ("/usr/share/zsh/*", "needs to run curl"), ("/usr/bin/curl socketpair", "the board has none")]
+    assert read_accepted([tmp_path / "one"], "zlib") == ()
+    (tmp_path / "two/curl/accept-losses").write_text("/usr/bin/curl\n")
+    with pytest.raises(ConfigurationError, match="accept-losses:1 accepts no loss"):
+        read_accepted([tmp_path / "two"], "curl")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "rules-patches").glob("*/accept-losses")), ids=str)
+def test_the_losses_that_ship_as_accepted_can_be_read(path: Path) -> None:
+    assert read_accepted([path.parents[1]], path.parent.name)

@@ -153,6 +153,8 @@ class Chain:
     summary: str = ""
     security: tuple[str, ...] = ()
     debian: tuple[DebianPackage, ...] = ()
+    #: Results of sources are not held against Debian's own packages.
+    without_twin: bool = False
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def chain_digest(chain: Chain) -> str:
     """
     # What of a result is accepted decides nothing about how it is made.
     sources = tuple(replace(member, accept_losses=()) for member in chain.sources)
-    return digest(_said(plain(replace(chain, summary="", sources=sources))))
+    return digest(_said(plain(replace(chain, summary="", without_twin=False, sources=sources))))
 
 
 def _said(value: Any) -> Any:

@@ -15,6 +15,7 @@ from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.core.build.environment import Environment, source_inputs
+from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -22,6 +23,7 @@ from debxcross.errors import PatchError
 from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.gates import judge_debs
+from debxcross.steps.build.losses import check_losses
 from debxcross.steps.build.turn import Made, Turn
 from debxcross.steps.build.twin import make_twins
 from debxcross.steps.context import Context
@@ -32,7 +34,8 @@ class SourceWork:
     """A source package to build.
 
     ``suffix`` is what the version gets when the source is changed or built as a binNMU;
-    ``binaries`` are what the archive has of this source and version.
+    ``binaries`` are what the archive has of this source and version.  With ``twin`` the results
+    are held against Debian's own packages; ``accepted`` is what they may have lost.
     """
 
     source: SourcePackage
@@ -41,6 +44,8 @@ class SourceWork:
     suffix: str = ""
     build_packages: tuple[str, ...] = ()
     binaries: tuple[ArchiveBinary, ...] = ()
+    twin: bool = False
+    accepted: tuple[AcceptedLoss, ...] = ()
     kind: str = "source"
 
     @property
@@ -240,4 +245,6 @@ class SourceBuild:
         failed = gate.failed(verdicts)
         self.root.note(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")
         gate.raise_for(verdicts, work.name)
+        if work.twin:
+            verdicts += check_losses(self.root, debs, work.profiles, work.accepted)
         return len(verdicts)

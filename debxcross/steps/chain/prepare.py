@@ -148,7 +148,8 @@ def arrange(
     members = {member.name: member for member in chain.sources}
     known = {name: given.known.get(name, probe.Known()) for name in sources}
     built = {name: SourceWork(one, _applied(given.judged, name), profiles[name], given.suffixes[name],
-                              members[name].build_packages, known[name].binaries)
+                              members[name].build_packages, known[name].binaries,
+                              not chain.without_twin, members[name].accept_losses)
              for name, one in sources.items()}
     work: dict[str, Work] = {**built}
     for member in chain.wheels:
