@@ -101,13 +101,16 @@ def _packed(content: bytes, compression: str) -> bytes:
 def make_elf(
     architecture: str = "armel", *, kind: int = 3, flags: int | None = None, needed: Sequence[str] = (),
     soname: str = "", runpath: str = "", attributes: Mapping[int, int] | None = None, debug: bool = False,
-    rest: bytes = b"",
+    rest: bytes = b"", calls: Sequence[str] = (), indirect: bool = False,
+    contents: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Return a small ELF file: a header, a dynamic section and, for ARM, build attributes.
 
     ``kind`` is e_type (1 relocatable, 2 executable, 3 shared); ``attributes`` are the
     numbers and values of .ARM.attributes below 32; with ``debug`` the dynamic section is
-    NOBITS as in a file of detached debug information; ``rest`` is put at the end.
+    NOBITS as in a file of detached debug information; ``rest`` is put at the end.  ``calls`` are
+    functions that others have; ``indirect`` brings one whose address is chosen when the file is
+    loaded (ARM only); ``contents`` are more sections.
     """
     wide, order = architecture in _WIDE, ">" if architecture == "s390x" else "<"
     strings = b"\0"
@@ -116,12 +119,22 @@ def make_elf(
         if value:
             tags.append((tag, len(strings)))
             strings += value.encode() + b"\0"
+    symbols = b"\0" * (24 if wide else 16)
+    for name in calls:
+        symbols += (struct.pack(f"{order}IBBHQQ", len(strings), 0x12, 0, 0, 0, 0) if wide
+                    else struct.pack(f"{order}IIIBBH", len(strings), 0, 0, 0x12, 0, 0))
+        strings += name.encode() + b"\0"
     word = "Q" if wide else "I"
     dynamic = b"".join(struct.pack(f"{order}{word}{word}", *tag) for tag in [*tags, (0, 0)])
     # name, sh_type, content, sh_link, sh_entsize
     sections: list[tuple[str, int, bytes, int, int]] = [("", 0, b"", 0, 0), (".dynstr", 3, strings, 0, 0)]
     if kind != 1:
         sections.append((".dynamic", 8 if debug else 6, dynamic, 1, 16 if wide else 8))
+    if calls:
+        sections.append((".dynsym", 11, symbols, 1, 24 if wide else 16))
+    if indirect:
+        sections.append((".rel.dyn", 9, struct.pack("<II", 0x1000, 160), 0, 8))
+    sections += [(name, 1, content, 0, 0) for name, content in (contents or {}).items()]
     if attributes is not None:
         sections.append((".ARM.attributes", 0x70000003, _arm_attributes(attributes), 0, 0))
     names = b"".join(name.encode() + b"\0" for name, *_ in sections) + b".shstrtab\0"

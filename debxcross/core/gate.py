@@ -7,7 +7,6 @@ with status 0 and machine code for the build machine under the host architecture
 """
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from pathlib import PurePosixPath
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
+from debxcross.core import processor
 from debxcross.core.architecture import Architecture
+from debxcross.core.processor import Code
 from debxcross.errors import ArchitectureGateError, GateError
 
 #: Where Debian's build daemons build; this path in a result is no leak.
@@ -34,7 +35,8 @@ class ElfFacts:
     ``path`` names it, archive members as ``libz.a(adler32.o)``; ``machine`` is pyelftools'
     name of e_machine; ``float_abi`` is "soft", "hard" or "" when the file does not commit
     itself; ``type`` is such as "ET_DYN"; ``rpath`` and ``runpath`` hold their entries;
-    ``damage`` says why the rest could not be read, "" if it could.
+    ``code`` is what it says of its instructions; ``damage`` says why the rest could not be read,
+    "" if it could.
     """
 
     path: str
@@ -49,18 +51,23 @@ class ElfFacts:
     soname: str = ""
     rpath: tuple[str, ...] = ()
     runpath: tuple[str, ...] = ()
+    code: Code = Code()
     damage: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate expected of a subject (a file or a package), and what it found."""
+    """What a gate expected of a subject (a file or a package), and what it found.
+
+    A ``caution`` is ok, and worth a note.
+    """
 
     gate: str
     ok: bool
     subject: str
     expected: str
     found: str
+    caution: bool = False
 
 
 def _order(little_endian: bool) -> str:
@@ -100,13 +107,58 @@ def architecture_verdicts(facts: ElfFacts, architecture: Architecture) -> tuple[
     return tuple(verdicts)
 
 
-def deb_elf_verdicts(control: Mapping[str, str], elf_files: Sequence[ElfFacts], architecture: Architecture,
-                     exempt: Sequence[str] = ()) -> tuple[Verdict, ...]:
-    """Judge every ELF file of a package, except those whose path matches a pattern in ``exempt``.
+def loaded_by_others(facts: ElfFacts) -> str:
+    """Say what a file is that the device's dynamic linker and processes never load, "" for all others.
 
-    ``exempt`` holds shell patterns of paths without leading slash, for what is data on the
-    device: BPF programs, firmware, test data.  In an ``Architecture: all`` package ELF
-    files are such data too; that they are there is only noted, with a verdict that is ok.
+    Such are BPF programs, kernel modules, and boot loaders and firmware where packages keep those.
+    Class, flags and float ABI of the architecture's programs do not bind them.
+    """
+    if facts.machine == "EM_BPF":
+        return "BPF program"
+    if facts.code.kernel:
+        return "kernel module"
+    place = facts.path.removeprefix("usr/lib/debug/").removeprefix("usr/")
+    if facts.interpreter or facts.needed:
+        return ""
+    if _BOOTED.match(place):
+        return "boot loader, kernel or firmware"
+    # hier(7): what is the same for every architecture; firmware of emulated machines, for example.
+    return "data" if place.startswith("share/") and facts.type != "ET_DYN" else ""
+
+
+#: Where packages keep what runs before or beside Linux, without /usr/; what compilers make such of, too
+#: (gcc-avr's libgcc.a).
+_BOOTED = re.compile(r"boot/|lib/gcc/(?![^/]*linux)[^/]+/|lib/(u-boot|firmware|modules|grub[^/]*|"
+                     r"arm-trusted-firmware|optee-os|opensbi|[^/]+-firmware|syslinux|SYSLINUX|EXTLINUX|ipxe|"
+                     r"xen[^/]*/boot|memtest86[^/]*|palo)/")
+#: A kernel may be of a wider architecture than the programs of its device.
+_KERNELS = {"EM_386": ("EM_386", "EM_X86_64"), "EM_ARM": ("EM_ARM", "EM_AARCH64")}
+
+
+def kernel_side_verdicts(facts: ElfFacts, architecture: Architecture) -> tuple[Verdict, ...]:
+    """Judge what the kernel loads: byte order, for modules the machine; nothing of boot loaders.
+
+    A module's flags are the kernel's own affair: on armhf they say soft float, on mipsel a module
+    may be of 64 bits.
+    """
+    what, identity = loaded_by_others(facts), architecture.elf
+    if what not in ("BPF program", "kernel module"):
+        return ()
+    verdicts = [Verdict("elf-endianness", facts.little_endian == identity.little_endian, facts.path,
+                        _order(identity.little_endian), _order(facts.little_endian))]
+    if what == "kernel module":
+        machines = _KERNELS.get(identity.machine, (identity.machine,))
+        verdicts.append(Verdict("elf-machine", facts.machine in machines, facts.path,
+                                " or ".join(machines), facts.machine))
+    return tuple(verdicts)
+
+
+def deb_elf_verdicts(control: Mapping[str, str], elf_files: Sequence[ElfFacts],
+                     architecture: Architecture) -> tuple[Verdict, ...]:
+    """Judge every ELF file of a package.
+
+    In an ``Architecture: all`` package ELF files are data; that they are there is only noted,
+    with a verdict that is ok.
     """
     if control.get("Architecture") == "all":
         if not elf_files:
@@ -117,9 +169,51 @@ def deb_elf_verdicts(control: Mapping[str, str], elf_files: Sequence[ElfFacts], 
     return tuple(
         verdict
         for facts in elf_files
-        if not any(fnmatch.fnmatchcase(facts.path, pattern) for pattern in exempt)
-        for verdict in architecture_verdicts(facts, architecture)
-    )
+        for verdict in (kernel_side_verdicts if loaded_by_others(facts) else architecture_verdicts)(
+            facts, architecture))
+
+
+def beyond(facts: ElfFacts, architecture: Architecture) -> tuple[str, ...]:
+    """Return what a program or library wants that an architecture's oldest processors do not have.
+
+    What nobody executes, or only the kernel, wants nothing; nor does code for another machine, of
+    which the other gates tell.
+    """
+    executed = not facts.path.startswith("usr/lib/debug/") and not loaded_by_others(facts)
+    if not executed or facts.machine != architecture.elf.machine:
+        return ()
+    return processor.beyond(facts.machine, facts.flags, facts.code, processor.baseline(architecture.name))
+
+
+def processor_verdict(
+    subject: str, wanted: Sequence[str], choice: str, architecture: Architecture
+) -> Verdict:
+    """Judge a file (a library of objects is one) that has code for newer processors than the oldest.
+
+    ``wanted`` are what its code wants beyond those; ``choice`` says how the code is chosen by the
+    processor, "" when there is no trace of that.  Attributes of a linked file are the highest
+    of all its parts', so they cannot tell code that always runs from code that is chosen:
+    with a trace of choosing there is a caution, without one the file is refused.
+    """
+    oldest = processor.baseline(architecture.name).name
+    return Verdict("processor", bool(choice), subject,
+                   f"code for {oldest}, the oldest processors of {architecture.name}",
+                   f"code for {', '.join(dict.fromkeys(wanted))}; "
+                   + (choice or "nothing in it chooses code by the processor"), caution=bool(choice))
+
+
+def telling_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return those of a machine's paths that tell something: they exist nowhere else.
+
+    /root is on every device and /work or /data in many programs' messages; a directory in a
+    directory, such as a home with a user's name, is this machine's, but for those of the
+    Filesystem Hierarchy Standard.
+    """
+    return tuple(path for path in dict.fromkeys(one.rstrip("/") for one in paths)
+                 if path.count("/") > 1 and not _EVERYWHERE.fullmatch(path))
+
+
+_EVERYWHERE = re.compile(r"/(usr|var|etc|run|dev|proc|sys|lib|boot)/[^/]+|/usr/local/[^/]+")
 
 
 def leak_verdicts(subject: str, found: Sequence[str], forbidden: Sequence[str],
@@ -131,7 +225,8 @@ def leak_verdicts(subject: str, found: Sequence[str], forbidden: Sequence[str],
     """
     expected = "no path of the machine that built it"
     standard = re.compile("|".join(re.escape(path) + r"(?![\w.-])" for path in allowed) or r"(?!)")
-    # A path counts as a whole: /root is not in /PaxHeader/rootdir, nor in the tag </root>.
+    # A path counts as a whole: /root is not in /PaxHeader/rootdir, nor in the tag </root>.  Anything
+    # may stand before it: Rust and Go put texts one after the other, with nothing in between.
     names = (re.escape(path.rstrip("/")) for path in forbidden)
     whole = (rf"(?<!<){name}(?![\w.-])|(?<=<){name}/" for name in names)
     paths = re.compile("|".join(whole) or r"(?!)")
@@ -266,8 +361,16 @@ def describe(verdicts: Sequence[Verdict]) -> str:
     )
 
 
+def caution(verdicts: Sequence[Verdict]) -> str:
+    """Return in one line what is worth a note though nothing failed, "" for nothing."""
+    found = [f"{verdict.subject}: {verdict.found}" for verdict in verdicts if verdict.caution]
+    others = f"{len(found) - 1} more file{'s' if len(found) > 2 else ''}"
+    more = f" (and {others} like it)" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""
+
+
 def raise_for(verdicts: Sequence[Verdict], member: str) -> None:
-    """Raise when any verdict failed: ArchitectureGateError if one is about architecture, else GateError.
+    """Raise ArchitectureGateError when a verdict about architecture or processor failed, else GateError.
 
     The details list every failed verdict.
     """
@@ -279,6 +382,12 @@ def raise_for(verdicts: Sequence[Verdict], member: str) -> None:
             f"{member} was built for another architecture", describe(faults),
             "The build called the wrong compiler: look in its log for 'gcc' without the GNU triplet in "
             "front, and patch debian/rules or the build system to take CC from the environment.")
+    if any(verdict.gate == "processor" for verdict in faults):
+        raise ArchitectureGateError(
+            f"{member} has code for newer processors than the oldest of its architecture", describe(faults),
+            "An older device ends such code with SIGILL (\"Illegal instruction\"). Look in the build's log "
+            "for -march=, -mcpu= and -mfpu= (\"native\" is the machine that builds), and leave the compiler "
+            "its own default; or let the program ask the processor (getauxval, IFUNC) before it uses more.")
     subjects = sorted({verdict.subject for verdict in faults})
     raise GateError(
         f"{member} was built, but does not pass {len(faults)} of {len(verdicts)} checks", describe(faults),

@@ -271,6 +271,21 @@ def closure(names: list[str], architecture: str) -> dict[str, str]:
     return archive.closure([*names, *essential], architecture)
 
 
+def libraries(architecture: str) -> dict[str, list[str]]:
+    """Return which packages provide a virtual package that is named like a library ("libblas.so.3").
+
+    These are Debian's libraries with several implementations, one of which update-alternatives
+    puts where the dynamic linker looks.
+    """
+    found: dict[str, list[str]] = {}
+    for package in _Archive().cache.packages:
+        if re.search(r"\.so\.\d", package.name) and package.architecture == architecture:
+            providers = {version.parent_pkg.name for _, _, version in package.provides_list}
+            if providers and not package.has_versions:
+                found[package.name] = sorted(providers)
+    return found
+
+
 def compared(names: list[str], build: str, host: str) -> list[dict[str, Any]]:
     """Return what the two architectures have of each source, in any suite.
 
@@ -357,7 +372,7 @@ def _indexes(version: Any) -> set[str]:
 
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
                         "closure": closure, "compared": compared, "binaries": binaries,
-                        "natives": natives}
+                        "natives": natives, "libraries": libraries}
 
 
 def main() -> None:

@@ -7,10 +7,14 @@ Arm ABI (build attributes), ar(5) as GNU and BSD write it.
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from debxcross.core import processor
 from debxcross.core.gate import ElfFacts
+from debxcross.core.processor import Code
 from debxcross.core.sysroot.needs import ElfNeeds
 
 ELF_MAGIC = b"\x7fELF"
@@ -19,9 +23,15 @@ _BLOCK = 1 << 20
 #: Machines that pyelftools 0.29 does not know by name (gabi's registry of e_machine).
 _MACHINES = {258: "EM_LOONGARCH", 247: "EM_BPF", 252: "EM_CSKY"}
 _DF_1_PIE = 0x8000000
+#: Machine → relocation whose value a function of the file returns when it is loaded (R_*_IRELATIVE).
+_IRELATIVE = {"EM_ARM": 160, "EM_AARCH64": 1032, "EM_386": 42, "EM_X86_64": 37, "EM_PPC64": 248,
+              "EM_RISCV": 58, "EM_S390": 61, "EM_LOONGARCH": 12}
+_STT_GNU_IFUNC = 10
 _EF_ARM_ABI_FLOAT_SOFT, _EF_ARM_ABI_FLOAT_HARD = 0x200, 0x400
 #: What pyelftools also raises when a damaged file leads it astray (found by fuzzing).
 DAMAGE = (ValueError, KeyError, AttributeError, IndexError, TypeError, AssertionError, OverflowError)
+#: Bytes of a kernel module, unpacked; the largest that Debian has are some 20 MB.
+_LARGEST_MODULE = 256 << 20
 #: How much of a string is shown on either side of a forbidden one, in bytes.
 _AROUND = 120
 
@@ -73,7 +83,6 @@ def read_needs(file: IO[bytes]) -> ElfNeeds:
         elf = ELFFile(file)
         sections = {section.name: section for section in elf.iter_sections()} if elf["e_shoff"] else {}
         found["go"] = ".note.go.buildid" in sections
-        found["cpu"] = _arm_attributes(elf, sections).get("TAG_CPU_ARCH", -1)
         if needed := sections.get(".gnu.version_r"):
             found["versions"] = tuple((library.name, version.name) for library, versions
                                       in needed.iter_versions() for version in versions)
@@ -89,6 +98,45 @@ def read_needs(file: IO[bytes]) -> ElfNeeds:
     except (ELFError, ConstructError, *DAMAGE):
         pass
     return ElfNeeds(**found)
+
+
+def unpacked(path: str, content: bytes) -> bytes:
+    """Return a kernel module without its compression; anything else, and a damaged one, as it is."""
+    if not path.endswith(".ko.xz"):
+        return content
+    try:
+        return lzma.LZMADecompressor().decompress(content, max_length=_LARGEST_MODULE)
+    except lzma.LZMAError:
+        return content
+
+
+def chooses(content: bytes, path: str) -> str:
+    """Say how a file, or anything in an archive of files, chooses code by the processor it runs on.
+
+    "" when there is no trace of that: what it has of newer instructions is then always executed.
+    """
+    if processor.chosen_by_the_linker(path):
+        return "the dynamic linker takes it only where the processor fits"
+    files = [body for _, body in archive_members(content)] if content.startswith(AR_MAGIC) else [content]
+    calls: set[str] = set()
+    for body in files:
+        if body.startswith(ELF_MAGIC):
+            try:
+                calls |= _calls(body)
+            except DAMAGE:
+                continue
+        if "IFUNC" in calls:
+            return "it has indirect functions (IFUNC)"
+        if asked := sorted(calls & processor.CHOOSING_CALLS):
+            return f"it calls {asked[0]}"
+    for name in processor.CHOOSING_FILES:
+        if name in content:
+            return f"it reads {name.decode()}"
+    facts = read(content, path)
+    program = facts is not None and facts.interpreter
+    if not program and all(calls & some for some in processor.TRYING_CALLS):
+        return "it comes back from signals, as after trying an instruction"
+    return ""
 
 
 def find_strings(content: bytes | IO[bytes], forbidden: Sequence[bytes]) -> tuple[str, ...]:
@@ -148,9 +196,11 @@ def _from_first_bytes(file: IO[bytes], path: str, damage: str) -> ElfFacts:
 
 def _body_facts(elf: Any) -> dict[str, Any]:
     sections = {section.name: section for section in elf.iter_sections()} if elf["e_shoff"] else {}
+    attributes = _arm_attributes(elf, sections)
     facts: dict[str, Any] = {
-        "float_abi": _float_abi(elf, sections),
+        "float_abi": _float_abi(elf, attributes),
         "interpreter": _interpreter(elf, sections),
+        "code": _code(elf, sections, attributes),
     }
     dynamic = _dynamic(elf, sections)
     if dynamic is not None:
@@ -203,7 +253,77 @@ def _interpreter(elf: Any, sections: dict[str, Any]) -> str:
     return ""
 
 
-def _float_abi(elf: Any, sections: dict[str, Any]) -> str:
+def _code(elf: Any, sections: dict[str, Any], attributes: dict[str, Any]) -> Code:
+    found: dict[str, Any] = {"arm": tuple(
+        (name, attributes[name]) for name in processor.ARM_ATTRIBUTES if name in attributes)}
+
+    def data(name: str, machines: Sequence[str]) -> bytes:
+        section = sections.get(name)
+        if section is None or section["sh_type"] == "SHT_NOBITS" or elf["e_machine"] not in machines:
+            return b""
+        return bytes(section.data())
+
+    if flags := data(".MIPS.abiflags", ["EM_MIPS"]):
+        found["mips"] = processor.mips_abiflags(flags, elf.little_endian)
+    found["riscv"] = processor.riscv_isa(data(".riscv.attributes", ["EM_RISCV"]))
+    found["x86"] = processor.x86_needed(data(".note.gnu.property", ["EM_X86_64", "EM_386"]), elf.elfclass)
+    if elf["e_type"] == "ET_REL" and (information := data(".modinfo", [elf["e_machine"]])):
+        found["kernel"] = processor.vermagic(information)
+    return Code(**found)
+
+
+def _calls(content: bytes) -> set[str]:
+    """Return what a file calls of others, "IFUNC" among it for what it resolves when it is loaded.
+
+    The tables are read as bytes: in a large library they have half a million entries.  Raises what
+    is in DAMAGE for a damaged file.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    found: set[str] = set()
+    try:
+        elf = ELFFile(io.BytesIO(content))
+        for section in elf.iter_sections():
+            if section["sh_type"] in ("SHT_SYMTAB", "SHT_DYNSYM"):
+                found |= _undefined(elf, section.data(), elf.get_section(section["sh_link"]).data())
+            elif section["sh_type"] in ("SHT_REL", "SHT_RELA") and _resolves(elf, section):
+                found.add("IFUNC")
+    except (ELFError, ConstructError) as error:
+        raise ValueError(str(error)) from error
+    return found
+
+
+def _undefined(elf: Any, symbols: bytes, names: bytes) -> set[str]:
+    """Return the names of a symbol table's undefined symbols, and IFUNC for an indirect function."""
+    wide = elf.elfclass == 64
+    found = set()
+    for entry in _entries(symbols, "IBBHQQ" if wide else "IIIBBH", elf.little_endian):
+        name, information, section = entry[0], entry[1 if wide else 3], entry[3 if wide else 5]
+        if information & 15 == _STT_GNU_IFUNC:
+            found.add("IFUNC")
+        elif section == 0 and name:
+            found.add(names[name:names.index(b"\0", name)].decode("ascii", "replace"))
+    return found
+
+
+def _resolves(elf: Any, section: Any) -> bool:
+    """Tell whether a table of relocations has one whose value a function of the file returns."""
+    indirect = _IRELATIVE.get(elf["e_machine"])
+    wide, added = elf.elfclass == 64, section["sh_type"] == "SHT_RELA"
+    form = ("QQ" if wide else "II") + (("q" if wide else "i") if added else "")
+    mask = 0xFFFFFFFF if wide else 0xFF
+    return indirect is not None and any(
+        entry[1] & mask == indirect for entry in _entries(section.data(), form, elf.little_endian))
+
+
+def _entries(table: bytes, form: str, little_endian: bool) -> Iterator[tuple[int, ...]]:
+    layout = struct.Struct(("<" if little_endian else ">") + form)
+    return layout.iter_unpack(table[:len(table) // layout.size * layout.size])
+
+
+def _float_abi(elf: Any, tags: dict[str, Any]) -> str:
     """Return how an ARM file passes floating-point arguments, or "" when it does not say.
 
     Linked files say it in e_flags.  Others say it in Tag_ABI_VFP_args: 1 is hard; the
@@ -217,7 +337,6 @@ def _float_abi(elf: Any, sections: dict[str, Any]) -> str:
             return "hard"
         if elf["e_flags"] & _EF_ARM_ABI_FLOAT_SOFT:
             return "soft"
-    tags = _arm_attributes(elf, sections)
     if "TAG_ABI_VFP_ARGS" in tags:
         return {0: "soft", 1: "hard"}.get(tags["TAG_ABI_VFP_ARGS"], "")
     return "soft" if "TAG_ABI_FP_NUMBER_MODEL" in tags else ""

@@ -380,6 +380,20 @@ def test_what_cannot_be_installed_is_named_with_who_needs_it(root: AptRoot) -> N
         "nothing": ["no such package"]}
 
 
+def test_libraries_that_are_alternatives(root: AptRoot, tmp_path: Path) -> None:
+    """Virtual packages that are called like libraries: Debian's BLAS and LAPACK."""
+    stanzas = "\n".join(
+        f"Package: {name}\nVersion: 1\nArchitecture: {HOST}\nProvides: {provided}\n"
+        f"Filename: ./x.deb\nSize: 1\nSHA256: {'0' * 64}\n"
+        for name, provided in (("libblas3", "libblas.so.3"), ("libopenblas0", "libblas.so.3, libother"),
+                               ("virtual", "libc-dev")))
+    assert root.ask({"ask": "libraries", "architecture": HOST}) == {}
+    view = root.view(tmp_path / "view", root.world, local=stanzas)
+    assert view.ask({"ask": "libraries", "architecture": HOST}) == {
+        "libblas.so.3": ["libblas3", "libopenblas0"]}
+    assert view.ask({"ask": "libraries", "architecture": BUILD}) == {}
+
+
 def test_a_view_sees_local_packages_over_the_same_indexes(root: AptRoot, tmp_path: Path) -> None:
     local = (f"Package: libnothing-dev\nVersion: 1\nArchitecture: {HOST}\nMulti-Arch: same\n"
              f"Depends: libtiny1\nFilename: ./x.deb\nSize: 1\nSHA256: {'0' * 64}\n")

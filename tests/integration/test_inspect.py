@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import lzma
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +122,69 @@ def test_a_static_library(tree: Path, tmp_path: Path) -> None:
     write(library, make_ar([("a.o", make_elf("armel", kind=1)), ("b.o", make_elf("amd64", kind=1))]))
     (one,) = app.inspect(app.InspectRequest((library,), tree))
     assert one.faults == ("it is for amd64, not for armel",)
+
+
+def test_a_library_that_is_an_alternative(tmp_path: Path) -> None:
+    """Debian's numpy needs libblas.so.3, which update-alternatives links to a file in blas/."""
+    store = Store(tmp_path / "store")
+
+    def tree_with(name: str, provides: str) -> Path:
+        package = make_deb(tmp_path / f"{name}.deb", {"Package": name, "Provides": provides}, {
+            f"{LIBRARIES}/blas/libblas.so.3": make_elf("armel", soname="libblas.so.3")})
+        return make.make(store, lambda text: None, architecture("armel"),
+                         Manifest("armel", "bookworm", (name,), (), (), 0),
+                         (Chosen(store.put(package), "main", "pool/x"),), tmp_path / f"{name}-tree",
+                         force=False).output
+
+    program = write(tmp_path / "program", make_elf("armel", needed=("libblas.so.3",)))
+    found = look(program, tree_with("libblas3", "libx (= 1), libblas.so.3"))
+    assert found.found == {"libblas.so.3": f"{LIBRARIES}/blas/libblas.so.3"} and found.faults == ()
+    # A private library in a directory of its own is none.
+    assert look(program, tree_with("private", "libblas.so.30")).faults == ("libblas.so.3 is missing",)
+
+
+def test_code_for_newer_processors(tree: Path, tmp_path: Path) -> None:
+    """Debian's numpy for armhf says ARMv8, and chooses at run time: yes, with a caution."""
+    newer = {6: 10, 12: 1}
+    program = write(tmp_path / "a", make_elf("armel", attributes=newer))
+    assert look(program, tree).faults == ("it is for ARMv7, NEON; armel also runs on ARMv5TE without VFP",)
+    found = look(write(program, make_elf("armel", attributes=newer, calls=["getauxval"])), tree)
+    assert (found.faults, found.cautions) == ((), ("code for ARMv7, NEON: it calls getauxval",))
+    assert "\n  caution       code for ARMv7, NEON: it calls getauxval\n" in found.text()
+    assert found.data()["runs"] and found.data()["cautions"] == list(found.cautions)
+    library = write(tmp_path / "libx.a", make_ar([("a.o", make_elf("armel", kind=1, attributes=newer)),
+                                                  ("b.o", make_elf("armel", kind=1, calls=["getauxval"]))]))
+    (one,) = app.inspect(app.InspectRequest((library,), tree))
+    assert one.faults == ()
+
+
+def test_a_kernel_package(tree: Path, tmp_path: Path) -> None:
+    """2839 modules of linux-image-marvell were 2839 times to be linked first."""
+    def module(host: str, version: bytes = b"6.1.0-50-marvell ARMv5") -> bytes:
+        return make_elf(host, kind=1, contents={".modinfo": b"license=GPL\0vermagic=" + version + b" \0"})
+
+    bpf = bytearray(make_elf("arm64", kind=1))
+    bpf[18] = 247
+    modules = {f"lib/modules/6.1/kernel/{number}.ko": module("armel") for number in range(3)}
+    package = make_deb(tmp_path / "image.deb", {"Package": "image"}, {
+        **modules, "lib/modules/6.1/kernel/p.ko.xz": lzma.compress(module("armel")),
+        "lib/modules/6.1/vdso/vdso.so": make_elf("armel"), "usr/lib/u-boot/x/u-boot.elf": make_elf("armel"),
+        "usr/lib/x/filter.o": bytes(bpf), "usr/bin/tool": make_elf("armel", needed=("libtiny.so.1",)),
+        "usr/lib/crt1.o": make_elf("armel", kind=1),
+        "usr/share/x/bios.elf": make_elf("i386", kind=2),
+        "usr/lib/libx.a": make_ar([("a.o", make_elf("armel", kind=1))])})
+    found = app.inspect(app.InspectRequest((package,), tree))
+    told = [one.text().splitlines()[0].removeprefix(f"{package}: ") for one in found]
+    assert told == [
+        "usr/bin/tool: shared library",
+        "4 kernel modules (32-bit ARM) for 6.1.0-50-marvell ARMv5: the kernel loads them, and no C library",
+        "2 files of boot loaders, kernels or firmware (32-bit ARM): they run without Linux",
+        "1 BPF program: the kernel runs them, whatever the processor",
+        "1 ELF file that is data (32-bit 386): programs read them",
+        "1 object file", "usr/lib/libx.a: static library of 1 object file"]
+    assert [one.faults for one in found] == [()] * 7
+    (alone,) = app.inspect(app.InspectRequest((write(tmp_path / "x.ko", module("mipsel", b"5.10")),), tree))
+    assert alone.faults == ("EM_MIPS, not EM_ARM or EM_AARCH64",) and "5.10" in alone.text()
 
 
 @pytest.mark.parametrize(("content", "said"), [

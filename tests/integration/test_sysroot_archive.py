@@ -39,6 +39,9 @@ PACKAGES = (
     TinyPackage("libgood1", HOST, files={"usr/lib/arm-linux-gnueabi/libgood.so.1": b"library"}),
     TinyPackage("libgood-dev", HOST, fields={"Depends": "libgood1 (= 1.0-1)"}, files={
         "usr/include/good.h": b"int good;", "usr/share/doc/libgood-dev/copyright": b"free"}),
+    TinyPackage("libblas3", HOST, fields={"Provides": "libblas.so.3"},
+                files={"usr/lib/arm-linux-gnueabi/blas/libblas.so.3": b"library"}),
+    TinyPackage("liba-blas0", HOST, fields={"Provides": "libblas.so.3"}),
     TinyPackage("libodd-dev", HOST, fields={"Conflicts": "libgood-dev"}),
     TinyPackage("libpoor-dev", HOST, fields={"Depends": "libgone1"}),
     TinyPackage("libone-dev", HOST, fields={"Provides": "libsome-dev"}),
@@ -163,13 +166,14 @@ def test_names_that_cannot_be_had(
 
 def test_which_package_has_a_library(archive: tuple[Path, SigningHome, str], tmp_path: Path) -> None:
     run = command(archive, tmp_path)
-    needed = ("libgood.so.1", "libgone.so.1")
+    needed = ("libgood.so.1", "libblas.so.3", "libgone.so.1")
     (tmp_path / "program").write_bytes(make_elf(HOST, needed=needed))
     for _ in range(2):  # the second answer is a remembered one
         done = run("inspect", "program", "--release", "sid", "--arch", HOST, "--json")
         (found,) = json.loads(done.stdout)
         assert (done.returncode, found["needed"]) == (
-            21, {"libgood.so.1": "package libgood1", "libgone.so.1": ""}), done.stderr
+            21, {"libgood.so.1": "package libgood1", "libgone.so.1": "",
+                 "libblas.so.3": "package libblas3, by an alternative"}), done.stderr
         assert found["faults"] == ["libgone.so.1 is missing"]
     shutil.rmtree(tmp_path / "store")
     done = run("inspect", "program", "--release", "bookworm", "--arch", HOST, "--offline", "--json")

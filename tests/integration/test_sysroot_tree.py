@@ -56,6 +56,33 @@ def chosen(store: Store, tmp_path: Path) -> tuple[Chosen, ...]:
     )
 
 
+@pytest.mark.parametrize(("said", "told"), [
+    # pkgconf of bookworm puts the sysroot in front, pkg-config and others do not.
+    ("SYSROOT/usr/bin/tiny-codegen", "/usr/bin/tiny-codegen"),
+    ("/usr/bin/tiny-codegen", "/usr/bin/tiny-codegen"),
+    ("SYSROOT/usr/libexec/tiny/x", "/usr/libexec/tiny/x"),
+    # What is in the sysroot stays there: scripts that tell flags, and data.
+    ("SYSROOT/usr/bin/tiny-config", "SYSROOT/usr/bin/tiny-config"),
+    ("SYSROOT/usr/include", "SYSROOT/usr/include"),
+    ("SYSROOT/usr/lib/tiny/plugins", "SYSROOT/usr/lib/tiny/plugins"), ("1.0", "1.0"), ("", ""),
+])
+def test_variables_that_name_programs(store: Store, tmp_path: Path, said: str, told: str) -> None:
+    """gdbus_codegen of gio-2.0 named a path in the sysroot to a program that is not there."""
+    package = put(store, tmp_path, "libtiny-dev", {"usr/bin/tiny-config": b"#!/bin/sh\n",
+                                                   "usr/bin/tiny-codegen": b"program"})
+    output = make(store, (package,), tmp_path / "sysroot").output
+    wrapper, real = output / "debxcross/bin/armel-pkg-config", tmp_path / "real"
+    real.write_text(f"#!/bin/sh\n[ $# = 2 ] || exit 3\necho '{said.replace('SYSROOT', str(output))}'\n")
+    real.chmod(0o755)
+    environment = {"DEBXCROSS_PKG_CONFIG": str(real)}
+    for option in (["--variable=x", "tiny"], ["tiny", "--variable=x"]):
+        done = process.run([str(wrapper), *option], environment=environment)
+        assert (done.exit_status, done.stdout) == (0, told.replace("SYSROOT", str(output)) + "\n")
+    assert process.run([str(wrapper), "--variable", "x", "tiny"], environment=environment).exit_status == 3
+    assert process.run([str(wrapper), "--cflags", "tiny"], environment=environment).stdout == (
+        f"{said.replace('SYSROOT', str(output))}\n")
+
+
 def make(store: Store, chosen: Sequence[Chosen], output: Path, *, force: bool = False,
          manifest: Manifest = EMPTY) -> sysroot.Made:
     return sysroot.make(store, lambda text: None, ARMEL, manifest, chosen, output, force=force)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from debxcross.core import gate
-from debxcross.core.architecture import ARCHITECTURES, architecture
+from debxcross.core.architecture import ARCHITECTURES, Architecture, architecture
 from debxcross.core.gate import ElfFacts, Verdict
+from debxcross.core.processor import Code
 from debxcross.errors import ArchitectureGateError, GateError
 
 ARMEL, ARMHF = architecture("armel"), architecture("armhf")
@@ -55,11 +56,102 @@ def test_elf_in_all_is_noted_only() -> None:
     assert gate.deb_elf_verdicts({"Architecture": "all"}, [], ARMEL) == ()
 
 
-def test_exempt_paths() -> None:
-    control = {"Package": "x", "Architecture": "armel"}
-    program = replace(NATIVE, path="usr/lib/x/filter.bpf.o", machine="EM_BPF")
-    assert gates(gate.deb_elf_verdicts(control, [SOFT, program], ARMEL)) == ["elf-class", "elf-machine"]
-    assert gates(gate.deb_elf_verdicts(control, [SOFT, program], ARMEL, ["usr/lib/x/*.bpf.o"])) == []
+CONTROL = {"Package": "x", "Architecture": "armel"}
+HARD = replace(SOFT, flags=0x5000400, float_abi="hard", soname="", needed=())
+BPF = replace(NATIVE, machine="EM_BPF", type="ET_REL", needed=())
+MODULE = replace(SOFT, path="usr/lib/modules/6.1/x.ko", type="ET_REL", float_abi="hard", needed=(),
+                 code=Code(kernel="6.1.0-50-marvell ARMv5"))
+
+
+@pytest.mark.parametrize(("facts", "what"), [
+    (replace(BPF, path="usr/lib/x/filter.bpf.o"), "BPF program"),
+    (replace(BPF, path="usr/bin/x"), "BPF program"),
+    (MODULE, "kernel module"), (replace(MODULE, path="opt/x.ko"), "kernel module"),
+    (replace(HARD, path="usr/lib/u-boot/omap/uboot.elf", type="ET_EXEC"), "boot loader, kernel or firmware"),
+    (replace(HARD, path="lib/firmware/a.elf", machine="EM_XTENSA"), "boot loader, kernel or firmware"),
+    (replace(HARD, path="boot/vmlinux", bits=64), "boot loader, kernel or firmware"),
+    (replace(HARD, path="usr/lib/debug/usr/lib/modules/6.1/x.ko"), "boot loader, kernel or firmware"),
+    (replace(HARD, path="usr/lib/modules/6.1/vdso/vdso.so"),
+     "boot loader, kernel or firmware"),
+    (replace(HARD, path="usr/lib/gcc/avr/5.4.0/libgcc.a(x.o)", machine="EM_AVR", type="ET_REL"),
+     "boot loader, kernel or firmware"),
+    (replace(HARD, path="usr/lib/gcc/arm-linux-gnueabi/12/libgcc.a(x.o)", type="ET_REL"), ""),
+    (replace(HARD, path="usr/share/qemu/bios.elf", machine="EM_PPC", type="ET_EXEC"), "data"),
+    # These are programs and libraries, wherever they lie.
+    (replace(HARD, path="usr/bin/static", type="ET_EXEC"), ""),
+    (replace(HARD, path="usr/share/x/plugin.so"), ""),
+    (replace(HARD, path="usr/lib/firmware/tool", interpreter="/lib/ld-linux-armhf.so.3"), ""),
+    (replace(HARD, path="usr/lib/modules/x/user.so", needed=("libc.so.6",)), ""),
+    (replace(HARD, path="usr/lib/u-boot-tools/x"), ""),
+])
+def test_what_no_process_of_the_device_loads(facts: ElfFacts, what: str) -> None:
+    """Boot loaders and BPF in Debian's own u-boot-omap and ir-keytable have other flags than programs."""
+    assert gate.loaded_by_others(facts) == what
+    assert bool(gates(gate.deb_elf_verdicts(CONTROL, [SOFT, facts], ARMEL))) == (what == "")
+
+
+def test_the_kernels_own_files_have_byte_order_and_machine() -> None:
+    def found(facts: ElfFacts, architecture: Architecture = ARMEL) -> list[str]:
+        return gates(gate.deb_elf_verdicts(CONTROL, [facts], architecture))
+    assert found(replace(BPF, little_endian=False)) == ["elf-endianness"]
+    assert found(replace(MODULE, machine="EM_X86_64", bits=64)) == ["elf-machine"]
+    assert found(replace(MODULE, machine="EM_AARCH64", bits=64)) == []
+    assert found(replace(MODULE, machine="EM_MIPS", bits=64), architecture("mipsel")) == []
+
+
+def arm(**attributes: int) -> ElfFacts:
+    return replace(SOFT, code=Code(tuple((f"TAG_{name}", value) for name, value in attributes.items())))
+
+
+V7 = {"CPU_ARCH": 10}
+
+
+@pytest.mark.parametrize(("facts", "host", "wanted"), [
+    (arm(), ARMEL, ()), (arm(CPU_ARCH=4), ARMEL, ()), (arm(CPU_ARCH=5), ARMEL, ()),
+    (arm(CPU_ARCH=6), ARMEL, ("ARMv6",)), (arm(CPU_ARCH=99), ARMEL, ("Tag_CPU_arch 99",)),
+    (arm(CPU_ARCH=4, FP_ARCH=2), ARMEL, ("VFPv2",)), (arm(CPU_ARCH=4, WMMX_ARCH=1), ARMEL, ("Wireless MMX",)),
+    (arm(**V7, FP_ARCH=3, ADVANCED_SIMD_ARCH=1), ARMEL, ("ARMv7", "VFPv3 with 32 registers", "NEON")),
+    (arm(**V7, FP_ARCH=4), ARMHF, ()), (arm(**V7, FP_ARCH=3), ARMHF, ("VFPv3 with 32 registers",)),
+    (arm(**V7, FP_ARCH=6), ARMHF, ("VFPv4-D16",)), (arm(**V7, DIV_USE=1), ARMHF, ()),
+    (arm(**V7, DIV_USE=2), ARMHF, ("instructions that divide integers",)),
+    (arm(CPU_ARCH=14, FP_ARCH=7, ADVANCED_SIMD_ARCH=3), ARMHF,
+     ("ARMv8-A", "the floating point of ARMv8", "NEON")),
+    # Nobody executes debug files, and other gates tell of other machines.
+    (replace(arm(**V7), path="usr/lib/debug/.build-id/aa/b.debug"), ARMEL, ()),
+    (replace(arm(**V7), machine="EM_386"), ARMEL, ()),
+])
+def test_what_the_oldest_processors_do_not_have(
+    facts: ElfFacts, host: Architecture, wanted: tuple[str, ...]
+) -> None:
+    assert gate.beyond(facts, host) == wanted
+
+
+def test_code_for_newer_processors_must_be_chosen() -> None:
+    refused = gate.processor_verdict("usr/bin/x", ("ARMv7", "NEON", "NEON"), "", ARMEL)
+    with pytest.raises(ArchitectureGateError) as caught:
+        gate.raise_for([refused], "zlib")
+    assert caught.value.brief == "zlib has code for newer processors than the oldest of its architecture"
+    assert caught.value.details == (
+        "usr/bin/x: processor: expected code for ARMv5TE without VFP, the oldest processors of armel, "
+        "found code for ARMv7, NEON; nothing in it chooses code by the processor")
+    assert "SIGILL" in caught.value.resolution
+    chosen = gate.processor_verdict("usr/lib/a.so", ("ARMv8-A",), "it calls getauxval", ARMHF)
+    gate.raise_for([chosen], "numpy")
+    assert gate.caution([chosen, chosen]) == (
+        "usr/lib/a.so: code for ARMv8-A; it calls getauxval (and 1 more file like it)")
+    assert gate.caution([]) == ""
+
+
+@pytest.mark.parametrize(("path", "tells"), [
+    ("/home/me", True), ("/home/me/", True), ("/var/lib/jenkins", True), ("/srv/store", True),
+    ("/tmp/pytest-1/store", True), ("/root", False), ("/", False), ("", False), ("/work", False),
+    ("/nonexistent", False), ("/var/tmp", False), ("/var/www", False), ("/usr/local/bin", False),
+    ("/dev/shm", False), ("/tmp", False), ("/home", False),
+])
+def test_only_paths_that_exist_nowhere_else_tell_something(path: str, tells: bool) -> None:
+    """As root, every /dev/root and /proc/N/root in Debian's klibc, passwd and systemd was a leak."""
+    assert bool(gate.telling_paths([path])) == tells
+    assert gate.telling_paths(["/home/me/", "/home/me"]) == ("/home/me",)
 
 
 def test_leaks() -> None:

@@ -8,14 +8,16 @@ import pytest
 
 from debxcross.core.architecture import ARCHITECTURES, architecture
 from debxcross.core.gate import ElfFacts
+from debxcross.core.processor import Code
 from debxcross.core.sysroot import needs as elfneeds
 from debxcross.core.sysroot.inspection import Inspection, judge
 from debxcross.core.sysroot.needs import ElfNeeds
 
 ARMEL = architecture("armel")
 PROGRAM = ElfFacts("hello", 32, True, "EM_ARM", 0x5000200, "ET_DYN", "soft", "/lib/ld-linux.so.3",
-                   ("libc.so.6",))
-NEEDS = ElfNeeds((("libc.so.6", "GLIBC_2.4"), ("libc.so.6", "GLIBC_2.34")), cpu=4, starts=True)
+                   ("libc.so.6",), code=Code((("TAG_CPU_ARCH", 4),)))
+ARMV7 = replace(PROGRAM, code=Code((("TAG_CPU_ARCH", 10), ("TAG_ADVANCED_SIMD_ARCH", 1))))
+NEEDS = ElfNeeds((("libc.so.6", "GLIBC_2.4"), ("libc.so.6", "GLIBC_2.34")), starts=True)
 FOUND = {"libc.so.6": "usr/lib/arm-linux-gnueabi/libc.so.6"}
 
 
@@ -40,7 +42,7 @@ def test_a_good_program_runs() -> None:
     (replace(PROGRAM, machine="EM_X86_64", bits=64, float_abi="", flags=0), NEEDS,
      "it is for amd64, not for armel"),
     (replace(PROGRAM, float_abi="hard", flags=0x5000400), NEEDS, "it is for armhf, not for armel"),
-    (PROGRAM, replace(NEEDS, cpu=10), "it is for ARMv7; armel also runs on ARMv5TEJ"),
+    (ARMV7, NEEDS, "it is for ARMv7, NEON; armel also runs on ARMv5TE without VFP"),
     (PROGRAM, replace(NEEDS, starts=False), "no start-up code"),
     (replace(PROGRAM, interpreter="/usr/lib/ld.so.1"), NEEDS, "'No such file or directory'"),
     (replace(PROGRAM, interpreter="", type="ET_EXEC"), NEEDS, "names no interpreter"),

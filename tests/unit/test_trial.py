@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from debxcross.core.chain.trial import TrialResult, is_emulators, judge, parse_report
+from debxcross.core.chain.trial import TrialResult, illegal, is_emulators, judge, parse_report
 from debxcross.errors import EmulatorError, TrialError
 
 GOOD = TrialResult("ssl", True, 0, "OpenSSL 1.1.1w  11 Sep 2023")
@@ -55,6 +55,30 @@ def test_the_emulators_failures_blame_it_only_when_all_are() -> None:
     with pytest.raises(TrialError) as both:
         judge((UNHANDLED, ABSENT), "")
     assert type(both.value) is TrialError
+
+
+@pytest.mark.parametrize(("text", "signal", "processor", "told"), [
+    ("", 4, "arm926", "illegal instruction on the baseline processor (QEMU_CPU=arm926)"),
+    ("qemu: uncaught target signal 4 (Illegal instruction) - core dumped", 0, "arm926",
+     "illegal instruction on the baseline processor (QEMU_CPU=arm926)"),
+    ("died with <Signals.SIGILL: 4>", 1, "x", "illegal instruction on the baseline processor (QEMU_CPU=x)"),
+    ("", 4, "", "illegal instruction on this machine's processor"),
+    ("qemu: uncaught target signal 11 (Segmentation fault)", 11, "arm926", ""),
+    ("qemu: uncaught target signal 40", 40, "arm926", ""),
+])
+def test_illegal_instructions(text: str, signal: int, processor: str, told: str) -> None:
+    assert illegal(text, signal, processor) == told
+
+
+def test_an_illegal_instruction_is_told_as_such() -> None:
+    newer = TrialResult("import numpy (python3-numpy)", False, 4,
+                        "qemu: uncaught target signal 4 (Illegal instruction) - core dumped", 3)
+    with pytest.raises(TrialError) as caught:
+        judge((GOOD, newer), "", "cortex-a9,neon=off")
+    assert not isinstance(caught.value, EmulatorError)
+    assert caught.value.details.startswith(
+        "import numpy (python3-numpy): illegal instruction on the baseline processor "
+        "(QEMU_CPU=cortex-a9,neon=off); ended by signal 4 in 3 attempts: ")
 
 
 def test_silence_is_a_failure() -> None:

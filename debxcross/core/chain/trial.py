@@ -17,6 +17,12 @@ _EMULATOR = re.compile(
     r"qemu: unhandled CPU exception")
 
 
+#: How SIGILL looks in what programs, shells, dpkg and QEMU say.
+_ILLEGAL = re.compile(r"[Ii]llegal [Ii]nstruction|\bSIGILL\b|uncaught target signal 4\b")
+#: SIGILL's number, the same on every architecture (signal(7)).
+SIGILL = 4
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries.
@@ -51,9 +57,21 @@ def is_emulators(result: TrialResult) -> bool:
     return not result.ok and bool(_EMULATOR.search(result.text))
 
 
-def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...]:
+def illegal(text: str, signal: int, processor: str) -> str:
+    """Say that something met an instruction its processor does not have, "" when it did not.
+
+    ``processor`` is the value of QEMU_CPU, "" when the machine itself ran the program.
+    """
+    if signal != SIGILL and not _ILLEGAL.search(text):
+        return ""
+    where = f"the baseline processor (QEMU_CPU={processor})" if processor else "this machine's processor"
+    return f"illegal instruction on {where}"
+
+
+def judge(results: Sequence[TrialResult], machine_output: str, processor: str = "") -> tuple[str, ...]:
     """Return what is worth a note when everything worked: a crash that did not come back, what is missing.
 
+    ``processor`` is the value of QEMU_CPU, for what meets an illegal instruction.
     Raises TrialError naming every trial that failed; EmulatorError when all failures are the
     emulator's own.
     """
@@ -62,7 +80,8 @@ def judge(results: Sequence[TrialResult], machine_output: str) -> tuple[str, ...
         raise TrialError("the device reported nothing", machine_output[-1500:],
                          "Read the trial's log; --no-trial leaves the trial out.")
     if failed:
-        details = "\n".join(f"{result.name}: {_ending(result)}{_last_line(result)}" for result in failed)
+        details = "\n".join(f"{result.name}: {_ending(result, processor)}{_last_line(result)}"
+                            for result in failed)
         brief = f"{len(failed)} of {len(results)} trials failed on the device"
         if all(is_emulators(result) for result in failed):
             raise EmulatorError(
@@ -81,8 +100,10 @@ def _last_line(result: TrialResult) -> str:
     return result.text.splitlines()[-1] if result.text else ""
 
 
-def _ending(result: TrialResult) -> str:
-    return f"ended by signal {result.signal} in {result.attempts} attempts: " if result.signal else ""
+def _ending(result: TrialResult, processor: str) -> str:
+    told = illegal(result.text, result.signal, processor)
+    ended = f"ended by signal {result.signal} in {result.attempts} attempts: " if result.signal else ""
+    return f"{told}; {ended}" if told else ended
 
 
 def versions(text: str) -> dict[str, str]:

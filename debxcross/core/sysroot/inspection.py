@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.gate import ElfFacts
+from debxcross.core.gate import ElfFacts, failed, kernel_side_verdicts
+from debxcross.core.processor import arm_cpu
 from debxcross.core.sysroot import needs as elfneeds
 from debxcross.core.sysroot.needs import ElfNeeds
 
@@ -19,7 +20,8 @@ class Inspection:
     """A file, and where it was looked at for.
 
     ``found`` maps every library it needs to where it is ("" for missing), empty when nobody
-    looked; ``against`` is such as "bookworm armel"; ``faults`` say why it will not run there.
+    looked; ``against`` is such as "bookworm armel"; ``faults`` say why it will not run there;
+    ``cautions`` what it may not do on every device.
     """
 
     path: str
@@ -28,6 +30,7 @@ class Inspection:
     found: Mapping[str, str]
     against: str
     faults: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -50,20 +53,21 @@ class Inspection:
         return {
             "path": self.path, "kind": self.kind, "architectures": list(self.architectures),
             "machine": self.facts.machine, "bits": self.facts.bits, "float_abi": self.facts.float_abi,
-            "cpu": elfneeds.cpu_name(self.needs), "interpreter": self.facts.interpreter,
+            "cpu": arm_cpu(self.facts.code), "interpreter": self.facts.interpreter,
             "soname": self.facts.soname, "rpath": [*self.facts.rpath, *self.facts.runpath],
             "needed": {name: self.found.get(name) for name in self.facts.needed},
             "glibc": elfneeds.newest(self.needs, "GLIBC_"),
             "glibcxx": elfneeds.newest(self.needs, "GLIBCXX_"),
             "oldest_release": elfneeds.oldest_release(self.needs), "against": self.against,
-            "faults": list(self.faults), "runs": not self.faults if self.against else None,
+            "faults": list(self.faults), "cautions": list(self.cautions),
+            "runs": not self.faults if self.against else None,
         }
 
     def text(self) -> str:
         """Return it for people; the last line answers whether it will run."""
         facts, needs = self.facts, self.needs
         what = [f"{facts.bits}-bit", facts.machine.removeprefix("EM_"),
-                f"{facts.float_abi} float" if facts.float_abi else "", elfneeds.cpu_name(needs)]
+                f"{facts.float_abi} float" if facts.float_abi else "", arm_cpu(facts.code)]
         lines = [("architecture", f"{' or '.join(self.architectures) or 'none that Debian has'}"
                                   f" ({', '.join(filter(None, what))})")]
         if facts.interpreter:
@@ -79,6 +83,7 @@ class Inspection:
             oldest = elfneeds.oldest_release(needs)
             lines.append(("glibc", f"{glibc} or newer: Debian {oldest} or newer" if oldest
                           else f"{glibc} or newer: newer than any Debian release known here"))
+        lines += [("caution", text) for text in self.cautions]
         if self.against:
             lines.append(("will it run?", f"no: {'; '.join(self.faults)}" if self.faults
                           else f"yes, on {self.against}"))
@@ -117,17 +122,54 @@ class Collection:
 
 
 def judge_objects(
-    path: str, objects: Sequence[ElfFacts], host: Architecture | None, against: str
+    path: str, objects: Sequence[ElfFacts], host: Architecture | None, against: str,
+    chooses: str = "", what: str = "static library of",
 ) -> Collection:
-    """Return what there is to say about a static library of object files."""
+    """Return what there is to say about object files: a static library of them, or others to link with.
+
+    ``chooses`` says how the code is chosen by the processor, "" for not at all.
+    """
     fitting = [{one.name for one in elfneeds.fitting(facts)} for facts in objects]
     common = set.intersection(*fitting) if fitting else set()
     faults = []
     if host is not None:
-        wrong = [fault for facts in objects for fault in elfneeds.machine_faults(facts, ElfNeeds(), host)]
+        needs = ElfNeeds(chooses=chooses)
+        wrong = [fault for facts in objects for fault in elfneeds.machine_faults(facts, needs, host)]
         faults = list(dict.fromkeys(wrong))
-    return Collection(path, f"static library of {len(objects)} object files", tuple(sorted(common)),
-                      against, tuple(faults))
+    number = f"{len(objects)} object file{'s' if len(objects) > 1 else ''}"
+    return Collection(path, f"{what} {number}".strip(), tuple(sorted(common)), against, tuple(faults))
+
+
+#: Kind of file (core.gate.loaded_by_others) → one of them, several, and who runs them.
+_BY_OTHERS = {
+    "kernel module": ("kernel module", "kernel modules", "the kernel loads them, and no C library"),
+    "BPF program": ("BPF program", "BPF programs", "the kernel runs them, whatever the processor"),
+    "boot loader, kernel or firmware": (
+        "file of a boot loader, kernel or firmware", "files of boot loaders, kernels or firmware",
+        "they run without Linux"),
+    "data": ("ELF file that is data", "ELF files that are data", "programs read them"),
+}
+
+
+def judge_by_others(
+    path: str, kind: str, found: Sequence[ElfFacts], host: Architecture | None, against: str
+) -> Collection:
+    """Return one description of all files of a package that no process of the device loads.
+
+    ``kind`` is core.gate.loaded_by_others' word for them.
+    """
+    single, several, who = _BY_OTHERS[kind]
+    machines = sorted({f"{facts.bits}-bit {facts.machine.removeprefix('EM_')}" for facts in found
+                       if kind != "BPF program"})
+    kernels = sorted({facts.code.kernel for facts in found} - {""})
+    what = (f"{len(found)} {several if len(found) > 1 else single}"
+            + (f" ({', '.join(machines)})" if machines else "")
+            + (f" for {', '.join(kernels[:3])}" if kernels else ""))
+    faults = [] if host is None else [
+        f"{verdict.found}, not {verdict.expected}" for facts in found
+        for verdict in failed(kernel_side_verdicts(facts, host))]
+    return Collection(path, f"{what}: {who}", (), against if kind != "data" else "",
+                      tuple(dict.fromkeys(faults)))
 
 
 def judge(

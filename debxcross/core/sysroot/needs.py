@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a program asks of the machine it is to run on, and whether it gets it.
 
-Sources: the version requirements of symbols (Drepper, "ELF Symbol Versioning"), Tag_CPU_arch of
-"Addenda to the Arm ABI", the interpreters of the psABI supplements, the versions of glibc and
-libstdc++ that each Debian release has.
+Sources: the version requirements of symbols (Drepper, "ELF Symbol Versioning"), the interpreters of
+the psABI supplements, the versions of glibc and libstdc++ that each Debian release has.
 """
 from __future__ import annotations
 
@@ -12,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from debxcross.core.architecture import ARCHITECTURES, Architecture
-from debxcross.core.gate import ElfFacts, architecture_verdicts, failed
+from debxcross.core.gate import ElfFacts, architecture_verdicts, beyond, failed
+from debxcross.core.processor import baseline
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class ElfNeeds:
     """What one ELF file needs beyond its header.
 
     ``versions`` are pairs of library and symbol version; ``defines`` the versions that the
-    file itself offers; ``cpu`` is ARM's Tag_CPU_arch, -1 when it does not say; ``starts`` tells
-    whether the C library's start-up code is called; ``go`` whether Go's linker made it;
-    ``pie`` whether it says that it is a program, though it can be loaded anywhere.
+    file itself offers; ``chooses`` says how it chooses code by the processor, "" for not at all;
+    ``starts`` tells whether the C library's start-up code is called; ``go`` whether Go's linker
+    made it; ``pie`` whether it says that it is a program, though it can be loaded anywhere.
     """
 
     versions: tuple[tuple[str, str], ...] = ()
     defines: tuple[str, ...] = ()
-    cpu: int = -1
+    chooses: str = ""
     starts: bool = False
     go: bool = False
     pie: bool = False
@@ -51,15 +51,6 @@ _INTERPRETERS = {
 _FOREIGN_INTERPRETERS = (("/lib/ld-musl-", "musl libc (Alpine Linux, OpenWrt)"),
                          ("/system/bin/linker", "Android"), ("/lib/ld-uClibc", "uClibc"),
                          ("/nix/store/", "NixOS"), ("/gnu/store/", "Guix"))
-_CPUS = ("before v4", "v4", "v4T", "v5T", "v5TE", "v5TEJ", "v6", "v6KZ", "v6T2", "v6K", "v7", "v6-M", "v6S-M",
-         "v7E-M", "v8-A", "v8-R", "v8-M.baseline", "v8-M.mainline")
-#: The newest Tag_CPU_arch that the oldest processors of an architecture run (v5TEJ: ARM926EJ-S).
-_NEWEST_CPU = {"armel": 5, "armhf": 10}
-
-
-def cpu_name(needs: ElfNeeds) -> str:
-    """Return the name of an ARM processor level, "" when the file does not say."""
-    return f"ARM{_CPUS[needs.cpu]}" if 0 <= needs.cpu < len(_CPUS) else ""
 
 
 def fitting(facts: ElfFacts) -> tuple[Architecture, ...]:
@@ -141,6 +132,13 @@ def machine_faults(facts: ElfFacts, needs: ElfNeeds, host: Architecture) -> list
         names = ", ".join(one.name for one in fitting(facts))
         return [f"it is for {names or facts.machine.removeprefix('EM_')}, not for {host.name}"
                 + (f" ({wrong[0].found}, not {wrong[0].expected})" if not names else "")]
-    if needs.cpu > _NEWEST_CPU.get(host.name, len(_CPUS)):
-        return [f"it is for {cpu_name(needs)}; {host.name} also runs on ARM{_CPUS[_NEWEST_CPU[host.name]]}"]
+    wanted = beyond(facts, host)
+    if wanted and not needs.chooses:
+        return [f"it is for {', '.join(wanted)}; {host.name} also runs on {baseline(host.name).name}"]
     return []
+
+
+def processor_cautions(facts: ElfFacts, needs: ElfNeeds, host: Architecture) -> tuple[str, ...]:
+    """Say what of a file's code older processors cannot run, where it chooses by the processor."""
+    wanted = beyond(facts, host)
+    return (f"code for {', '.join(wanted)}: {needs.chooses}",) if wanted and needs.chooses else ()

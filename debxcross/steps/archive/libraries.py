@@ -2,11 +2,12 @@
 """Asks a release which of its packages has a shared library, by the archive's Contents indexes."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from debxcross.core.key import digest
 from debxcross.doors import contents
 from debxcross.errors import FetchError, UnsatisfiableError
+from debxcross.steps.archive import probe
 from debxcross.steps.archive.opened import opened
 from debxcross.steps.context import Context
 
@@ -15,6 +16,8 @@ STEP = "inspect"
 
 def library_packages(context: Context, release: str, maximum_age: float) -> Mapping[str, str]:
     """Return the package of each library that a release has for the host architecture.
+
+    Where update-alternatives chooses the library, the package's name says so.
 
     Raises UnsatisfiableError when the release does not carry the architecture, FetchError for
     an archive without Contents indexes and for what cannot be fetched.
@@ -36,4 +39,14 @@ def library_packages(context: Context, release: str, maximum_age: float) -> Mapp
         for file in files:
             found = {**contents.libraries(file, context.host), **found}
         context.store.remember("libraries", state, found)
-    return {str(name): str(package) for name, package in found.items()}
+    providers = probe.remembered(context, "alternatives", {"ask": "libraries",
+                                                           "architecture": context.host.name}, world)
+    chosen = {name: f"{preferred(name, packages)}, by an alternative"
+              for name, packages in providers.items()}
+    return {**chosen, **{str(name): str(package) for name, package in found.items()}}
+
+
+def preferred(library: str, packages: Sequence[str]) -> str:
+    """Return the package that is called like a library, else the first ("libblas.so.3": libblas3)."""
+    usual = library.replace(".so.", "")
+    return usual if usual in packages else packages[0]

@@ -22,7 +22,7 @@ from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.errors import PatchError
 from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.build.buildroot import BuildRoot
-from debxcross.steps.build.gates import judge_debs
+from debxcross.steps.build.gates import judge_debs, own_paths, pass_or_raise
 from debxcross.steps.build.losses import check_losses
 from debxcross.steps.build.turn import Made, Turn
 from debxcross.steps.build.twin import make_twins
@@ -238,13 +238,13 @@ class SourceBuild:
         """Raise GateError for what must not be kept; return how many checks there were."""
         context, work = self.turn.context, self.work
         verdicts = list(judge_debs(debs, context.host, work.name, work.source_version,
-                                   (str(context.store.directory), str(Path.home()))))
+                                   own_paths(context.store.directory)))
         names = [path.name.split("_")[0] for path in debs]
         expected = expected_binaries(work.source, context.host.name, work.profiles, context.table)
         verdicts.append(gate.expected_binaries_verdict(work.name, expected, names))
         failed = gate.failed(verdicts)
         self.root.note(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")
-        gate.raise_for(verdicts, work.name)
+        pass_or_raise(context, verdicts, work.name)
         if work.twin:
             verdicts += check_losses(self.root, debs, work.profiles, work.accepted)
         return len(verdicts)

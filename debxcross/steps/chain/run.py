@@ -9,6 +9,7 @@ from typing import Any
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain
+from debxcross.core.processor import baseline
 from debxcross.errors import DebxcrossError, DiskFullError, HostError
 from debxcross.events import data_of
 from debxcross.steps.archive import security
@@ -187,7 +188,7 @@ class Run:
         work = TrialWork(self.settings.publication.web_root, chain.release,
                          self._summary["published"], trial, smoke, tuple(sorted(
                              {module for member in chain.wheels for module in member.optional_modules})))
-        key = trial_key(work, self._device)
+        key = trial_key(work, self._device, baseline(self.context.host.name).qemu)
         if (known := context.store.memo("trial", key)) is not None:
             self._summary["trial"] = known
             return "cached"

@@ -15,8 +15,17 @@ from typing import NoReturn
 
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import Trial
-from debxcross.core.chain.trial import TrialResult, came_from, judge, parse_report, same_version, upgraded
+from debxcross.core.chain.trial import (
+    TrialResult,
+    came_from,
+    illegal,
+    judge,
+    parse_report,
+    same_version,
+    upgraded,
+)
 from debxcross.core.key import digest
+from debxcross.core.processor import baseline
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.template import program_file
@@ -48,11 +57,15 @@ class TrialWork:
     optional: tuple[str, ...] = ()
 
 
-def trial_key(work: TrialWork, device: BaseRoot) -> str:
-    """Return the identity of a trial: passed once, it need not be repeated."""
+def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> str:
+    """Return the identity of a trial: passed once, it need not be repeated.
+
+    ``processor`` is what the emulator may be asked to be.
+    """
     return digest({
         "kind": "trial", "published": work.published, "device": device.key, "trial": work.trial,
         "smoke": work.smoke, "optional": work.optional, "program": _PROGRAM.read_text(),
+        "processor": processor,
     })
 
 
@@ -75,10 +88,13 @@ class Device:
         self.held = device_index(root.context)
         #: Names of the packages that the device took from the repository.
         self.taken: set[str] = set()
+        #: The value of QEMU_CPU, "" when the machine runs the device's programs itself.
+        self.processor = ""
 
     def carry_out(self) -> tuple[TrialResult, ...]:
         """Set up, update, upgrade, install, exercise."""
         trial = self.work.trial
+        self._choose_processor()
         self._show_debian()
         if trial.before:
             self._install(trial.before)
@@ -99,19 +115,44 @@ class Device:
             results.append(TrialResult("install", True, 0, " ".join(trial.packages)))
         self._tell_untried()
         results += [self._command(command) for command in trial.commands]
-        judge(results, "")
+        judge(results, "", self.processor)
         return (*results, *(self._exercise() if trial.python else ()))
 
+    def _choose_processor(self) -> None:
+        """Make the emulator the oldest processor of the architecture, as far as its version can.
+
+        Emulators stop at a name they do not know; where such a one does no harm, there is none.
+        """
+        if self._starts_as("no-such-processor"):
+            return
+        oldest = baseline(self.context.host.name)
+        self.processor = next((name for name in oldest.qemu if self._starts_as(name)), "")
+        if self.processor:
+            self.root.step(f"the device is as its oldest: {oldest.name} (QEMU_CPU={self.processor})")
+        else:
+            self.context.events.tell("note", self.root.name, (
+                f"this version of {self.context.host.qemu_binary} is none of the oldest processors "
+                f"({oldest.name}): the trial runs on the one it chooses itself"))
+
+    def _starts_as(self, name: str) -> bool:
+        return self.session.run(["env", f"QEMU_CPU={name}", "true"]).exit_status == 0
+
+    def _argv(self, *command: str) -> list[str]:
+        """Return a command line for the device's processor."""
+        return [*(["env", f"QEMU_CPU={self.processor}"] if self.processor else ()), *command]
+
     def _apt(self, *arguments: str) -> None:
-        done = self.session.run(["apt-get", "-q", *arguments], binds=self.root.binds, log=self.root.log,
-                                serve=self.work.repository, port=PORT)
+        done = self.session.run(self._argv("apt-get", "-q", *arguments), binds=self.root.binds,
+                                log=self.root.log, serve=self.work.repository, port=PORT)
         if done.exit_status:
             self._fail(arguments[0], self.root.log.read_text(errors="replace"))
 
     def _fail(self, command: str, said: str) -> NoReturn:
         told = [line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:", "dpkg:", "qemu"))]
+        why = illegal(said, 0, self.processor)
         raise TrialError(
-            f"'apt-get {command}' failed on the emulated device", "\n".join(told[-12:]),
+            f"'apt-get {command}' failed on the emulated device" + (f": {why}" if why else ""),
+            "\n".join(told[-12:]),
             f"The whole log is {self.root.log}. --no-trial leaves the trial out.")
 
     def _status(self) -> str:
@@ -133,8 +174,9 @@ class Device:
         """
         self.root.step("asking apt on the device what it takes from Debian")
         argv = ("install", "-y", "--no-install-recommends")
-        answer = self.session.run(["apt-get", "-q", *argv, "--print-uris", "-o", "Acquire::ForceHash=SHA256",
-                                   *packages], binds=self.root.binds)
+        answer = self.session.run(self._argv(
+            "apt-get", "-q", *argv, "--print-uris", "-o", "Acquire::ForceHash=SHA256", *packages),
+            binds=self.root.binds)
         if answer.exit_status not in (0, _APT_SAYS_NO):
             self._fail("install --print-uris", answer.stderr)
         raise_for_apt(answer, f"{' '.join(packages)} cannot be installed on the device")
@@ -156,7 +198,7 @@ class Device:
 
     def _command(self, command: str) -> TrialResult:
         self.root.step(command)
-        done = self.root.noted(["sh", "-c", command])
+        done = self.root.noted(self._argv("sh", "-c", command))
         said = done.stdout + done.stderr
         # A shell tells with 128 + N that signal N ended its command.
         return TrialResult(command, done.exit_status == 0, max(0, done.exit_status - 128),
@@ -187,15 +229,17 @@ class Device:
         self.session.write("/root/trial.py", _PROGRAM.read_text())
         self.session.write("/root/what.json", json.dumps(
             {"smoke": dict(self.work.smoke), "optional": self.work.optional}))
-        done = self.root.noted(
-            [f"python{self.work.trial.python}", "/root/trial.py", "/root/what.json", *sorted(self.taken)])
+        done = self.root.noted(self._argv(
+            f"python{self.work.trial.python}", "/root/trial.py", "/root/what.json", *sorted(self.taken)))
         if done.exit_status:
             # The trials run in processes of their own; only their parent can end badly here.
+            why = illegal(done.stderr, done.exit_status - 128, self.processor)
             raise TrialError(
-                f"the trial program itself failed after {done.stdout.count(chr(10))} trials",
+                f"the trial program itself failed after {done.stdout.count(chr(10))} trials"
+                + (f": {why}" if why else ""),
                 f"{done.stderr[-1500:]}\n{process.describe(done.argv[-6:], done.exit_status)}",
                 f"The whole log is {self.root.log}. If the emulator crashed, try another version of it.")
         results = parse_report(done.stdout)
-        for note in judge(results, done.stdout + done.stderr):
+        for note in judge(results, done.stdout + done.stderr, self.processor):
             self.context.events.tell("note", self.root.name, note)
         return results

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.gate import ElfFacts
+from debxcross.core.gate import ElfFacts, beyond, loaded_by_others
 from debxcross.core.sysroot.check import find_library
-from debxcross.core.sysroot.inspection import Collection, Inspection, judge, judge_objects
-from debxcross.core.sysroot.needs import ElfNeeds, machine_faults
+from debxcross.core.sysroot.inspection import (
+    Collection,
+    Inspection,
+    judge,
+    judge_by_others,
+    judge_objects,
+)
+from debxcross.core.sysroot.needs import ElfNeeds, machine_faults, processor_cautions
 from debxcross.core.sysroot.tree import link_inside, member_fault, merged
 from debxcross.doors import deb, elf
 from debxcross.doors.wheelfile import open_wheel
@@ -49,12 +56,14 @@ class Device:
 class Package:
     """The machine code of a .deb or a wheel, as it would lie in the device's tree.
 
-    ``code`` maps paths without leading slash to the files' bytes; ``links`` are the package's
-    symbolic links.  ``below`` is where a wheel would be installed, "" for a .deb.
+    ``code`` maps paths without leading slash to the files' bytes, ``archives`` those of static
+    libraries; ``links`` are the package's symbolic links.  ``below`` is where a wheel would be
+    installed, "" for a .deb.
     """
 
     code: Mapping[str, bytes]
     links: Mapping[str, str] = field(default_factory=dict)
+    archives: Mapping[str, bytes] = field(default_factory=dict)
     below: str = ""
 
 
@@ -72,14 +81,15 @@ def inspect(path: Path, device: Device | None) -> tuple[Inspection | Collection,
         with path.open("rb") as file:
             head = file.read(80)
             if head.startswith(b"\x7fELF") and len(head) >= _ELF_HEADER:
+                facts = elf.read(file, path.name)
+                if facts is not None and loaded_by_others(facts):
+                    return _by_others(str(path), [facts], device)
                 return (_one(str(path), file, "", device, Package({})),)
         if head.startswith(b"!<arch>\ndebian-binary"):
             return _all(path, "Debian package", _of_deb(path), device)
         if head.startswith(b"!<arch>\n"):
-            objects = elf.read_all(path.read_bytes(), path.name)
-            if objects:
-                return (judge_objects(str(path), objects, device.host if device else None,
-                                      device.name if device else ""),)
+            if found := _archive(str(path), path.name, path.read_bytes(), device):
+                return found
         if path.name.endswith(".whl"):
             return _all(path, "wheel", _of_wheel(path), device)
     except OSError as error:
@@ -88,14 +98,18 @@ def inspect(path: Path, device: Device | None) -> tuple[Inspection | Collection,
 
 
 def _of_deb(path: Path) -> Package:
-    code, links = {}, {}
+    code, links, archives = {}, {}, {}
     for member in deb.members(path):
         place = merged(member.path)
         if member.type == "symlink" and not member_fault(member.path, "symlink", 0, member.link_target):
             links[place] = link_inside(member.path, member.link_target)
-        elif member.type == "file" and (content := member.read()).startswith(b"\x7fELF"):
-            code[place] = content
-    return Package(code, links)
+        elif member.type == "file":
+            content = elf.unpacked(member.path, member.read())
+            if content.startswith(b"\x7fELF"):
+                code[place] = content
+            elif content.startswith(b"!<arch>\n") and place.endswith(".a"):
+                archives[place] = content
+    return Package(code, links, archives)
 
 
 def _of_wheel(path: Path) -> Package:
@@ -107,12 +121,46 @@ def _of_wheel(path: Path) -> Package:
 def _all(
     path: Path, what: str, package: Package, device: Device | None
 ) -> tuple[Inspection | Collection, ...]:
-    if not package.code:
-        return (Collection(str(path), f"{what} without machine code: the same for every architecture"),)
-    return tuple(
-        _one(f"{path}: {inside.removeprefix(f'{package.below}/')}", io.BytesIO(content), inside,
-             device, package)
-        for inside, content in sorted(package.code.items()))
+    """Look at everything in a package: each program and library, and all else kind by kind."""
+    one_by_one: list[Inspection] = []
+    objects: list[ElfFacts] = []
+    others: list[ElfFacts] = []
+    for inside, content in sorted(package.code.items()):
+        facts = elf.read(content, inside)
+        assert facts is not None, "it begins as an ELF file"
+        if loaded_by_others(facts):
+            others.append(facts)
+        elif facts.type == "ET_REL":
+            objects.append(facts)
+        else:
+            one_by_one.append(_one(f"{path}: {inside.removeprefix(f'{package.below}/')}", io.BytesIO(content),
+                                   inside, device, package))
+    found: list[Inspection | Collection] = [*one_by_one, *_by_others(str(path), others, device)]
+    if objects:
+        found.append(judge_objects(str(path), objects, device.host if device else None,
+                                   device.name if device else "", what=""))
+    for inside, content in sorted(package.archives.items()):
+        found += _archive(f"{path}: {inside}", inside, content, device)
+    return tuple(found) or (Collection(
+        str(path), f"{what} without machine code: the same for every architecture"),)
+
+
+def _by_others(name: str, found: Sequence[ElfFacts], device: Device | None) -> tuple[Collection, ...]:
+    """Describe what no process of the device loads, one line for each kind."""
+    kinds = dict.fromkeys(loaded_by_others(facts) for facts in found)
+    return tuple(judge_by_others(name, kind, [facts for facts in found if loaded_by_others(facts) == kind],
+                                 device.host if device else None, device.name if device else "")
+                 for kind in kinds)
+
+
+def _archive(name: str, path: str, content: bytes, device: Device | None) -> tuple[Collection, ...]:
+    objects = elf.read_all(content, path)
+    if not objects:
+        return ()
+    host = device.host if device else None
+    wanted = host is not None and any(beyond(facts, host) for facts in objects)
+    return (judge_objects(name, objects, host, device.name if device else "",
+                          elf.chooses(content, path) if wanted else ""),)
 
 
 def _one(
@@ -124,12 +172,16 @@ def _one(
     needs = elf.read_needs(file)
     if device is None:
         return Inspection(name, facts, needs, {}, "", ())
+    if beyond(facts, device.host):
+        file.seek(0)
+        needs = replace(needs, chooses=elf.chooses(file.read(), inside or name))
     if not inside and device.directory is not None:
         place, tree = Path(name).absolute(), device.directory.absolute()
         inside = str(place.relative_to(tree)) if place.is_relative_to(tree) else ""
     found, offered = _libraries(replace(facts, path=inside), needs, device, package)
     return Inspection(name, facts, needs, found, device.name,
-                      judge(facts, needs, device.host, found, offered, device.release))
+                      judge(facts, needs, device.host, found, offered, device.release),
+                      processor_cautions(facts, needs, device.host))
 
 
 #: Bytes of the shorter of the two ELF headers (System V ABI, chapter 4).
@@ -165,7 +217,8 @@ def _libraries(
         return {}, {}
     links = {**device.links, **package.links}
     files = device.files | package.code.keys()
-    found = {name: find_library(name, user, device.host, links, files) for name in user.needed}
+    found = {name: find_library(name, user, device.host, links, files) or _alternative(name, device)
+             for name in user.needed}
     directory = device.directory
     if directory is None:
         return _of_release(found, device), {}
@@ -180,6 +233,22 @@ def _libraries(
     others = {library: find_library(library, user, device.host, links, files)
               for library, _ in needs.versions if library not in found}
     return found, {name: versions(place) for name, place in {**others, **found}.items() if place}
+
+
+def _alternative(library: str, device: Device) -> str:
+    """Return where a sysroot has a library that update-alternatives links to on a device, "" for nowhere.
+
+    Debian's packages of such libraries provide a virtual package of the library's name.
+    """
+    beside = f"usr/lib/{device.host.multiarch}/"
+    place = next((path for path in sorted(device.files) if path.startswith(beside)
+                  and path.endswith(f"/{library}") and path.count("/") == beside.count("/") + 1), "")
+    if not place or device.directory is None:
+        return ""
+    status = device.directory / "var/lib/dpkg/status"
+    provided = re.search(rf"^Provides:.*(?<![\w.+-]){re.escape(library)}(?![\w.+-])",
+                         status.read_text() if status.exists() else "", re.MULTILINE)
+    return place if provided else ""
 
 
 def _of_release(found: Mapping[str, str], device: Device) -> dict[str, str]:

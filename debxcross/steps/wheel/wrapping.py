@@ -10,13 +10,14 @@ from debxcross.core import gate
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.buildinfo import buildinfo, file_name
 from debxcross.core.build.environment import Environment
+from debxcross.core.gate import ElfFacts, Verdict
 from debxcross.core.wheel import cross
 from debxcross.core.wheel.deb import WrapSettings, active_requirements, deb_version, device_environment
 from debxcross.doors import elf
 from debxcross.doors.deb import read_facts
 from debxcross.doors.wheelfile import open_wheel
 from debxcross.steps.build.buildroot import BuildRoot
-from debxcross.steps.build.gates import judge_debs
+from debxcross.steps.build.gates import judge_debs, judge_processor, own_paths, pass_or_raise
 from debxcross.steps.wheel.deb import wrap_wheel
 from debxcross.steps.wheel.inputs import WheelSpec
 
@@ -62,21 +63,23 @@ class Wrapping:
         """Raise GateError when wheel or deb must not be kept."""
         self.root.step("checking the wheel and its deb")
         context, member = self.root.context, self.spec.member
-        facts = []
+        facts: list[ElfFacts] = []
+        verdicts: list[Verdict] = []
         with open_wheel(self.wheel) as (content, read):
             for file in content.files:
-                if file.elf and (found := elf.read(read(file.path), file.path)):
+                if file.elf and (found := elf.read(code := read(file.path), file.path)):
                     facts.append(found)
-        verdicts = list(gate.wheel_verdicts(
-            self.wheel.name, facts, context.host, cross.extension_suffixes(member.python, context.host)))
+                    verdicts += judge_processor([found], code, file.path, context.host)
+        verdicts += gate.wheel_verdicts(
+            self.wheel.name, facts, context.host, cross.extension_suffixes(member.python, context.host))
         settings = self._settings()
         package = deb.name.split("_")[0]
         verdicts += judge_debs([deb], context.host, package, deb_version(content.version, package, settings),
-                               (str(context.store.directory), str(Path.home())))
+                               own_paths(context.store.directory))
         if member.resolved_for:
             verdicts.append(gate.requirements_verdict(
                 self.wheel.name, member.requires, active_requirements(content, settings)))
-        gate.raise_for(verdicts, member.name)
+        pass_or_raise(context, verdicts, member.name)
 
     def information(self, deb: Path, files: Sequence[StoredFile], environment: Environment) -> StoredFile:
         """Write the .buildinfo of the deb, which dpkg-buildpackage writes of others."""
