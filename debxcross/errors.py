@@ -161,6 +161,13 @@ class PackageError(DebxcrossError):
     failure_class = "package"
 
 
+class BoundError(DebxcrossError):
+    """A command took more of the machine than the limits allow, and was ended."""
+
+    exit_status = 27
+    failure_class = "bound"
+
+
 class StoreError(DebxcrossError):
     """The store is damaged, of a newer layout, or on an unsuitable file system."""
 

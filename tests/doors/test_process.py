@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from debxcross.doors import process
-from debxcross.errors import BuildError, HostError
+from debxcross.errors import BoundError, BuildError, HostError
 from tests.tools import need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,3 +214,30 @@ process.run(["sh", "-c", "echo $$ > {pids}; exec sleep 60"])
     started.send_signal(signal.SIGKILL)
     started.wait(5)
     assert gone(found, 3) == []
+
+
+def test_a_caller_can_end_a_child_with_all_its_descendants(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"trap '' TERM; sleep 60 & echo $! >> {pids}; echo $$ >> {pids}; sleep 60"
+    began = time.monotonic()
+    done = process.run(["sh", "-c", script], until=lambda pid: pids.exists() and len(wait_for(pids, 2)) == 2)
+    assert done.exit_status == -9 and time.monotonic() - began < 30
+    assert gone(wait_for(pids, 2), 5) == []
+
+
+def test_output_without_end_is_told_and_not_kept() -> None:
+    with pytest.raises(BoundError, match="'sh' printed more than 64 MB"):
+        process.run(["sh", "-c", "cat /dev/zero"])
+
+
+def test_tasks_and_memory_of_descendants_are_counted() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(pid: int) -> bool:
+        seen.append(process.descendants(pid))
+        return len(seen) > 100 or seen[-1][0] >= 4 and seen[-1][1] > 50 << 20
+    code = ("import subprocess as s; one = s.Popen(['sleep', '60']); a = bytearray(60 << 20); "
+            "s.run(['sleep', '60'])")
+    process.run(["sh", "-c", f'{sys.executable} -c "{code}"; true'], until=look)
+    assert len(seen) <= 100 and seen[-1][1] < 200 << 20
+    assert process.descendants(2 ** 22 + 1) == (0, 0)
