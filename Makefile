@@ -15,7 +15,7 @@ PREREQUISITES := \
 	apt-utils arch-test binfmt-support ca-certificates debian-archive-keyring dpkg-dev fakeroot \
 	dh-python gpg gpg-agent gpgv iproute2 mmdebstrap qemu-user-static uidmap util-linux patch \
 	python3-apt python3-click python3-debian python3-jinja2 python3-packaging python3-pip \
-	python3-pyelftools python3-resolvelib python3-rich python3-setuptools python3-sh \
+	python3-pyelftools python3-resolvelib python3-rich python3-seccomp python3-setuptools python3-sh \
 	python3-urllib3 python3-venv python3-wheel zstd
 # Only tests want these.
 TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev reprepro sqv zsh
@@ -24,23 +24,23 @@ SLOW_TEST_PREREQUISITES := g++-arm-linux-gnueabi pkg-config
 
 TEST_TOOLS := pytest mypy flake8 vulture
 
-.PHONY: chain test test-slow check bench prerequisites test-prerequisites emulation clean
+.PHONY: chain test test-slow check bench prerequisites test-prerequisites emulation subordinate-ids clean
 
-chain: $(VENV)/bin/debxcross emulation
+chain: $(VENV)/bin/debxcross emulation subordinate-ids
 	$(VENV)/bin/debxcross build-dep-chain $(ARCH)
 
 # Types, style and dead code first: they are quick.  pytest comes last, so its summary ends the run.
-test: $(VENV)/.tested test-prerequisites emulation
+test: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m flake8
 	$(VENV)/bin/python -m vulture
 	$(VENV)/bin/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.tested test-prerequisites emulation
+test-slow: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 	@$(MAKE) --no-print-directory _install PACKAGES="$(SLOW_TEST_PREREQUISITES)"
 	$(VENV)/bin/python -m pytest -m slow
 
-bench: $(VENV)/bin/debxcross emulation
+bench: $(VENV)/bin/debxcross emulation subordinate-ids
 	$(VENV)/bin/python benchmarks/overhead.py
 
 # An environment over the system's Python, so that python-apt (not on PyPI) is there.
@@ -75,6 +75,17 @@ emulation: | prerequisites
 	  $(SUDO) mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || \
 	  echo "No emulation here: the trial will not run. 'debxcross doctor' says more." >&2
 	@[ -e /proc/sys/fs/binfmt_misc/qemu-arm ] || $(SUDO) update-binfmts --enable >/dev/null 2>&1 || :
+
+# The users of build roots have ids of their own (subuid(5)), for root as for anybody else.
+subordinate-ids: | prerequisites
+	@user=$$(id -un); \
+	if ! getsubids "$$user" >/dev/null 2>&1 || ! getsubids -g "$$user" >/dev/null 2>&1; then \
+	  first=$$(cat /etc/subuid /etc/subgid 2>/dev/null | \
+	    awk -F: 'BEGIN { end = 100000 } $$2 + $$3 > end { end = $$2 + $$3 } END { print end }'); \
+	  ids=$$first-$$((first + 65535)); \
+	  echo "Giving the ids $$ids to the build roots of $$user"; \
+	  $(SUDO) usermod --add-subuids $$ids --add-subgids $$ids "$$user"; \
+	fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache

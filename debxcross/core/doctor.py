@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from debxcross.core.architecture import Architecture
+from debxcross.core.bounds import IDS_OF_A_ROOT
 
-#: What a user may use for other users of a build root: Debian's adduser gives 65536 of each.
+#: How many ids are given for the users of build roots: as many as Debian's adduser gives.
 SUBORDINATE_IDS = 65536
 #: A whole chain with its build roots takes about this many bytes.
 ROOM = 10 * 1000**3
@@ -75,8 +76,9 @@ class HostFacts:
     """What was found on this machine.
 
     ``programs`` are paths by name; ``sysctls`` values by name where the kernel has them;
-    ``subuids`` and ``subgids`` the length of the user's longest range; ``container`` is "" on
-    a machine of its own; ``binfmt`` is None where binfmt_misc is not mounted.
+    ``subuids`` and ``subgids`` the length of the user's longest range; ``free_ids`` the first of a
+    range that nobody has; ``container`` is "" on a machine of its own;
+    ``binfmt`` is None where binfmt_misc is not mounted.
     """
 
     system: str
@@ -99,6 +101,8 @@ class HostFacts:
     output: DirectoryFacts
     sysctls: Mapping[str, str] = field(default_factory=dict)
     binfmt: tuple[BinfmtEntry, ...] | None = None
+    free_ids: int = 100000
+    seccomp: Trial = Trial(True)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def examine(facts: HostFacts, architectures: Sequence[Architecture]) -> tuple[Ch
         _keyring(facts),
         *_namespaces(facts),
         _isolation(facts),
+        _seccomp(facts),
         *_directories(facts),
         *(_emulation(facts, architecture) for architecture in architectures),
     )
@@ -139,12 +144,10 @@ def ready(checks: Iterable[Check]) -> bool:
 def isolation(facts: HostFacts) -> str:
     """Return the value of ``--isolation`` that can work here: "unshare" or "none".
 
-    Root needs no user namespace and so no subordinate ids.
+    Also for root: the users of build roots must not be those of the machine.
     """
-    if facts.uid == 0:
-        return "unshare" if facts.overlay.ok else "none"
     usable = facts.user_namespaces.ok and facts.id_mapping.ok and facts.overlay.ok
-    return "unshare" if usable else "none"
+    return "unshare" if usable and min(facts.subuids, facts.subgids) >= IDS_OF_A_ROOT else "none"
 
 
 def _root(facts: HostFacts, command: str) -> str:
@@ -190,8 +193,7 @@ def _keyring(facts: HostFacts) -> Check:
 
 def _namespaces(facts: HostFacts) -> Iterator[Check]:
     yield _user_namespaces(facts)
-    if facts.uid != 0:
-        yield _subordinate_ids(facts)
+    yield _subordinate_ids(facts)
     store = facts.store
     if facts.overlay.ok:
         yield Check("overlayfs", "ok", f"works in {store.path} ({store.file_system})")
@@ -240,10 +242,12 @@ def _subordinate_ids(facts: HostFacts) -> Check:
         return Check(name, "warning", "no newuidmap, which gives a build root its users",
                      _install(facts, "uidmap"), ("uidmap",))
     found = f"{facts.subuids} user ids and {facts.subgids} group ids"
-    if min(facts.subuids, facts.subgids) < SUBORDINATE_IDS:
+    if min(facts.subuids, facts.subgids) < IDS_OF_A_ROOT:
+        # In a rootless container there may be no more than 65536 ids altogether.
+        last = facts.free_ids + SUBORDINATE_IDS - 1 if facts.free_ids > 1 else IDS_OF_A_ROOT
+        ids = f"{facts.free_ids}-{last}"
         return Check(name, "warning", f"{found} for {facts.user}; {SUBORDINATE_IDS} of each are needed",
-                     _root(facts, "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-                                  f"{facts.user}"))
+                     _root(facts, f"usermod --add-subuids {ids} --add-subgids {ids} {facts.user}"))
     if facts.user_namespaces.ok and not facts.id_mapping.ok:
         return Check(name, "warning", f"{found}, but they cannot be mapped: {facts.id_mapping.said}",
                      _install(facts, "--reinstall", "uidmap"))
@@ -255,12 +259,20 @@ def _isolation(facts: HostFacts) -> Check:
         return Check("isolation", "ok", "--isolation unshare: builds run in throw-away overlays, offline")
     if facts.uid == 0:
         return Check("isolation", "warning",
-                     "no namespaces or no overlayfs: roots must be copied, and share the network",
-                     "Mend the warnings above, or add --isolation none.")
+                     "builds cannot be kept from this system: roots are copied, and share ids and network",
+                     "Mend the warnings above. In a container that is thrown away, add --isolation none.")
     return Check("isolation", "missing",
                  f"{facts.user} cannot isolate builds; without isolation they need root",
                  "Mend the warnings above, or, in a throw-away container, become root and add "
                  "--isolation none.")
+
+
+def _seccomp(facts: HostFacts) -> Check:
+    package = "python3-seccomp"
+    if facts.seccomp.ok:
+        return Check(package, "ok", "keeps system calls from build roots that they do not need")
+    return Check(package, "warning", "cannot be used, so build roots may make every system call",
+                 _install(facts, package), (package,))
 
 
 def _gigabytes(size: int) -> str:

@@ -9,12 +9,16 @@ import os
 import platform
 import pwd
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.doctor import KEYRING, PROGRAMS, BinfmtEntry, DirectoryFacts, HostFacts, Trial
+from debxcross.core.bounds import free_range, ranges
+from debxcross.core.doctor import (
+    KEYRING, PROGRAMS, SUBORDINATE_IDS, BinfmtEntry, DirectoryFacts, HostFacts, Trial,
+)
 from debxcross.doors import process
 from debxcross.errors import HostError
 
@@ -71,6 +75,10 @@ def gather(store: Path, output: Path, architectures: Sequence[Architecture]) -> 
         output=_directory(output),
         sysctls=_sysctls(),
         binfmt=_binfmt(_BINFMT),
+        free_ids=_free_ids(),
+        # As chroot_enter.py has it: by our interpreter, from Debian's packages.
+        seccomp=_try([sys.executable, "-I", "-S", "-c",
+                      "import sys; sys.path.append('/usr/lib/python3/dist-packages'); import seccomp"]),
     )
 
 
@@ -163,16 +171,16 @@ def _subordinate_ids(kind: str, user: str, uid: int) -> int:
 
 
 def longest_range(text: str, user: str, uid: int) -> int:
-    """Return the longest range of a user in the lines of subuid(5) or of getsubids(1).
+    """Return the longest range of a user in the lines of subuid(5) or of getsubids(1)."""
+    return max((count for _, count in ranges(text, user, uid)), default=0)
 
-    Those are "user:100000:65536" (or a number for the user) and "0: user 100000 65536".
-    """
-    longest = 0
-    for line in text.splitlines():
-        fields = line.split(":") if line.count(":") == 2 else line.split()[1:]
-        if len(fields) == 3 and fields[0] in (user, str(uid)) and fields[2].strip().isdigit():
-            longest = max(longest, int(fields[2]))
-    return longest
+
+def _free_ids() -> int:
+    """Return the first of a range of ids that nobody has, and that exist here (uid_map)."""
+    first = free_range((_read(Path("/etc/subuid")), _read(Path("/etc/subgid"))))
+    maps = [line.split() for line in _read(Path("/proc/self/uid_map")).splitlines()]
+    end = max((int(inside) + int(count) for inside, _, count in maps), default=0)
+    return first if first + SUBORDINATE_IDS <= end else 1
 
 
 def _existing(path: Path) -> Path:

@@ -26,7 +26,7 @@ GOOD = HostFacts(
         "newuidmap", "qemu-arm-static", *(program for _, programs, _ in PROGRAMS for program in programs))},
     keyring=True, python_apt=Trial(True, "2.6.0"), user_namespaces=Trial(True), id_mapping=Trial(True),
     overlay=Trial(True), subuids=65536, subgids=65536, store=DISK, output=replace(DISK, path="/home/dev/out"),
-    sysctls={"user.max_user_namespaces": "96365"}, binfmt=(QEMU,),
+    sysctls={"user.max_user_namespaces": "96365"}, binfmt=(QEMU,), seccomp=Trial(True),
 )
 #: An ordinary user in a container that allows no namespaces and has nothing installed.
 BARE = replace(
@@ -35,6 +35,7 @@ BARE = replace(
               "setpriv": "/usr/bin/setpriv", "unshare": "/usr/bin/unshare", "gpgv": "/usr/bin/gpgv"},
     python_apt=Trial(False, "ModuleNotFoundError: No module named 'apt'"), keyring=False,
     user_namespaces=DENIED, id_mapping=DENIED, overlay=DENIED, subuids=0, subgids=0, binfmt=None,
+    seccomp=Trial(False, "No module named 'seccomp'"),
     store=replace(DISK, file_system="overlay", free=3 * GB), output=replace(DISK, writable=False),
 )
 
@@ -75,10 +76,14 @@ def test_every_program_that_is_missing_is_told_with_its_package(package: str,
     assert programs[-1] in found.found and found.mend == f"sudo apt install {package}"
 
 
-def test_root_needs_no_sudo_and_no_subordinate_ids() -> None:
-    root = replace(GOOD, uid=0, user="root", subuids=0, subgids=0, id_mapping=DENIED, keyring=False)
-    assert isolation(root) == "unshare"
-    assert "subordinate ids" not in [one.name for one in examine(root, (ARMEL,))]
+def test_root_needs_no_sudo_but_subordinate_ids_like_others() -> None:
+    """Root of a build root must not be root of the machine."""
+    root = replace(GOOD, uid=0, user="root", subuids=0, subgids=0, free_ids=231072, keyring=False)
+    assert isolation(root) == "none" and isolation(replace(root, subuids=65535, subgids=65535)) == "unshare"
+    assert check(root, "subordinate ids").mend == (
+        "usermod --add-subuids 231072-296607 --add-subgids 231072-296607 root")
+    small = replace(root, free_ids=1)
+    assert "--add-subuids 1-65535 " in check(small, "subordinate ids").mend
     assert check(root, "debian-archive-keyring").mend == "apt install debian-archive-keyring"
 
 
