@@ -20,6 +20,21 @@ PROJECT_FILE = Path("debxcross.toml")
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one command in a root may take (core.build.bounds.Bounds); sizes in MB, time in seconds.
+
+    ``memory`` 0 means nine tenths of the machine's.
+    """
+
+    processes: int = 8192
+    memory: int = 0
+    open_files: int = 65536
+    file_size: int = 65536
+    log_size: int = 1024
+    time: int = 86400
+
+
+@dataclass(frozen=True)
 class Configuration:
     """What can be set, with its defaults.
 
@@ -41,6 +56,7 @@ class Configuration:
     repository_label: str = "debxcross"
     repository_url: str = ""
     maintainer: str = "debxcross <nobody@debxcross.invalid>"
+    limits: Limits = Limits()
 
 
 #: TOML table, key → field, kind.
@@ -59,6 +75,7 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
     ("repository", "origin"): ("repository_origin", str),
     ("repository", "label"): ("repository_label", str),
     ("repository", "url"): ("repository_url", str),
+    **{("limits", field.replace("_", "-")): (f"limits.{field}", int) for field in vars(Limits())},
 }
 _ENVIRONMENT = {"DEBXCROSS_STORE": "store", "DEBXCROSS_KEYS": "keys"}
 
@@ -96,7 +113,9 @@ def load(
     configuration = Configuration(
         store=_xdg(environment, "XDG_CACHE_HOME", ".cache") / "debxcross",
         keys=_xdg(environment, "XDG_DATA_HOME", ".local/share") / "debxcross")
-    configuration = replace(configuration, **values)
+    limits = {name.removeprefix("limits."): values.pop(name) for name in list(values)
+              if name.startswith("limits.")}
+    configuration = replace(configuration, limits=Limits(**limits), **values)
     if store is not None:
         configuration = replace(configuration, store=store)
     return replace(configuration, store=configuration.store.absolute(), keys=configuration.keys.absolute())

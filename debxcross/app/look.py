@@ -87,7 +87,10 @@ def shell(directory: Path, member: str, store: Path | None, command: Sequence[st
     if not is_kept(opening.store, member, host):
         open_root(opening, member)
     place, base, inside, isolation = kept(opening.store, member, host)
-    session = Chroots(isolation).session(base, place)
+    chroots = Chroots(isolation, opening.bounds)
+    for warning in chroots.warnings():
+        opening.events.tell("warning", text=warning)
+    session = chroots.session(base, place)
     process.become(session.command_line(command or ("/bin/bash",), directory=inside))
 
 

@@ -16,8 +16,9 @@ from debian.debian_support import DpkgArchTable
 
 from debxcross import config
 from debxcross.app.request import Request, requested_chain
-from debxcross.core.archive.world import World
 from debxcross.core.architecture import architecture
+from debxcross.core.archive.world import World
+from debxcross.core.bounds import Bounds
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.lock import Lock, check
 from debxcross.core.key import digest
@@ -88,6 +89,13 @@ class Opening:
         """Whether interrupt() was called."""
         return self._stop
 
+    @property
+    def bounds(self) -> Bounds:
+        """What a command in a root may take."""
+        limits = self.configuration.limits
+        return Bounds(limits.processes, limits.memory << 20, limits.open_files, limits.file_size << 20,
+                      limits.log_size << 20, limits.time)
+
     def _results(self, transfer: Transfer) -> StoredResults:
         """Open where results are: the store, and the substitutes where there is a network."""
         request, configuration = self.request, self.configuration
@@ -116,7 +124,8 @@ class Opening:
         supply = Supply(self.store, root, root.world, transfer, self.events, self._index(transfer),
                         {role: archive.uris for role, archive in mirrors.items()}, request.offline)
         return Context(
-            self._results(transfer), supply, Held(self.host.name, lock), Chroots(request.isolation), root,
+            self._results(transfer), supply, Held(self.host.name, lock),
+            Chroots(request.isolation, self.bounds), root,
             root.world, self.events, DpkgArchTable.load_arch_table(), build, self.host,
             request.directory / "logs", request.jobs or os.cpu_count() or 1)
 

@@ -197,6 +197,8 @@ def _verify(
             output=request.logs or Path(logs), without=request.without), listeners)
         with interruptible(opening.interrupt):
             context = opening.context()
+            for warning in context.chroots.warnings():
+                context.events.tell("warning", text=warning)
             context.chroots.check()
             sysroot_verify.build_programs(context, manifest.release, directory, fit, tell)
     for example in others:

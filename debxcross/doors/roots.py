@@ -17,7 +17,10 @@ from debxcross.errors import StoreError
 
 
 class BaseRoots:
-    """Base roots: the directory KEY, and beside it KEY.json, whose appearance commits the root."""
+    """Base roots: the directory KEY, and beside it KEY.json, whose appearance commits the root.
+
+    A key here is a recipe's and, after a hyphen, who owns the root's files (Chroots.root_name).
+    """
 
     def __init__(self, store: Path) -> None:
         self._store, self._directory = store, store / "roots"
@@ -34,8 +37,11 @@ class BaseRoots:
         listed = files.read_json(self._list(key), below=self._store)
         return listed if isinstance(listed, list) and self.place(key).is_dir() else None
 
-    def commit(self, key: str, made: Path, packages: object) -> Path:
+    def commit(self, key: str, made: Path, packages: object,
+               rename: Callable[[Path, Path], object] = Path.rename) -> Path:
         """Give a finished root its place, and then its list; return the place, which must be free.
+
+        Who may not write in a root may not rename it either: ``rename`` is whoever can.
 
         Raises DiskFullError and StoreError.
         """
@@ -44,7 +50,7 @@ class BaseRoots:
             # Written before the root has its name: it is the file that may find no room.
             with appearing(self._list(key), 0o444) as file:
                 file.write(canonical(packages))
-                made.rename(target)
+                rename(made, target)
         except OSError as error:
             raise_for_os_error(error, self._store)
         return target

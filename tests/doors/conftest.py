@@ -1,53 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sessions over a tiny base root: a few programs of this machine with their libraries."""
+"""Sessions over a tiny base root."""
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from debxcross.doors import process
 from debxcross.doors.chroot import Chroots, Session
 from debxcross.errors import HostError
-from tests.tools import need
-
-PROGRAMS = ("bash", "cat", "chmod", "chown", "dirname", "env", "hostname", "id", "ln", "ls", "mkdir", "mknod",
-            "mv", "readlink", "rm", "rmdir", "setpriv", "sh", "sleep", "stat", "touch", "true")
-BUILDER = "builder:x:1000:1000::/nonexistent:/bin/sh\n"
+from tests.smallroot import give_to_roots, make_plain
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smallest root that sessions work with."""
-    need("ldd", "unshare", "setpriv", "mount", *PROGRAMS)
-    base = tmp_path_factory.mktemp("base") / "root"
-    for name in ("dev", "proc", "tmp", "root", "etc", "build", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin"):
-        (base / name).mkdir(parents=True)
-    for name in ("bin", "lib", "lib64", "sbin"):
-        (base / name).symlink_to(f"usr/{name}")
-    for program in PROGRAMS:
-        copy(Path(process.find(program) or ""), base / "usr/bin" / program)
-        libraries = process.run(["ldd", process.find(program) or ""]).stdout
-        for library in re.findall(r"(/\S+) \(0x", libraries):
-            copy(Path(library), base / "usr" / library.removeprefix("/usr").lstrip("/"))
-    (base / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n" + BUILDER)
-    (base / "etc/group").write_text("root:x:0:\nbuilder:x:1000:\n")
-    (base / "build/old").mkdir()
-    (base / "build/old/file").write_text("of the base\n")
-    return base
-
-
-def copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source.resolve(), target)
-
-
-@pytest.fixture
-def chroots() -> Chroots:
+def usable() -> Chroots:
+    """Return the door to roots; skip where this machine has none."""
     chroots = Chroots()
     try:
         chroots.check()
@@ -56,6 +23,29 @@ def chroots() -> Chroots:
             raise
         pytest.skip(error.brief)
     return chroots
+
+
+@pytest.fixture(scope="module")
+def plain_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest root that sessions work with, owned by whoever runs the tests."""
+    base = tmp_path_factory.mktemp("base") / "root"
+    make_plain(base)
+    return base
+
+
+@pytest.fixture(scope="module")
+def base(plain_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same, owned by the users of build roots."""
+    usable()
+    target = tmp_path_factory.mktemp("owned") / "root"
+    give_to_roots(plain_base, target)
+    yield target
+    Chroots().remove(target)
+
+
+@pytest.fixture
+def chroots() -> Chroots:
+    return usable()
 
 
 @pytest.fixture

@@ -15,20 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.doors import process
+from debxcross.core.bounds import Bounds
+from debxcross.doors import chroot, process
 from debxcross.doors.chroot import Chroots, Session
 from debxcross.errors import HostError
-from tests.doors.conftest import PROGRAMS
+from tests.smallroot import PROGRAMS
 from tests.tools import need
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def copied(base: Path, tmp_path: Path) -> Iterator[Session]:
+def copied(plain_base: Path, tmp_path: Path) -> Iterator[Session]:
     if os.geteuid() != 0:
         pytest.skip("isolation none needs root")
-    session = Chroots("none").session(base, tmp_path / "session")
+    session = Chroots("none").session(plain_base, tmp_path / "session")
     yield session
     session.chroots.remove(session.directory)
     assert not session.directory.exists()
@@ -52,24 +53,27 @@ def mounted_below(directory: Path) -> list[str]:
 # The command line
 
 def test_the_command_line_as_root_and_as_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chroots = Chroots()
-    session = Session(chroots, tmp_path / "base", tmp_path)
+    bounds = Bounds(processes=100, memory=8 << 20, open_files=300, file_size=5 << 20)
+    session = Session(Chroots("unshare", bounds), tmp_path / "base", tmp_path)
     inside = str(ROOT / "debxcross/doors/chroot_inside.sh")
     names = ("base", "upper", "overlay-work", "root", "binds")
-    rest = (*(str(tmp_path / name) for name in names), sys.executable, "-",
-            "builder", "/build", "make", "-j2")
-    for uid, mapped, method in ((1000, ("--user", "--map-root-user", "--map-auto"), "overlay-userxattr"),
-                                (0, (), chroots_method_of_this_namespace())):
+    paths = tuple(str(tmp_path / name) for name in names)
+    limits = f"164:{9 << 20}:300:{5 << 20}"
+    rest = ("65535", limits, "builder", "/build", "make", "-j2")
+    mapped = ("--user", "--map-root-user", "--map-users=200000,1,65535", "--map-groups=300000,1,65535")
+    monkeypatch.setattr(chroot, "subordinate_ids", lambda uid: (200000, 300000))
+    for uid, user, method, first in ((1000, mapped, "overlay-userxattr", "1:1"),
+                                     (0, (), chroots_method_of_this_namespace(), "200000:300000")):
         monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
         argv = session.command_line(["make", "-j2"], user="builder", directory="/build",
                                     binds={Path("/a b"): "/c"})
-        assert argv == ("unshare", *mapped, "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
-                        "--net", "--", "sh", inside, method, *rest)
+        assert argv == ("unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+                        "--net", "--", "sh", inside, method, *paths, sys.executable, "-", first, *rest)
         assert (tmp_path / "binds").read_text() == "/a b\t/c\n"
     assert "--net" not in session.command_line(["true"], network=True)
-    bare = Session(Chroots("none"), tmp_path / "base", tmp_path)
+    bare = Session(Chroots("none", bounds), tmp_path / "base", tmp_path)
     assert bare.command_line(["make", "-j2"], user="builder", directory="/build") == (
-        "sh", inside, "copy", rest[0], str(tmp_path / "root"), *rest[2:])
+        "sh", inside, "copy", paths[0], paths[3], *paths[2:], sys.executable, "-", "0:0", *rest)
 
 
 def chroots_method_of_this_namespace() -> str:
@@ -81,12 +85,12 @@ def test_the_map_of_users_decides_about_userxattr(tmp_path: Path) -> None:
     """Root of a user namespace (a rootless container) has no privileges that overlay wants."""
     need("unshare")
     code = ("from debxcross.doors.chroot import Chroots\n"
-            "print(Chroots()._needs_user_namespace, Chroots()._method)")
+            "print(Chroots()._is_root, Chroots()._method)")
     said = subprocess.run(["unshare", "--user", "--map-root-user", sys.executable, "-c", code], text=True,
                           capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     if said.returncode:
         pytest.skip("this machine lets nobody make namespaces")
-    assert said.stdout == "False overlay-userxattr\n"
+    assert said.stdout == "True overlay-userxattr\n"
 
 
 # Sessions
@@ -181,7 +185,7 @@ def test_no_process_of_the_machine_shows(session: Session) -> None:
 def test_write(session: Session) -> None:
     session.write("/etc/deep/file name", "grün\n", 0o755)
     assert shell(session, "stat -c '%a %U' '/etc/deep/file name'") == "755 root\n"
-    assert (session.upper / "etc/deep/file name").read_text() == "grün\n"
+    assert session.read("/etc/deep/file name") == "grün\n"
     with pytest.raises(HostError, match="cannot write /etc in the build root"):
         session.write("/etc", "x")
 
@@ -223,7 +227,7 @@ def test_loopback_and_the_web_server_work_without_iproute2(
     """And without a python3 on PATH: the interpreter is the one that runs us."""
     bare = tmp_path / "bin"
     bare.mkdir()
-    for program in (*PROGRAMS, "chroot", "mount", "tail", "unshare", "newuidmap", "newgidmap"):
+    for program in (*PROGRAMS, "chroot", "tail", "newuidmap", "newgidmap"):
         if path := process.find(program):
             (bare / program).symlink_to(path)
     monkeypatch.setattr(process, "MINIMAL_ENVIRONMENT", {**process.MINIMAL_ENVIRONMENT, "PATH": str(bare)})
@@ -244,8 +248,8 @@ def test_a_web_server_that_cannot_listen_is_told(copied: Session, tmp_path: Path
 
 # Isolation none
 
-def test_isolation_none_works_in_a_copy(copied: Session, base: Path, tmp_path: Path) -> None:
-    before = snapshot(base)
+def test_isolation_none_works_in_a_copy(copied: Session, plain_base: Path, tmp_path: Path) -> None:
+    before = snapshot(plain_base)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "file").write_text("outside\n")
     binds = {tmp_path / "in": "/debxcross/deep", tmp_path / "in" / "file": "/etc/one"}
@@ -255,8 +259,17 @@ def test_isolation_none_works_in_a_copy(copied: Session, base: Path, tmp_path: P
     assert shell(copied, "cat /etc/new; id -u", user="builder", binds=binds) == "new\n1000\n"
     assert (copied.upper / "etc/new").read_text() == "new\n"
     assert (tmp_path / "in" / "file").read_text() == "outside\n"
-    assert snapshot(base) == before
+    assert snapshot(plain_base) == before
     assert mounted_below(tmp_path) == []
+
+
+def test_isolation_none_gives_up_capabilities_too(copied: Session) -> None:
+    said = shell(copied, "while read -r name value; do case $name in CapEff:|CapBnd:) echo $value; esac; "
+                         "done < /proc/self/status; mknod /dev/mem c 1 1 2>/dev/null || echo refused")
+    if not said.startswith("0"):
+        pytest.skip("no /proc in a copy here")
+    assert said == "00000000800004fb\n00000000800004fb\nrefused\n"
+    assert copied.chroots.warnings() and not Chroots().warnings()
 
 
 def test_isolation_none_serves_too(copied: Session, tmp_path: Path) -> None:
@@ -310,7 +323,8 @@ def sleepers(root: Path) -> list[int]:
 
 @pytest.mark.parametrize("isolation", ["unshare", "none"])
 def test_killing_the_parent_leaves_no_process_and_no_mount(
-        chroots: Chroots, base: Path, tmp_path: Path, isolation: str) -> None:
+        chroots: Chroots, base: Path, plain_base: Path, tmp_path: Path, isolation: str) -> None:
+    base = base if isolation == "unshare" else plain_base
     if isolation == "none" and os.geteuid() != 0:
         pytest.skip("isolation none needs root")
     with socket.socket() as free:

@@ -2,19 +2,21 @@
 """What runs in a root while the disk is full."""
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
-from debxcross.doors import chroot
+from debxcross.core.bounds import Bounds
+from debxcross.doors import watch
 from debxcross.doors.chroot import Session
 from debxcross.errors import DiskFullError
 
 
 def test_what_ran_while_the_disk_was_full_is_refused(
         session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chroot, "_LEAST_ROOM", 1 << 62)
+    monkeypatch.setattr(watch, "_LEAST_ROOM", 1 << 62)
     with pytest.raises(DiskFullError) as raised:
         session.run(["true"])
     assert raised.value.brief == f"no space left on the device below {tmp_path}"
@@ -24,16 +26,22 @@ def test_what_ran_while_the_disk_was_full_is_refused(
 @pytest.mark.parametrize("constant", ["_LEAST_ROOM", "_LEAST_FILES"])
 def test_a_disk_that_was_full_for_a_moment_was_full(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
-    usual = getattr(chroot, constant)
-    with chroot._Room(tmp_path) as room:
-        time.sleep(0.1)
-        assert room.full is None
-        monkeypatch.setattr(chroot, constant, 1 << 62)
-        end = time.monotonic() + 10
-        while room.full is None and time.monotonic() < end:
-            time.sleep(0.01)
-        monkeypatch.setattr(chroot, constant, usual)
-    assert room.full == tmp_path
+    usual = getattr(watch, constant)
+    seen = watch.Watch(Bounds(), None, tmp_path)
+    assert not seen(os.getpid()) and not seen.look()
+    monkeypatch.setattr(watch, constant, 1 << 62)
+    assert seen(os.getpid())
+    monkeypatch.setattr(watch, constant, usual)
+    assert seen.look() and seen.full == tmp_path
+
+
+def test_a_full_disk_ends_what_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only is it refused: nothing good can come of it, and it may run for hours."""
+    monkeypatch.setattr(watch, "_LEAST_ROOM", 1 << 62)
+    began = time.monotonic()
+    with pytest.raises(DiskFullError):
+        session.run(["sh", "-c", "trap '' TERM; sleep 60; sleep 60"])
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_finds_no_room_is_believed(session: Session, tmp_path: Path) -> None:

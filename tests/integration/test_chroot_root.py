@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from debxcross.doors import process
-from debxcross.doors.chroot import Chroots
+from debxcross.doors.chroot import Chroots, subordinate_ids
+from debxcross.doors.mmdebstrap import make_root
 from debxcross.errors import HostError
 from tests.integration.archive import TinyPackage, make_suite, signing_home
 from tests.tools import need
@@ -40,16 +41,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield place
 
 
-def make(place: Path, target: Path, log: Path, packages: tuple[str, ...]) -> None:
-    Chroots().make_root(
-        target, "sid", place / "sources.list", ((place / "build").read_text(), HOST), packages,
-        apt_options=place / "apt.conf", dpkg_options=("force-unsafe-io",), commands=(), log=log,
+def make(
+    place: Path, target: Path, log: Path, packages: tuple[str, ...], isolation: str = "unshare"
+) -> None:
+    make_root(
+        Chroots(isolation), target, "sid", place / "sources.list", ((place / "build").read_text(), HOST),
+        packages, apt_options=place / "apt.conf", dpkg_options=("force-unsafe-io",), commands=(), log=log,
         variant="extract")
 
 
-def test_a_root_is_made_and_unpacked(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolation", ["unshare", "none"])
+def test_a_root_is_made_and_unpacked(place: Path, tmp_path: Path, isolation: str) -> None:
+    if isolation == "none" and os.geteuid():
+        pytest.skip("isolation none needs root")
     target, log = tmp_path / "made", tmp_path / "log"
-    make(place, target, log, ("tiny", f"libtiny1:{HOST}"))
+    make(place, target, log, ("tiny", f"libtiny1:{HOST}"), isolation)
     try:
         assert (target / "etc/tiny").read_text() == "here\n"
         assert (target / "usr/lib/tiny").read_text() == "there\n"
@@ -57,8 +63,10 @@ def test_a_root_is_made_and_unpacked(place: Path, tmp_path: Path) -> None:
         assert list((target / "dev").iterdir()) == []
         assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "made"]
         assert "I: success" in log.read_text()
-        if os.geteuid() == 0:
-            assert (target / "etc/tiny").stat().st_uid == 0
+        # Whoever makes it: root inside is neither the machine's root nor the user who runs this.
+        owner = 0 if isolation == "none" else (subordinate_ids(os.geteuid()) or (0, 0))[0]
+        assert (owner > 0) == (isolation == "unshare")
+        assert (target / "etc/tiny").stat().st_uid == target.stat().st_uid == owner
     finally:
         Chroots().remove(target)
 
@@ -79,8 +87,8 @@ def test_an_unsigned_archive_makes_no_root(place: Path, tmp_path: Path) -> None:
     copy = tmp_path / "sources.list"
     copy.write_text((place / "sources.list").read_text().replace("keyring.gpg", "none.gpg"))
     with pytest.raises(HostError) as raised:
-        Chroots().make_root(
-            tmp_path / "made", "sid", copy, ((place / "build").read_text(),), ("tiny",),
+        make_root(
+            Chroots(), tmp_path / "made", "sid", copy, ((place / "build").read_text(),), ("tiny",),
             apt_options=place / "apt.conf", dpkg_options=(), commands=(), log=tmp_path / "log",
             variant="extract")
     assert "not signed" in raised.value.details or "NO_PUBKEY" in raised.value.details

@@ -12,6 +12,9 @@ from debxcross.steps.build import keep
 from debxcross.steps.context import Context
 from tests.contexts import make_context
 
+#: A directory that belongs to root, as base roots do where there are no namespaces.
+BASE = Path("/usr")
+
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
@@ -22,7 +25,7 @@ def keep_one(context: Context, *, failed: bool) -> Path:
     """Keep a root of zlib; return its note."""
     directory = context.logs / "session"
     directory.mkdir(parents=True)
-    keep.keep(context, Session(context.chroots, Path("/base"), directory), "zlib", "/build", failed=failed)
+    keep.keep(context, Session(context.chroots, BASE, directory), "zlib", "/build", failed=failed)
     note, = (context.store.directory / "kept").glob("*.json")
     return note
 
@@ -31,11 +34,21 @@ def test_a_root_is_kept_until_its_member_is_built(context: Context) -> None:
     keep_one(context, failed=False)
     assert keep.is_kept(context.store, "zlib", "armel")
     place, base, directory, isolation = keep.kept(context.store, "zlib", "armel")
-    assert place.is_dir() and (base, directory, isolation) == (Path("/base"), "/build", "none")
+    assert place.is_dir() and (base, directory, isolation) == (BASE, "/build", "none")
     keep.forget(context, "zlib", built=False)  # its result was in the store
     assert keep.is_kept(context.store, "zlib", "armel")
     keep.forget(context, "zlib", built=True)
     assert not keep.is_kept(context.store, "zlib", "armel") and not place.exists()
+
+
+def test_a_root_over_files_of_other_owners_is_not_entered(context: Context, tmp_path: Path) -> None:
+    """Such as base roots of an older version, and of a range of ids that has changed."""
+    keep_one(context, failed=False)
+    note = context.store.kept.note("zlib-armel")
+    assert note is not None
+    for isolation, base in (("unshare", "/usr"), ("none", str(tmp_path / "gone"))):
+        context.store.kept.write_note("zlib-armel", {**note, "isolation": isolation, "base": base})
+        assert not keep.is_kept(context.store, "zlib", "armel")
 
 
 def test_the_root_of_a_failed_build_goes_with_the_first_result(context: Context) -> None:

@@ -13,6 +13,7 @@ import pytest
 from debxcross.core.build import commands
 from debxcross.core.build.environment import PackageFile, RootRecipe, in_order
 from debxcross.doors import process
+from debxcross.doors.mmdebstrap import make_root
 from debxcross.errors import FetchError, StoreError
 from debxcross.steps.build.baseroot import RootPlan, ensure_root, known_root
 from debxcross.steps.context import Context
@@ -83,10 +84,10 @@ def test_a_root_needs_no_signature_and_nothing_in_it_is_younger_than_its_package
     sources.write_text("")
     options.write_text(commands.apt_options(context.build.name, HOST))
     made = tmp_path / "made"
-    context.chroots.make_root(
-        made, "sid", sources, (context.build.name, HOST), ("tiny", f"libtiny1:{HOST}"), apt_options=options,
-        dpkg_options=("force-unsafe-io",), commands=(), log=tmp_path / "log", variant="extract",
-        hooks=commands.repository_hooks(str(mirror)), epoch=1000000000)
+    make_root(
+        context.chroots, made, "sid", sources, (context.build.name, HOST), ("tiny", f"libtiny1:{HOST}"),
+        apt_options=options, dpkg_options=("force-unsafe-io",), commands=(), log=tmp_path / "log",
+        variant="extract", hooks=commands.repository_hooks(str(mirror)), epoch=1000000000)
     try:
         assert (made / "etc/tiny").read_text() == (made / "etc/libtiny1").read_text() == "here\n"
         assert max(path.lstat().st_mtime for path in made.rglob("*") if path != made / "dev") <= 1000000000

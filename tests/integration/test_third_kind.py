@@ -74,7 +74,7 @@ class NoteWork:
         root.step("writing the note")
         if not self.text:
             raise BuildError("there is nothing to write")
-        deb = make_deb(root.inside(f"{self.name}_1_all.deb"), {"Package": self.name}, {
+        deb = make_deb(root.directory / f"{self.name}_1_all.deb", {"Package": self.name}, {
             "usr/share/note": self.text.encode()}, compression="none")
         return Made((turn.context.store.put(deb), turn.context.store.put(root.log)), {
             "source": self.name, "version": self.version})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from debxcross import config
-from debxcross.config import Configuration, load
+from debxcross.config import Configuration, Limits, load
 from debxcross.errors import ConfigurationError
 
 HOME = {"HOME": "/home/person"}
@@ -102,3 +102,15 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     write(tmp_path, "debxcross.toml", 'store = "here"\n')
     assert load(HOME, (config.PROJECT_FILE,)).store == tmp_path / "here"
     assert load(HOME, (), store=Path("x")).store == tmp_path / "x"
+
+
+def test_limits_have_defaults_and_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "debxcross.toml"
+    file.write_text("[limits]\nmemory = 12000\nlog-size = 7\n")
+    limits = load({}, (file,)).limits
+    assert (limits.memory, limits.log_size, limits.processes) == (12000, 7, Limits().processes)
+    file.write_text("[limits]\nmemory = \"much\"\nopen-file = 3\n")
+    with pytest.raises(ConfigurationError) as raised:
+        load({}, (file,))
+    assert "limits.memory: must be a whole number" in raised.value.details
+    assert "did you mean limits.open-files?" in raised.value.details

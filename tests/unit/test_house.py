@@ -62,6 +62,11 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.unpack", "doors.debfile"): "debs are read by one reader",
     ("doors.changelog", "doors.debfile"): "debs are read by one reader",
     ("doors.elfdetails", "doors.elf"): "one reader of ar archives, one list of what damage raises",
+    ("doors.chroot", "doors.regular"): "what is in a root was left there by somebody else",
+    ("doors.chroot", "doors.watch"): "commands in a root are bounded",
+    ("doors.mmdebstrap", "doors.chroot"): "a new root is made for those who enter it",
+    ("doors.mmdebstrap", "doors.regular"): "logs are read from their end",
+    ("doors.mmdebstrap", "doors.watch"): "mmdebstrap is bounded like a command in a root",
 }
 
 PURE_LAYERS = ("core", "repository.core")
@@ -91,6 +96,8 @@ OWNERS = {
     "unittest": (), "pytest": (),
 }
 #: Calls that start or become another process.
+#: Programs of their own, which a child of ours runs: they may become what they prepare.
+PROGRAMS = ("debxcross.doors.process", "debxcross.doors.chroot_enter")
 STARTERS = re.compile(r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawn\w*)\Z")
 #: Calls that core must not make: they read the world or the clock.
 IMPURE = re.compile(r"(open|input|print|\w+\.load_arch_table|(datetime|date)\.(now|today|utcnow)|"
@@ -100,7 +107,7 @@ MOST_LINES_OF_A_MODULE = 450
 MOST_LINES_OF_A_FUNCTION = 60
 #: (module, function) that is longer: why.
 LONG_FUNCTIONS = {
-    ("doors.process", "run"): "one try block that owns every file and the child; to be split (86 lines)",
+    ("doors.process", "run"): "one try block that owns every file and the child (66 lines)",
 }
 
 MOST_LINES_OF_A_CLASS = 200
@@ -111,7 +118,7 @@ LONG_CLASSES = {
 MOST_PARAMETERS = 7
 #: (module, function) outside of cli that takes more, self not counted: why.
 WIDE_FUNCTIONS = {
-    ("doors.chroot", "make_root"): "all that mmdebstrap is to be told",
+    ("doors.mmdebstrap", "make_root"): "all that mmdebstrap is to be told",
     ("doors.chroot", "run"): "all that a command in a root can be given; most calls name two or three",
     ("doors.process", "run"): "all that a process can be given; most calls name one or two",
     ("steps.wheel.resolve", "__init__"): "where candidates come from, and what chooses among them",
@@ -342,7 +349,7 @@ def test_each_library_has_one_importer(module: str) -> None:
 
 @pytest.mark.parametrize("module", FILES)
 def test_only_the_process_door_starts_processes(module: str) -> None:
-    if module != "debxcross.doors.process":
+    if module not in PROGRAMS:
         assert [call for call in calls(module) if STARTERS.match(call)] == []
 
 

@@ -22,6 +22,7 @@ from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT
 from debxcross.core.key import digest
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.mmdebstrap import make_root
 from debxcross.errors import StoreError
 from debxcross.steps.context import Context
 
@@ -91,18 +92,23 @@ def _packages(
 def promised_root(context: Context, wanted: RootPlan) -> BaseRoot:
     """Return the base root whether it has been made or not: it is what its packages are."""
     key = wanted.recipe.key
-    return BaseRoot(key, context.store.roots.place(key), wanted.recipe.packages, wanted)
+    return BaseRoot(key, context.store.roots.place(_name(context, key)), wanted.recipe.packages, wanted)
+
+
+def _name(context: Context, key: str) -> str:
+    return context.chroots.root_name(key)
 
 
 def known_root(context: Context, wanted: RootPlan) -> BaseRoot | None:
     """Return the base root when the store has it, without starting anything."""
     key = wanted.recipe.key
-    listed = context.store.roots.packages(key)
+    name = _name(context, key)
+    listed = context.store.roots.packages(name)
     try:
         packages = None if listed is None else tuple(InstalledPackage(**one) for one in listed)
     except TypeError:
         packages = None  # damaged
-    return None if packages is None else BaseRoot(key, context.store.roots.place(key), packages, wanted)
+    return None if packages is None else BaseRoot(key, context.store.roots.place(name), packages, wanted)
 
 
 def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot, bool]:
@@ -123,8 +129,9 @@ def ensure_root(context: Context, wanted: RootPlan, step: str) -> tuple[BaseRoot
 def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
     store, root = context.store, wanted.recipe
     log = context.log(step)
-    if store.roots.place(root.key).exists():
-        store.roots.drop(root.key, context.chroots.remove)  # left by a run that was killed
+    name = _name(context, root.key)
+    if store.roots.place(name).exists():
+        store.roots.drop(name, context.chroots.remove)  # left by a run that was killed
     files = context.supply.fetch(step, wanted.files)
     architectures = tuple(dict.fromkeys((root.build_architecture, root.host_architecture)))
     context.busy(step, f"mmdebstrap {root.release} for {' and '.join(architectures)}")
@@ -135,14 +142,14 @@ def _make(context: Context, wanted: RootPlan, step: str) -> BaseRoot:
         sources.write_text("")
         options.write_text(commands.apt_options(root.build_architecture, root.host_architecture))
         made = work / "made"
-        context.chroots.make_root(
-            made, root.release, sources, architectures,
+        make_root(
+            context.chroots, made, root.release, sources, architectures,
             [f"{one.name}:{root.build_architecture if one.architecture == 'all' else one.architecture}"
              for one in root.packages],
             apt_options=options, dpkg_options=root.dpkg_options, commands=root.commands, log=log,
             variant=root.variant, hooks=commands.repository_hooks(shlex.quote(str(repository))), epoch=epoch)
         _check(made, root)
-        target = store.roots.commit(root.key, made, root.packages)
+        target = store.roots.commit(name, made, root.packages, context.chroots.rename)
     return BaseRoot(root.key, target, root.packages, wanted)
 
 

@@ -10,6 +10,7 @@ from debxcross.core.build.environment import PackageFile
 from debxcross.core.build.log import describe_failure
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.regular import regular_files, tail
 from debxcross.errors import BuildError, UnsatisfiableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import keep
@@ -54,10 +55,6 @@ class BuildRoot:
         self.note(done.stdout + done.stderr)
         return done
 
-    def inside(self, path: str) -> Path:
-        """Return where a path of the root is outside, among what has changed."""
-        return self.session.upper / path.lstrip("/")
-
     def show_apt(self) -> None:
         """Let the apt inside see the indexes, and what lies in commands.DEBS beside the archive."""
         context = self.context
@@ -98,13 +95,12 @@ class BuildRoot:
 
     def failure(self, what: str) -> BuildError:
         """Return the error for what failed, with the lines of the log that say why."""
-        log = self.log.read_text(errors="replace")
-        config_logs = sorted(self.inside(commands.BUILD_DIRECTORY).rglob("config.log"),
-                             key=lambda path: path.stat().st_mtime)
-        newest = config_logs[-1] if config_logs else None
+        top = self.session.upper
+        config_logs = regular_files(top, commands.BUILD_DIRECTORY, "**/config.log")
+        newest = max(config_logs, key=lambda path: path.stat().st_mtime, default=None)
+        path = str(newest.relative_to(top)) if newest else ""
         details = describe_failure(
-            log, newest.read_text(errors="replace") if newest else "",
-            str(newest.relative_to(self.session.upper)) if newest else "")
+            tail(self.log), self.session.read(path, most=1 << 20) if path else "", path)
         return BuildError(
             f"{self.title}: {what}", details,
             f"The whole log is {self.log}. Enter the build root with "
@@ -112,10 +108,14 @@ class BuildRoot:
 
     def tool(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]
              ) -> process.Completed:
-        """Run a tool in a directory among what has changed in the root, with more environment."""
-        inside = "/" + str(directory.relative_to(self.session.upper))
+        """Run a tool inside in a copy of a directory, with more environment; bring back the deb it makes."""
+        inside = f"/debxcross/wrap/{directory.name}"
+        self.session.put(directory, inside)
         assignments = [f"{name}={value}" for name, value in sorted(environment.items())]
-        return self.session.run(["env", *assignments, *argv], directory=inside)
+        done = self.session.run(["env", *assignments, *argv], directory=inside)
+        for deb in self.session.files(inside, "*.deb"):
+            self.session.take(f"{inside}/{deb.name}", directory / deb.name)
+        return done
 
     def keep(self, directory: str, *, failed: bool = False) -> None:
         """Keep the root for ``shell``, which begins in ``directory``."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from debxcross.doors.chroot import Session
+from debxcross.doors.chroot import Chroots, Session
 from debxcross.doors.store import Store
 from debxcross.errors import UsageError
 from debxcross.steps.context import Context
@@ -48,7 +48,10 @@ def is_kept(store: Store, member: str, architecture: str) -> bool:
 def _note(store: Store, name: str) -> Mapping[str, Any] | None:
     """Return what is noted of a kept root; a note that lacks something counts as none."""
     note = store.kept.note(name)
-    return note if note is not None and {"base", "directory", "isolation"} <= note.keys() else None
+    if note is None or not {"base", "directory", "isolation"} <= note.keys():
+        return None
+    # Files of other owners, by an older version or before the ids changed, cannot be entered.
+    return note if Chroots(str(note["isolation"])).owns(Path(note["base"])) else None
 
 
 def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str, str]:

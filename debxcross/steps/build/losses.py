@@ -10,9 +10,13 @@ from debxcross.core.build import commands
 from debxcross.core.build.differences import Comparison
 from debxcross.core.build.losses import AcceptedLoss, accept, loss_verdicts, losses, raise_for_losses
 from debxcross.core.gate import Verdict
+from debxcross.doors.regular import regular_files, tail
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.debfacts import read_deb
 from debxcross.steps.build.natives import compared, references, toolchain_of
+
+#: The most that is read of one log, from its end, in bytes.
+_MOST = 4 << 20
 
 
 def check_losses(root: BuildRoot, debs: Sequence[Path], profiles: tuple[str, ...],
@@ -43,8 +47,9 @@ def _tell(root: BuildRoot, found: Sequence[Comparison]) -> None:
 
 def _logs(root: BuildRoot) -> dict[str, str]:
     """Return the texts in which configure, CMake and Meson say what they found."""
-    tree = root.inside(commands.BUILD_DIRECTORY)
-    paths = [path for pattern in ("config.log", "CMakeConfigureLog.yaml", "CMakeError.log", "meson-log.txt")
-             for path in sorted(tree.rglob(pattern)) if path.is_file() and not path.is_symlink()]
-    return {**{str(path.relative_to(tree)): path.read_text(errors="replace") for path in paths},
-            root.log.name: root.log.read_text(errors="replace")}
+    top = root.session.upper
+    tree = top / commands.BUILD_DIRECTORY.lstrip("/")
+    paths = [path for name in ("config.log", "CMakeConfigureLog.yaml", "CMakeError.log", "meson-log.txt")
+             for path in regular_files(top, commands.BUILD_DIRECTORY, f"**/{name}")]
+    return {**{str(path.relative_to(tree)): tail(path, most=_MOST) for path in paths},
+            root.log.name: tail(root.log, most=_MOST)}

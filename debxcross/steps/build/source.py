@@ -202,7 +202,7 @@ class SourceBuild:
                     f"Refresh the patch, or narrow its Applies-Versions. The tree is kept: "
                     f"{self.turn.context.shell_command(work.name)}")
         changelog = f"{work.directory}/debian/changelog"
-        text = patch.changelog_with(root.inside(changelog).read_text(), work.source.version, work.patches,
+        text = patch.changelog_with(root.session.read(changelog), work.source.version, work.patches,
                                     work.suffix, is_rebuild(work.suffix))
         root.session.write(changelog, text)
 
@@ -221,11 +221,10 @@ class SourceBuild:
         if done.exit_status:
             raise root.failure("the build failed")
         root.step("checking the results")
-        made = root.inside(commands.BUILD_DIRECTORY)
-        debs = sorted(made.glob("*.deb"))
+        debs, *others = (root.session.files(commands.BUILD_DIRECTORY, pattern)
+                         for pattern in ("*.deb", "*.buildinfo", "*.changes"))
         checks = self._judge(debs)
-        files = [context.store.put(path) for path in (
-            *debs, *sorted(made.glob("*.buildinfo")), *sorted(made.glob("*.changes")))]
+        files = [context.store.put(path) for path in (*debs, *(path for paths in others for path in paths))]
         files.append(context.store.put(root.log))
         if work.suffix and not is_rebuild(work.suffix):
             files += make_twins(root, debs, work.source.version,

@@ -43,13 +43,13 @@ def make_twins(root: BuildRoot, debs: Sequence[Path], source_version: str,
 
 
 def _repack(root: BuildRoot, original: StoredFile, plain_version: str, version: str) -> StoredFile:
-    place = root.inside("/debxcross/twin")
-    place.mkdir(parents=True, exist_ok=True)
+    place = root.directory / "twin"
     root.context.store.lay_out((original,), place)
+    root.session.put(place, "/debxcross/twin")
     root.session.run(["sh", "-c", commands.twin_script(original.name, plain_version, version)],
                      directory="/debxcross/twin").check(
                          BuildError, f"{original.name} could not be given the version {version}")
-    made = place / "twin.deb"
+    made = root.session.take("/debxcross/twin/twin.deb", place / "twin.deb")
     control = deb.read_facts(made).control
     return root.context.store.put(
         made, f"{control['Package']}_{version.split(':')[-1]}_{control['Architecture']}.deb")

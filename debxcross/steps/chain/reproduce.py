@@ -22,6 +22,8 @@ from debxcross.steps.context import Context
 
 #: So much of diffoscope's report is shown; all of it is in the file.
 _LINES = 60
+#: The most that is read of that report, in characters.
+_MOST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,10 @@ def _explain(store: Store, one: StoredFile, other: StoredFile, output: Path) -> 
         return differing, ""
     report = output / f"{one.name}.diffoscope.txt"
     process.run(["diffoscope", "--no-progress", "--text", str(report), *map(str, paths)])
-    text = report.read_text(errors="replace") if report.exists() else ""
+    text = ""
+    if report.exists():
+        with report.open(errors="replace") as file:
+            text = file.read(_MOST)
     return differing, "\n".join([*text.splitlines()[:_LINES], f"The whole report: {report}"])
 
 

@@ -62,7 +62,7 @@ class Run:
         """Say what the plan found; stop before anything is built when it cannot work."""
         for note in self.prepared.notes:
             self.context.events.tell("note", text=note)
-        for warning in self.prepared.warnings:
+        for warning in (*self.prepared.warnings, *self.context.chroots.warnings()):
             self.context.events.tell("warning", text=warning)
         self._check()
         record_use(self.context, "indexes", self.prepared.chain, self.context.apt.directory.name)
@@ -124,7 +124,7 @@ class Run:
             # Nothing will be built in it: that it could be made is enough.
             self._base, made = promised_base(self.context, prepared), False
         assert self._base is not None, "problems stop a run before it starts"
-        record_use(self.context, BUILD_ROOT, prepared.chain, self._base.key)
+        record_use(self.context, BUILD_ROOT, prepared.chain, self._base.directory.name)
         return "built" if made else "cached"
 
     def _device_root(self) -> str:
@@ -139,7 +139,7 @@ class Run:
                 f"the emulated {host} device could not be made", f"{error.brief}\n{error.details}",
                 f"'debxcross doctor {host}' tells whether this machine can run {host} programs; "
                 "--no-trial leaves the trial out.") from error
-        record_use(self.context, DEVICE_ROOT, self.prepared.chain, self._device.key)
+        record_use(self.context, DEVICE_ROOT, self.prepared.chain, self._device.directory.name)
         return "built" if made else "cached"
 
     def _member(self, name: str) -> str:

@@ -28,6 +28,7 @@ from debxcross.core.key import digest
 from debxcross.core.processor import baseline
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
+from debxcross.doors.regular import tail
 from debxcross.doors.template import program_file
 from debxcross.errors import TrialError
 from debxcross.steps.build.baseroot import BaseRoot, device_index
@@ -145,7 +146,7 @@ class Device:
         done = self.session.run(self._argv("apt-get", "-q", *arguments), binds=self.root.binds,
                                 log=self.root.log, serve=self.work.repository, port=PORT)
         if done.exit_status:
-            self._fail(arguments[0], self.root.log.read_text(errors="replace"))
+            self._fail(arguments[0], tail(self.root.log))
 
     def _fail(self, command: str, said: str) -> NoReturn:
         told = [line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:", "dpkg:", "qemu"))]
@@ -157,9 +158,7 @@ class Device:
 
     def _status(self) -> str:
         """Return dpkg's database on the device as it is now."""
-        path = "var/lib/dpkg/status"
-        changed = self.session.upper / path
-        return (changed if changed.exists() else self.session.base / path).read_text()
+        return self.session.read("/var/lib/dpkg/status")
 
     def _index(self) -> str:
         """Return what the repository offers to the device."""
@@ -183,7 +182,9 @@ class Device:
         chosen = parse_print_uris(answer.stdout)
         ours = {one for one in chosen if one.uri.startswith(_HERE)}
         files = self.context.supply.fetch(self.root.name, [one for one in chosen if one not in ours])
-        self.context.store.lay_out(files, self.session.upper / "var/cache/apt/archives")
+        archives = self.root.directory / "archives"
+        self.context.store.lay_out(files, archives)
+        self.session.put(archives, "/var/cache/apt/archives")
         self.root.step(f"apt-get install {' '.join(packages)}")
         self._apt(*argv, *packages)
         self.taken |= {one.package.name for one in ours}

@@ -19,6 +19,7 @@ from debxcross.core.sysroot import check
 from debxcross.core.sysroot.examples import EXAMPLES, Example, possible, tool_packages
 from debxcross.core.sysroot.tree import is_linker_script
 from debxcross.doors import elf, process, tar
+from debxcross.doors.regular import regular_files
 from debxcross.doors.template import data_directory
 from debxcross.errors import DiskFullError, HostError
 from debxcross.steps.archive import probe
@@ -139,8 +140,8 @@ def _try(build: BuildRoot, example: Example) -> Verdict:
     said = [line for line in done.stdout.splitlines() if example.says in line]
     if done.exit_status or not said:
         return Verdict("program", False, example.title, expected, "\n".join(output.splitlines()[-15:]))
-    facts = [one for path in sorted((build.inside(place) / "result").rglob("*"))
-             if path.is_file() and (one := elf.read(path.read_bytes(), path.name)) is not None]
+    facts = [one for path in regular_files(build.session.upper, f"{place}/result", "**/*")
+             if (one := elf.read(path.read_bytes(), path.name)) is not None]
     faults = failed([verdict for one in facts for verdict in architecture_verdicts(one, context.host)])
     if faults or not facts:
         return Verdict("program", False, example.title, expected,

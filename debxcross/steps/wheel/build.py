@@ -83,7 +83,7 @@ class WheelBuild:
         root = self.root
         root.step(f"making the sysroot of {self.turn.context.host.name}")
         return make_sysroot(self.turn.context, root.base, environment.device, self.spec.member.python,
-                            root.name, root.session.upper)
+                            root.name, root.session)
 
     def _show_tools(self) -> None:
         """Let the root see the sdist, which lies there already, and the unpacked tools."""
@@ -115,7 +115,7 @@ class WheelBuild:
             tree, member.python, host.name, cross.include_directory(member.python),
             cross.environment(member.python, host, commands.TOOLS, settings_module))
         done = root.run(["sh", "-c", script], user=commands.BUILDER)
-        made = sorted(root.inside(commands.WHEELS).glob("*.whl"))
+        made = root.session.files(commands.WHEELS, "*.whl")
         if done.exit_status or len(made) != 1:
             raise root.failure("the wheel could not be built")
         return made[0]

@@ -21,6 +21,7 @@ from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.crates import Crate
 from debxcross.core.wheel.index import Pin, normalise, same_release
 from debxcross.doors.process import Completed
+from debxcross.doors.regular import tail
 from debxcross.doors.sdist import read_texts
 from debxcross.doors.template import program_file
 from debxcross.errors import BuildError, GateError
@@ -119,11 +120,11 @@ class HookBuild:
         self._check_requirements(self._hook("requires", "its back end does not answer"))
         self.root.step(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
         name = str(self._hook("wheel", "the wheel could not be built"))
-        made = self.root.inside(commands.WHEELS) / name
-        if "/" in name or not made.is_file():
+        made = [path for path in self.root.session.files(commands.WHEELS, "*.whl") if path.name == name]
+        if not made:
             raise GateError(f"the back end of {self.member.name} says it made {name!r}, which is not there",
                             resolution=f"Read {self.root.log}.")
-        return made
+        return made[0]
 
     def _set_up(self) -> None:
         """Unpack the sdist; put the cross files in their places."""
@@ -144,8 +145,7 @@ class HookBuild:
     def _run(self, command: list[str], user: str, failure: str, stdin: str = "") -> Completed:
         done = self.root.run(command, user=user, stdin=stdin)
         if done.exit_status:
-            log = self.root.log.read_text(errors="replace")
-            if asked := backend.asked_network(log[-200_000:]):
+            if asked := backend.asked_network(tail(self.root.log)):
                 raise BuildError(
                     f"{self.member.name} {self.member.pin.version} wants the network while it is built",
                     asked, "Builds have none. What it fetches must be a build requirement or a Debian "
@@ -169,7 +169,7 @@ class HookBuild:
         script = commands.hook_script(hook, self.tree, python, context.host.name,
                                       cross.include_directory(python), environment, self.member.environment)
         self._run(["sh", "-c", script], commands.BUILDER, failure, json.dumps(request))
-        return json.loads(self.root.inside(commands.ANSWER).read_text())
+        return json.loads(self.root.session.read(commands.ANSWER))
 
     def _check_requirements(self, answer: Any) -> None:
         """Raise BuildError when the back end wants something that was not resolved for it."""

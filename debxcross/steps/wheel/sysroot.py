@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from debian.deb822 import Deb822
 
@@ -13,6 +12,7 @@ from debxcross.core.sysroot.filter import DEFAULT_FILTERS
 from debxcross.core.sysroot.manifest import Manifest, needed, tuning
 from debxcross.core.wheel.cross import SYSROOT
 from debxcross.doors import tar
+from debxcross.doors.chroot import Session
 from debxcross.doors.deb import read_facts
 from debxcross.doors.template import data_directory
 from debxcross.errors import UnsatisfiableError
@@ -29,9 +29,10 @@ def sysroot_digest(context: Context) -> str:
 
 
 def make_sysroot(
-    context: Context, base: BaseRoot, added: Sequence[PackageFile], python: str, member: str, root: Path
+    context: Context, base: BaseRoot, added: Sequence[PackageFile], python: str, member: str,
+    session: Session
 ) -> str:
-    """Unpack what the base root and ``added`` have for the host architecture at SYSROOT below ``root``.
+    """Bring what the base root and ``added`` have for the host architecture to SYSROOT in a root.
 
     Returns the name of the module with the settings of the host's interpreter ("" for Python
     2.7, which has one of its own).  Raises UnsatisfiableError when that interpreter's headers
@@ -41,14 +42,14 @@ def make_sysroot(
     context.supply.fetch(member, added)
     wanted = (*_of_base(context, base, added),
               *(one for one in added if one.package.architecture in (host.name, "all")))
-    directory = root / SYSROOT.lstrip("/")
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory = session.directory / "sysroot"
     manifest, _ = make.build_tree(
         context.store, lambda text: context.busy(member, text), host,
         Manifest(host.name, base.plan.recipe.release, (), (), DEFAULT_FILTERS, 0),
         choose.fetch_chosen(context, wanted, member), directory)
     tar.set_times(directory, manifest.source_date_epoch)
     facts: Mapping[str, str] = make.facts_of(directory, host)
+    session.put(directory, SYSROOT)
     headers = directory / f"usr/include/python{python}/Python.h"
     if not headers.exists() or (python != "2.7" and facts["python"] != python):
         raise UnsatisfiableError(

@@ -35,7 +35,7 @@ class Wrapping:
     def deb(self) -> Path:
         """Wrap inside the build root: its dpkg tools and its libraries decide the bytes."""
         self.root.step(f"wrapping {self.wheel.name}")
-        output = self.root.inside("debxcross/wrap")
+        output = self.root.directory / "wrap"
         output.mkdir(parents=True, exist_ok=True)
         libraries = "" if self.spec.member.pure else cross.SYSROOT
         return wrap_wheel(self.wheel, self._settings(), output, self.root.tool, libraries)
