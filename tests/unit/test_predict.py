@@ -6,7 +6,8 @@ import pytest
 from debian.deb822 import Deb822
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core.archive.predict import predicted_stanzas, stanza_text
+from debxcross.core.archive.predict import dummy_name, dummy_stanza, predicted_stanzas, stanza_text
+from debxcross.core.archive.source import from_fields
 
 # Of python2.7's debian/control, abbreviated; the kinds of relations are all there.
 CONTROL = """\
@@ -86,3 +87,16 @@ def test_identity_and_multi_arch(stanzas: dict[str, Deb822]) -> None:
 def test_stanzas_are_parted_by_empty_lines_and_empty_fields_left_out() -> None:
     text = stanza_text({"Package": "x", "Depends": ""}, "x.deb", 7, "ab")
     assert text == "Package: x\nFilename: x.deb\nSize: 7\nSHA256: ab\n"
+
+
+def test_a_package_stands_for_what_a_build_needs(table: DpkgArchTable) -> None:
+    one = from_fields({
+        "Package": "tiny", "Version": "1", "Checksums-Sha256": "aa 1 tiny_1.dsc",
+        "Build-Depends": "debhelper-compat (= 13), libfoo-dev (>= 2) [armel] | libbar-dev, python3:any, "
+                         "perl:native, check <!nocheck>, libx-dev [amd64]",
+        "Build-Depends-Arch": "libarch-dev", "Build-Conflicts": "libold-dev"}, "sid")
+    fields = Deb822(dummy_stanza(one, "amd64", "armel", ("cross", "nocheck"), ("gawk",), table))
+    assert fields["Package"] == dummy_name("tiny") and fields["Architecture"] == "armel"
+    assert fields["Depends"] == ("debhelper-compat (= 13), libfoo-dev (>= 2) | libbar-dev, python3:any, "
+                                 "perl:amd64, libarch-dev, gawk:amd64")
+    assert fields["Conflicts"] == "libold-dev"

@@ -8,12 +8,12 @@ were in the build root.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core.archive.source import relation_applies
+from debxcross.core.archive.source import SourcePackage, relation_applies
 
 _COPIED = ("Package", "Multi-Arch", "Essential")
 _RELATIONS = ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides", "Replaces")
@@ -43,6 +43,40 @@ def predicted_stanzas(
                 fields[key] = kept
         texts.append(stanza_text(fields, f"predicted/{stanza['Package']}.deb", 1, "0" * 64))
     return "\n".join(texts)
+
+
+def dummy_name(source: str) -> str:
+    """Return the name of the package that stands for a source's build dependencies."""
+    return f"debxcross-build-depends-{source}"
+
+
+def dummy_stanza(source: SourcePackage, build: str, host: str, profiles: tuple[str, ...],
+                 more: Iterable[str], table: DpkgArchTable) -> str:
+    """Return a stanza of a package that depends on what a cross build of a source needs.
+
+    A package of the host architecture, as sbuild makes one: what has no qualifier is then wanted
+    of the host architecture, unless it is Multi-Arch: foreign (Multi-Arch cross specification).
+    ``more`` are packages of the build architecture.
+    """
+    relations = f"{source.build_depends}, {source.build_depends_arch}"
+    needed = [*_of_a_build(relations, build, host, profiles, table), *(f"{name}:{build}" for name in more)]
+    fields = {"Package": dummy_name(source.name), "Version": "1", "Architecture": host,
+              "Depends": ", ".join(needed),
+              "Conflicts": ", ".join(_of_a_build(source.build_conflicts, build, host, profiles, table))}
+    return stanza_text(fields, f"predicted/{dummy_name(source.name)}.deb", 1, "0" * 64)
+
+
+def _of_a_build(text: str, build: str, host: str, profiles: tuple[str, ...], table: DpkgArchTable
+                ) -> Iterator[str]:
+    for part in re.sub(r"\s+", " ", text).split(","):
+        alternatives = [one for one in PkgRelation.parse_relations(part)[0]
+                        if relation_applies(one, host, profiles, table)] if part.strip() else []
+        for one in alternatives:
+            one["arch"] = one["restrictions"] = None
+            if one.get("archqual") == "native":
+                one["archqual"] = build
+        if alternatives:
+            yield str(PkgRelation.str([alternatives]))
 
 
 def _relations(

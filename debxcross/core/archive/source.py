@@ -33,6 +33,7 @@ class SourcePackage:
     build_depends: str
     build_depends_arch: str
     binaries: tuple[BinaryEntry, ...]
+    build_conflicts: str = ""
 
     @property
     def dsc(self) -> StoredFile:
@@ -49,6 +50,7 @@ def from_fields(fields: Mapping[str, str], suite: str) -> SourcePackage:
     return SourcePackage(
         fields["Package"], fields["Version"], suite, tuple(sorted(files, key=lambda file: file.name)),
         fields.get("Build-Depends", ""), fields.get("Build-Depends-Arch", ""), _binaries(fields),
+        ", ".join(filter(None, (fields.get(f"Build-Conflicts{kind}") for kind in ("", "-Arch")))),
     )
 
 

@@ -168,7 +168,7 @@ def no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain) -> Un
                                 "Name one of these versions or suites.")
     near = ", ".join(said["near"])
     return UnsupportedError(
-        f"no source package is called {member.name} in {where}", "",
+        f"no source package is called {member.name} in {where}", "Only the component main is looked at.",
         f"Did you mean {near}?" if near else "Check the name; it must be the source's, not a binary's.")
 
 

@@ -6,6 +6,7 @@ are remembered, so that one member more asks about one member.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from debxcross.core.archive.binaries import is_rebuild
-from debxcross.core.archive.predict import predicted_stanzas
+from debxcross.core.archive.predict import dummy_name, dummy_stanza, predicted_stanzas
 from debxcross.core.build import commands
 from debxcross.core.chain import order
 from debxcross.core.key import digest
@@ -147,12 +148,20 @@ class Foresight:
         if not works:
             return []
         context.busy(STEP, f"asking apt for the build dependencies of {len(works)} members")
-        local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(),
+        dummies = {work.name: dummy_stanza(work.source, context.build.name, context.host.name, work.profiles,
+                                           work.build_packages, context.table) for work in works}
+        local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(), *dummies.values(),
                                         updates.stanzas("all", context.build.name))))
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=local)
-        view.run(["apt-cache", "gencaches"])  # once, for all who ask at the same time
-        answers = _side_by_side(context, "members judged", works,
-                                lambda work: self._build_dependencies(view, directory, work), context.jobs)
+        doubtful = view.ask({"ask": "installable", "architecture": context.host.name,
+                             "names": [dummy_name(work.name) for work in works]})
+        for work in works:
+            if dummy_name(work.name) not in doubtful:
+                context.store.remember("foreseen", self._question(work.name, "root"), True)
+        # apt-get tries harder than the first attempt of its library, and says in words what is wrong.
+        answers = _side_by_side(context, "members judged", [
+            work for work in works if dummy_name(work.name) in doubtful],
+            lambda work: self._build_dependencies(view, directory, work), context.jobs)
         return [(work.name, [error]) for work, error in answers if error is not None]
 
     def _build_dependencies(self, view: AptRoot, directory: Path, work: SourceWork) -> DebxcrossError | None:
@@ -167,7 +176,31 @@ class Foresight:
             answer, f"the build dependencies of {work.name} cannot be satisfied"))
         if error is None:
             context.store.remember("foreseen", self._question(work.name, "root"), True)
+            return None
+        return _with_advice(error, _for_all_only(view, error.details, context.host.name), work.name)
+
+
+def _for_all_only(view: AptRoot, said: str, host: str) -> list[str]:
+    """Return which packages that apt misses for the host architecture are Architecture: all.
+
+    They satisfy a dependency of another architecture only when they are Multi-Arch: foreign
+    (Multi-Arch specification), and no build can change that.
+    """
+    missed = sorted(set(re.findall(rf"([a-z0-9][a-z0-9+.-]+):{host}\b", said)))
+    stanzas = {name: view.run(["apt-cache", "show", name]).stdout for name in missed}
+    return [name for name, text in stanzas.items()
+            if re.search(r"^Architecture: all$", text, re.MULTILINE)
+            and not re.search(r"^Multi-Arch: (foreign|allowed)$", text, re.MULTILINE)]
+
+
+def _with_advice(error: DebxcrossError, for_all: Sequence[str], source: str) -> DebxcrossError:
+    if not for_all:
         return error
+    return type(error)(
+        error.brief, f"{error.details}\n\nArchitecture: all and not Multi-Arch: foreign, so that they cannot "
+        f"be had for another architecture: {', '.join(for_all)}",
+        "Mark them in debian/control, as ':native' when they run during the build or '<!cross>' when a cross "
+        f"build does without them, in a rules patch: --patches DIR with DIR/{source}/NAME.patch.")
 
 
 def _names(stanzas: str) -> list[str]:

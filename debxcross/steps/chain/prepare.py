@@ -77,6 +77,9 @@ def prepare(
     chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
+    missing.update(_only_for_all(context, chain, facts.sources))
+    chain = chain.without(missing)
+    facts = replace(facts, sources={name: one for name, one in facts.sources.items() if name not in missing})
     judged = decided(context, facts, chain, patches)
     known = probe.ask_binaries(context, facts.sources, _expected(context, chain, facts.sources))
     suffixes = {member.name: _suffix(context, member, known[member.name], judged[member.name])
@@ -189,6 +192,16 @@ def _suffix(context: Context, member: SourceMember, known: probe.Known, judged: 
     carried = any(one.architecture == host for one in known.binaries)
     own = patch.version_suffix(member.revision, patched, carried)
     return own or rebuild_suffix(known.binaries, build, host)
+
+
+def _only_for_all(context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+                  ) -> dict[str, DebxcrossError]:
+    """Return the sources of which nothing is to be built for one architecture, with the error."""
+    return {name: UnsupportedError(
+        f"{name} makes only Architecture: all packages", "Those of Debian serve every architecture.",
+        "Leave it out; nothing of it is to be built.")
+        for name, packages in _expected(context, chain, sources).items()
+        if not packages and any("all" in one.architectures for one in sources[name].binaries)}
 
 
 def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:
