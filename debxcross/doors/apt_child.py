@@ -370,9 +370,31 @@ def _indexes(version: Any) -> set[str]:
     return {file.architecture for file, _ in version.file_list}
 
 
+def named(prefix: str, build: str, host: str) -> dict[str, Any]:
+    """Return the versions of every package whose name begins so, and who provides such a name.
+
+    "versions" are by package and architecture, "provides" maps virtual packages of that prefix to
+    the candidates that provide them for the host architecture.
+    """
+    archive = _Archive()
+    packages = [package for package in archive.cache.packages
+                if package.name.startswith(prefix) and package.architecture in (build, host)]
+    versions: dict[str, dict[str, str]] = {}
+    for name in sorted({package.name for package in packages if package.has_versions}):
+        versions[name] = {architecture: version.ver_str for architecture in dict.fromkeys((build, host))
+                          if (version := archive.available(name, architecture)) is not None}
+    provides: dict[str, list[str]] = {}
+    for package in packages:
+        if package.has_provides and package.architecture == host and package.name not in versions:
+            providers = {version.parent_pkg.name for _, _, version in package.provides_list
+                         if archive.available(version.parent_pkg.name, host) == version}
+            provides[package.name] = sorted(providers)
+    return {"versions": versions, "provides": provides}
+
+
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
-                        "closure": closure, "compared": compared, "binaries": binaries,
-                        "natives": natives, "libraries": libraries}
+                        "closure": closure, "compared": compared, "binaries": binaries, "natives":
+                        natives, "libraries": libraries, "named": named}
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
 from debxcross.core.wheel.deb import device_environment
 from debxcross.core.wheel.patch import place, read_versions
-from debxcross.core.wheel.requirement import Names, ProjectOptions, Wanted
+from debxcross.core.wheel.names import Names
+from debxcross.core.wheel.requirement import ProjectOptions, Wanted
 from debxcross.core.wheel.resolution import Resolution, manylinux, resolve, tags
 from debxcross.doors import fetch
 from debxcross.doors.index import Index
@@ -85,7 +86,8 @@ class Shop:
                 tar.addfile(member, io.BytesIO(content))
         self._offer(name, f"{name}-{version}.tar.gz", buffer.getvalue(), digest)
 
-    def wheel(self, name: str, version: str, requires: Sequence[str] = (), tag: str = "py3-none-any") -> None:
+    def wheel(self, name: str, version: str, requires: Sequence[str] = (), tag: str = "py3-none-any",
+              build: str = "") -> None:
         directory = f"{name}-{version}.dist-info"
         members = {f"{name}.py": b"", f"{directory}/METADATA": info(name, version, requires),
                    f"{directory}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()}
@@ -95,7 +97,7 @@ class Shop:
         with zipfile.ZipFile(buffer, "w") as archive:
             for path, content in {**members, f"{directory}/RECORD": record.encode()}.items():
                 archive.writestr(path, content)
-        self._offer(name, f"{name}-{version}-{tag}.whl", buffer.getvalue())
+        self._offer(name, "-".join(filter(None, (name, version, build, f"{tag}.whl"))), buffer.getvalue())
 
 
 @pytest.fixture()
@@ -184,6 +186,34 @@ def test_the_version_that_debian_has(desk: Desk, shop: Shop) -> None:
     assert "python3-lamp 2:0.5-1+debxcross1 replaces Debian's 2:0.5-1" in notes
     again, _ = desk.maker(names=names, lamp=ProjectOptions(revision="3")).make("wheels", desk.resolve("lamp"))
     assert again.wheels[0].revision == "3"
+
+
+def test_a_rebuilt_wheel(desk: Desk, shop: Shop) -> None:
+    shop.wheel("twice", "1.0", build="1")
+    shop.wheel("twice", "1.0", build="2")
+    wheel = desk.maker().make("wheels", desk.resolve("twice"))[0].wheels[0]
+    assert (wheel.pin.file, wheel.revision) == ("twice-1.0-2-py3-none-any.whl", "1+build2")
+
+
+def test_a_collection_of_debians_goes_and_is_not_provided(desk: Desk, shop: Shop) -> None:
+    names = Names(holders={"bulb": "python3-lights", "lamp": "python3-absent"})
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-lights": "3-1"})
+    shop.wheel("bulb", "2.0")
+    shop.wheel("lamp", "1.0")
+    chain, notes = replace(desk.maker(names=names), tools=tools).make("wheels", desk.resolve("bulb", "lamp"))
+    assert {wheel.name: wheel.replaces for wheel in chain.wheels} == {
+        "bulb": ("python3-lights (>= 0~~)",), "lamp": ()}
+    assert ("python3-bulb takes the place of Debian's python3-lights 3-1, "
+            "which has bulb among other things") in notes
+
+
+def test_two_projects_of_one_package_of_debians(desk: Desk, shop: Shop) -> None:
+    names = Names({"lamp": "python3-lamp", "lampcore": "python3-lamp"})
+    shop.wheel("lamp", "1.0")
+    shop.wheel("lampcore", "1.0")
+    chain, _ = desk.maker(names=names).make("wheels", desk.resolve("lamp", "lampcore"))
+    assert {wheel.package: wheel.replaces for wheel in chain.wheels} == {
+        "python3-lamp": (), "python3-lampcore": ("python3-lamp (<< 2:1-1)",)}
 
 
 def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:

@@ -11,7 +11,9 @@ from debian.debian_support import version_compare
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from debxcross.core.wheel.version import debian_version, relations, revision_above, upstream_version
+from debxcross.core.wheel.version import (
+    debian_version, rebuilt, relations, revision_above, upstream_version,
+)
 from debxcross.errors import GateError, UnsupportedError
 
 #: The suffixes that PEP 440 lists in its summary, in combination, and the next releases.
@@ -172,6 +174,15 @@ def test_revision_above_debians(ours: str, theirs: str, revision: str) -> None:
         for later in (theirs, f"{theirs}+b9", f"{theirs}+deb12u3"):
             newest = f"{ours}-{revision}"
             assert version_compare(newest, later) > 0 or later.startswith("2.1-2+b1")
+
+
+def test_a_rebuilt_wheel_counts_above_the_first() -> None:
+    tags: list[tuple[()] | tuple[int, str]] = [(), (1, ""), (2, ""), (2, "a"), (10, ""), (10, "_x")]
+    debs = [f"1.0-{rebuilt('1', tag)}" for tag in tags]
+    assert debs[:2] == ["1.0-1", "1.0-1+build1"]
+    assert all(version_compare(one, other) < 0 for one, other in itertools.pairwise(debs))
+    assert version_compare("1.0-1+debxcross1", f"1.0-{rebuilt('1+debxcross1', (1, ''))}") < 0
+    assert rebuilt("", (1, "")) == ""
 
 
 @pytest.mark.parametrize(("theirs", "version"), [

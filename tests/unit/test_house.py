@@ -72,9 +72,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 PURE_LAYERS = ("core", "repository.core")
 #: Libraries that only compute, which is all that core may use.
 PURE = frozenset((
-    "__future__", "base64", "binascii", "collections", "configparser", "csv", "dataclasses", "datetime",
-    "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
-    "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing", "urllib.parse",
+    "__future__", "ast", "base64", "binascii", "collections", "configparser", "csv", "dataclasses",
+    "datetime", "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html",
+    "itertools", "json", "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing",
+    "urllib.parse",
 ))
 #: Of these modules, core may import only the names that compute.
 PURE_NAMES = {"pathlib": {"PurePosixPath"}}

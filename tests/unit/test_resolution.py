@@ -59,6 +59,14 @@ def test_newest_that_meets_everything() -> None:
     assert chosen(solve(shelf, "b>=3rc1")) == ["b 3rc1"]
 
 
+def test_the_highest_build_of_a_wheel() -> None:
+    for least, most in (("1", "2"), ("9", "10"), ("2", "1753900000"), ("1", "1a"), ("", "0")):
+        names = ["-".join(filter(None, ("a-1.0", tag, "py3-none-any.whl"))) for tag in (most, least)]
+        found, = order_releases("a", [file(name) for name in names], ANY, "3.11.2")
+        assert found.file.name == names[0]
+    assert found.build == (0, "")
+
+
 def test_going_back_to_an_older_release() -> None:
     shelf = Shelf({"a 1": ["c==1"], "a 2": ["c==2"], "b 1": ["c==1"], "c 1": [], "c 2": []})
     assert chosen(solve(shelf, "a", "b")) == ["a 1", "b 1", "c 1"]

@@ -23,8 +23,9 @@ SCHEMAS = (
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
      "8975cda9629cbcf1"),
-    ("core/wheel/deb.py", deb.SCHEMA, ("core/wheel/deb.py", "core/wheel/licence.py", "core/wheel/version.py",
-                                       "steps/wheel/deb.py"), "e9f68d6de55659b6"),
+    ("core/wheel/deb.py", deb.SCHEMA,
+     ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
+      "steps/wheel/deb.py"), "3ca447ae743d1483"),
 )
 
 

@@ -16,7 +16,7 @@ from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 
@@ -44,6 +44,11 @@ class Release:
     def words(self) -> str:
         """ "name version", as a person reads it."""
         return f"{self.name} {self.version}"
+
+    @property
+    def build(self) -> BuildTag:
+        """The build tag of a wheel, () for none (PEP 427)."""
+        return parse_wheel_filename(self.file.name)[2] if self.wheel else ()
 
 
 class Finder(Protocol):
@@ -129,11 +134,12 @@ def order_releases(
 ) -> tuple[Release, ...]:
     """Return the files that can be taken: newest version first, of one version wheels first.
 
+    Of several builds of one wheel the highest build tag comes first (PEP 427).
     Left out are files for other Pythons and platforms, and those without a sha256.
     """
     ranks = {tag: rank for rank, tag in enumerate(usable)}
     platforms = {tag.platform for tag in usable}
-    found: list[tuple[Version, int, Release]] = []
+    found: list[tuple[Version, int, BuildTag, Release]] = []
     for file in files:
         if not file.sha256 or not _python_allows(file.requires_python, python_full_version):
             continue
@@ -142,20 +148,20 @@ def order_releases(
             if platforms.isdisjoint(file.name[:-4].rpartition("-")[2].split(".")):
                 continue
             try:
-                project, version, _, file_tags = parse_wheel_filename(file.name)
+                project, version, build, file_tags = parse_wheel_filename(file.name)
             except (InvalidWheelFilename, InvalidVersion):
                 continue
             rank = min((ranks[tag] for tag in file_tags if tag in ranks), default=None)
             if normalise(project) == name and rank is not None:
-                found.append((version, -rank, Release(name, version, file)))
+                found.append((version, -rank, build, Release(name, version, file)))
         elif sdists and file.name.endswith(SDIST_ENDINGS):
             sdist = sdist_version(file.name, name)
             if sdist is not None:
                 ending = next(rank for rank, one in enumerate(SDIST_ENDINGS) if file.name.endswith(one))
-                found.append((sdist, -len(ranks) - ending - 1, Release(name, sdist, file)))
-    found.sort(key=lambda one: one[:2], reverse=True)
+                found.append((sdist, -len(ranks) - ending - 1, (), Release(name, sdist, file)))
+    found.sort(key=lambda one: one[:3], reverse=True)
     best: dict[Version, Release] = {}
-    for version, _, release in found:
+    for version, _, _, release in found:
         best.setdefault(version, release)
     return tuple(best.values())
 

@@ -70,6 +70,16 @@ def revision_above(version: str, theirs: str) -> str:
     return f"{revision}+debxcross1" if upstream == version else ""
 
 
+def rebuilt(revision: str, build: tuple[()] | tuple[int, str]) -> str:
+    """Return the revision of a deb of a wheel with this build tag (PEP 427): higher than of a lower one.
+
+    Without a revision or a tag it stays what it is.
+    """
+    if not (revision and build):
+        return revision
+    return f"{revision}+build{build[0]}" + re.sub(r"[^A-Za-z0-9+.~]", ".", build[1])
+
+
 def upstream_version(version: str) -> Version | None:
     """Return a Debian version's PEP 440 version, without what Debian adds to it; None for none."""
     text = version.partition(":")[2] or version

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
 from debxcross.core.wheel import backend
 from debxcross.core.wheel.index import normalise
-from debxcross.core.wheel.requirement import Names, ProjectOptions
+from debxcross.core.wheel.names import Names
+from debxcross.core.wheel.requirement import ProjectOptions
 from debxcross.core.wheel.resolution import Choice, Resolution
-from debxcross.core.wheel.version import debian_version, revision_above, upstream_version, with_epoch
+from debxcross.core.wheel.version import debian_version, rebuilt, revision_above, upstream_version, with_epoch
 from debxcross.errors import ConfigurationError, UnsatisfiableError
 from debxcross.steps.wheel.resolve import DEBIAN, BuildRequirements, IndexFinder, Tools
 
 #: What to do about a package that Debian has, too.
 POLICIES = ("replace", "prefix", "refuse")
 _PREFIX = "debxcross-"
+#: A relation that every version meets; what is named with one is not provided.
+_ANY = ">= 0~~"
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,16 @@ class ChainMaker:
         Raises UnsatisfiableError for build requirements that cannot be met, and ConfigurationError
         when Debian's packages are in the way of the policy "refuse".
         """
-        device = self.finder.machine
         ours: list[Choice] = []
         theirs: list[Choice] = []
         for one in resolution.choices:
             (theirs if self._from_debian(one) else ours).append(one)
+        return replace(self, names=self.names.apart(
+            one.release.name for one in ours))._make(name, resolution, ours, theirs)
+
+    def _make(self, name: str, resolution: Resolution, ours: Sequence[Choice], theirs: Sequence[Choice]
+              ) -> tuple[Chain, tuple[str, ...]]:
+        device = self.finder.machine
         notes = [*resolution.notes, *self._conflicts(ours), *map(self._taken, theirs)]
         if not ours:
             raise UnsatisfiableError(
@@ -48,7 +56,7 @@ class ChainMaker:
                 "\n".join(map(self._taken, theirs)),
                 "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
-        wheels = tuple(self._member(one, pins[one.release.name]) for one in ours)
+        wheels = self._bound(tuple(self._member(one, pins[one.release.name]) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
         debian = tuple(DebianPackage(one.release.name, name, self._epoch(name))
@@ -88,9 +96,9 @@ class ChainMaker:
         if own := self._options(choice.release.name).revision:
             return own
         name = self._package(choice.release.name)
-        if not (theirs := self.tools.versions.get(name, "")):
-            return "1"
-        return revision_above(self._own_version(choice), theirs)
+        theirs = self.tools.versions.get(name, "")
+        return rebuilt(revision_above(self._own_version(choice), theirs) if theirs else "1",
+                       choice.release.build)
 
     def _own_version(self, choice: Choice) -> str:
         return with_epoch(debian_version(str(choice.release.version)), self._own_epoch(choice.release.name))
@@ -126,8 +134,18 @@ class ChainMaker:
 
     def _replaces(self, project: str, options: ProjectOptions) -> tuple[str, ...]:
         """Return what stands in the way of our package: with a prefix, Debian's own as well."""
-        plain = self._plain(project)
-        return (*((plain,) if plain != self._package(project) else ()), *options.replaces)
+        plain, holder = self._plain(project), self.names.holder(project)
+        return (*((plain,) if plain != self._package(project) else ()), *options.replaces,
+                *((f"{holder} ({_ANY})",) if holder in self.tools.versions else ()))
+
+    def _bound(self, wheels: Sequence[WheelMember], choices: Sequence[Choice]) -> tuple[WheelMember, ...]:
+        """Return the wheels, replacing only older versions of the packages that are made here, too."""
+        own = {self._package(one.release.name): f"{self._own_version(one)}-{self._revision(one)}"
+               for one in choices}
+        return tuple(replace(wheel, replaces=tuple(
+            f"{name} (<< {own[name]})" if relation == f"({_ANY})" and name in own else text
+            for text in wheel.replaces for name, _, relation in (text.partition(" "),)))
+            for wheel in wheels)
 
     def _epoch(self, package: str) -> int:
         epoch, colon, _ = self.tools.versions.get(package, "").partition(":")
@@ -141,26 +159,30 @@ class ChainMaker:
 
         Raises ConfigurationError when that is refused, UnsatisfiableError for one that is newer.
         """
-        said, newer = [], []
+        said, newer, beside = [], [], []
         for choice in choices:
-            name = self._plain(choice.release.name)
+            name, holder = self._plain(choice.release.name), self.names.holder(choice.release.name)
+            if version := self.tools.versions.get(holder, ""):
+                beside.append(f"{self._package(choice.release.name)} takes the place of Debian's {holder} "
+                              f"{version}, which has {choice.release.name} among other things")
             if version := self.tools.versions.get(name, ""):
                 revision = self._revision(choice)
                 said.append((name, f"{self._own_version(choice)}-{revision}", version))
                 if not revision:
                     newer.append(f"{name} {version} is newer than {choice.release.words}")
-        if said and self.policy == "refuse":
+        if (said or beside) and self.policy == "refuse":
             raise ConfigurationError(
-                f"Debian has {len(said)} of these packages already",
-                "\n".join(f"{name}: {theirs}" for name, _, theirs in said),
+                f"Debian has {len(said) + len(beside)} of these packages already",
+                "\n".join((*(f"{name}: {theirs}" for name, _, theirs in said), *beside)),
                 "Take them from there with --prefer debian, or choose --debian-names replace or prefix.")
         if newer:
             raise UnsatisfiableError(
                 "devices would keep Debian's own packages, which are newer", "\n".join(newer),
                 "Take another version, or choose --debian-names prefix: then the names differ.")
         if self.policy == "prefix":
-            return [f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}" for name, _, theirs in said]
-        return [f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said]
+            return [*beside, *(f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}"
+                               for name, _, theirs in said)]
+        return [*beside, *(f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said)]
 
 
 def without(chain: Chain, failed: Collection[str]) -> Chain:
