@@ -106,11 +106,15 @@ class WheelMember:
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """A project that is taken from the release's own packages."""
+    """A project of which the release has a package; it is taken from there unless the chain makes it.
+
+    ``version`` is Debian's ("" when not known), with which relations on the package are compared.
+    """
 
     name: str
     package: str
     epoch: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -355,10 +359,10 @@ def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str,
 
 
 def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
-    faults.known(table, ("name", "package", "epoch"), where)
+    faults.known(table, ("name", "package", "epoch", "version"), where)
     return DebianPackage(
         faults.text(table, "name", where, needed=True), faults.text(table, "package", where, needed=True),
-        faults.number(table, "epoch", where))
+        faults.number(table, "epoch", where), faults.text(table, "version", where, pattern=_VERSION))
 
 
 def _wheel(

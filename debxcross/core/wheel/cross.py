@@ -43,10 +43,13 @@ def settings_directory(python: str, host: Architecture) -> str:
 
 
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
-    """Return the endings of extension modules for CPython ``python`` (PEP 3149)."""
+    """Return the endings of extension modules that CPython ``python`` looks for (PEP 3149), in its order.
+
+    They are importlib.machinery.EXTENSION_SUFFIXES of Debian's interpreter.
+    """
     if python == "2.7":
         return (".so",)
-    return (f".cpython-{python.replace('.', '')}-{host.multiarch}.so", ".abi3.so")
+    return (f".cpython-{python.replace('.', '')}-{host.multiarch}.so", ".abi3.so", ".so")
 
 
 def environment(python: str, host: Architecture, tools: str, settings: str) -> Mapping[str, str]:

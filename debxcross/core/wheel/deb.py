@@ -56,7 +56,8 @@ class WrapSettings:
     Debian's versions of packages have, so that ours compare with them.  ``also_requires``
     are requirements that extras of the wheel's own requirements add.  ``replaces`` are
     packages that hold the same files, and that this one stands for; what is named with a relation
-    it does not stand for.  ``changes`` are lines for the changelog.
+    it does not stand for.  ``debian`` are the versions of Debian's own packages that relations must
+    judge as the requirements do.  ``changes`` are lines for the changelog.
     """
 
     host_architecture: str
@@ -74,6 +75,7 @@ class WrapSettings:
     also_requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    debian: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def major(self) -> str:
@@ -392,7 +394,8 @@ def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
     for requirement in _active(wheel, (*wheel.requires_dist, *settings.also_requires), settings):
         package = package_name(requirement.name, settings)
         if package:
-            yield from relations(package, requirement.specifier, settings.epochs.get(package, 0))
+            yield from relations(package, requirement.specifier, settings.epochs.get(package, 0),
+                                 settings.debian.get(package, ""))
 
 
 def _synopsis(wheel: Wheel) -> str:

@@ -59,8 +59,11 @@ class ChainMaker:
         wheels = self._bound(tuple(self._member(one, pins[one.release.name]) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
-        debian = tuple(DebianPackage(one.release.name, name, self._epoch(name))
-                       for one in theirs for name in (self._plain(one.release.name),))
+        # With a prefix ours has another name, and Debian's is none of the requirements'.
+        debian = tuple(
+            DebianPackage(one.release.name, name, self._epoch(name), self.tools.versions[name])
+            for one in (*theirs, *(ours if self.policy != "prefix" else ()))
+            for name in (self._plain(one.release.name),) if name in self.tools.versions)
         packages = tuple(sorted(wheel.package for wheel in wheels))
         chain = Chain(
             name, self.tools.release, (), wheels, tuple(build_tools),
