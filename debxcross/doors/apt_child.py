@@ -383,13 +383,15 @@ def named(prefix: str, build: str, host: str) -> dict[str, Any]:
     for name in sorted({package.name for package in packages if package.has_versions}):
         versions[name] = {architecture: version.ver_str for architecture in dict.fromkeys((build, host))
                           if (version := archive.available(name, architecture)) is not None}
-    provides: dict[str, list[str]] = {}
+    provides: dict[str, set[str]] = {}
     for package in packages:
-        if package.has_provides and package.architecture == host and package.name not in versions:
-            providers = {version.parent_pkg.name for _, _, version in package.provides_list
-                         if archive.available(version.parent_pkg.name, host) == version}
-            provides[package.name] = sorted(providers)
-    return {"versions": versions, "provides": provides}
+        if package.has_provides and package.name not in versions:
+            # What is for all architectures apt files as native.
+            provides.setdefault(package.name, set()).update(
+                version.parent_pkg.name for _, _, version in package.provides_list
+                if archive.available(version.parent_pkg.name, host) == version)
+    return {"versions": versions,
+            "provides": {name: sorted(providers) for name, providers in provides.items()}}
 
 
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,

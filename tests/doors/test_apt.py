@@ -57,6 +57,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
     packages = (
         *toolchain(BUILD, HOST),
         TinyPackage("newer", BUILD, "1.0-1"), TinyPackage("newer", BUILD, "1.0-2"),
+        TinyPackage("python3-lamp", "all", "2.0-1", {"Provides": "python3-lantern, lantern"}),
+        TinyPackage("python3-rpi.gpio", HOST),
         TinyPackage("broken", HOST, fields={"Depends": "middle"}),
         TinyPackage("middle", HOST, fields={"Depends": "absent (>= 2) | gone, libtiny1"}),
         TinyPackage("fighter", HOST, fields={"Depends": "libtiny1", "Conflicts": "libtiny1"}),
@@ -362,6 +364,13 @@ def test_facts_of_packages_and_the_compiler(root: AptRoot) -> None:
     # HOST's index has libstdc++-12-dev, and no g++.
     assert ask_facts(root, build=HOST)["compiler"] == "12"
     assert ask_facts(root, build="s390x")["compiler"] == ""
+
+
+def test_packages_by_the_beginning_of_their_names(root: AptRoot) -> None:
+    found = root.ask({"ask": "named", "prefix": "python3-", "build": BUILD, "host": HOST})
+    assert found == {"versions": {"python3-lamp": {BUILD: "2.0-1", HOST: "2.0-1"},
+                                  "python3-rpi.gpio": {HOST: "1.0-1"}},
+                     "provides": {"python3-lantern": ["python3-lamp"]}}
 
 
 def test_facts_of_skew(tiny: Tiny, tmp_path: Path) -> None:

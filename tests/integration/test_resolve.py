@@ -18,7 +18,7 @@ import pytest
 from debxcross.app.request import Request
 from debxcross.app.wheel import Locked
 from debxcross.core.architecture import architecture
-from debxcross.core.chain.chain import parse
+from debxcross.core.chain.chain import misjudged, parse
 from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
 from debxcross.core.wheel.deb import device_environment
@@ -255,6 +255,21 @@ def test_debians_own_packages_on_request(desk: Desk, shop: Shop) -> None:
     assert "six 1.16.0 is Debian's own python3-six 1.16.0-4" in notes
     assert [choice.release.words for choice in desk.resolve("lamp", "six>1.16", debian=debian).choices] == [
         "lamp 1.0", "six 1.17.0"]
+
+
+def test_versions_of_debians_that_relations_must_be_told_of(desk: Desk, shop: Shop) -> None:
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-bulb": "22.2.0-1", "python3-gas": "1.0-1"})
+    shop.wheel("lamp", "1.0", ["bulb==22.2.0", "six>=1", "gas!=1.0"])
+    shop.wheel("six", "1.17.0")
+    shop.wheel("gas", "1.1")
+    shop.wheel("bulb", "23.1.0")
+    debian = debian_releases(tools, Names({"bulb": "python3-bulb"}), ["lamp"])
+    chain, _ = replace(desk.maker(), tools=tools).make("wheels", desk.resolve("lamp", debian=debian))
+    again = parse(tomllib.loads(to_toml(chain)), "x")
+    assert again.debian == chain.debian and {one.name for one in chain.debian} == {
+        "bulb", "gas", "lamp", "six"}
+    assert misjudged(again, again.wheels[1]) == {"python3-bulb": "22.2.0-1", "python3-gas": "1.0-1"}
+    assert misjudged(again, again.wheels[0]) == {}
 
 
 def test_pages_and_metadata_are_remembered(desk: Desk, shop: Shop) -> None:

@@ -36,6 +36,13 @@ def test_what_another_architecture_would_require_makes_a_deb_of_one() -> None:
     assert deb_tree(anywhere, SETTINGS).architecture == "all"
 
 
+def test_debians_own_package_meets_the_pin_that_it_was_taken_for() -> None:
+    wheel = replace(WHEEL, requires_dist=("bulb==2.28.1",))
+    settings = replace(SETTINGS, debian={"python3-bulb": "2.28.1+dfsg-1"})
+    assert deb_tree(wheel, settings).depends[1:] == (
+        "python3-bulb (<< 2.28.1+dfsg+a~)", "python3-bulb (>= 2.28.1)")
+
+
 def test_what_is_replaced_with_a_relation_is_not_provided() -> None:
     settings = replace(SETTINGS, replaces=("python3-lamp-bin", "python3-lights (>= 0~~)"))
     assert settings.provides == ("python3-lamp-bin",)

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -394,6 +395,20 @@ def _wheel(
         if name not in known:
             faults.add(f"{where}build-requires", f"{name!r} is not among the [[build-tool]] tables")
     return wheel
+
+
+def misjudged(chain: Chain, member: WheelMember) -> dict[str, str]:
+    """Return the versions of Debian's packages that relations of a wheel's deb must be told of.
+
+    They are those that the requirements would judge in another way; see core.wheel.version.relations.
+    """
+    known = {normalise(one.name): one for one in chain.debian if one.version}
+    found = {}
+    for requirement in map(Requirement, (*member.requires, *member.also_requires)):
+        one = known.get(normalise(requirement.name))
+        if one and version.misjudged(one.package, requirement.specifier, one.epoch, one.version):
+            found[one.package] = one.version
+    return found
 
 
 _TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")
