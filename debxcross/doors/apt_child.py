@@ -82,6 +82,19 @@ class _Archive:
             version = native if native is not None and native.arch == "all" else None
         return version
 
+    def offered(self, name: str, build: str, host: str) -> list[Any]:
+        """Return a package's section, and whether each architecture has or provides it; [] for neither."""
+        found = []
+        providers = [version for architecture in dict.fromkeys((build, host))
+                     if (package := self.package(name, architecture)) is not None and package.has_provides
+                     for _, _, version in package.provides_list]
+        for architecture in (build, host):
+            versions = [self.available(name, architecture), *(
+                version for version in providers if version.arch in (architecture, "all"))]
+            found.append(next((version for version in versions if version is not None), None))
+        sections = [version.section for version in found if version is not None]
+        return [sections[0], *(version is not None for version in found)] if sections else []
+
     def record(self, version: Any) -> apt_pkg.TagSection:
         self.records.lookup(version.file_list[0])
         return apt_pkg.TagSection(self.records.record)
@@ -394,9 +407,37 @@ def named(prefix: str, build: str, host: str) -> dict[str, Any]:
             "provides": {name: sorted(providers) for name, providers in provides.items()}}
 
 
+def packaging(names: list[str], build: str, host: str) -> dict[str, Any]:
+    """Return how Debian builds these packages of the host architecture, those that it has.
+
+    By name: "source", "version", "build_depends" (its fields) and "offered", which maps what they
+    name to its section and whether the build and the host architecture have it.
+    """
+    archive = _Archive()
+    answers = {}
+    for name in names:
+        version = archive.available(name, host)
+        if version is None:
+            continue
+        archive.records.lookup(version.file_list[0])
+        source = archive.records.source_pkg or name
+        wanted = {"name": source, "version": archive.records.source_ver or version.ver_str, "suite": ""}
+        found = _source(wanted)["found"] or _source({**wanted, "version": ""})["found"]
+        if found is None:
+            continue
+        fields = [found["fields"][key] for key in ("Build-Depends", "Build-Depends-Arch")
+                  if key in found["fields"]]
+        wanted_names = sorted({one[0] for field in fields for group in apt_pkg.parse_src_depends(field)
+                               for one in group})
+        offered = {one: archive.offered(one, build, host) for one in wanted_names}
+        answers[name] = {"source": source, "version": found["version"], "build_depends": fields,
+                         "offered": {one: values for one, values in offered.items() if values}}
+    return answers
+
+
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
-                        "closure": closure, "compared": compared, "binaries": binaries, "natives":
-                        natives, "libraries": libraries, "named": named}
+                        "closure": closure, "compared": compared, "binaries": binaries, "libraries":
+                        libraries, "named": named, "packaging": packaging}
 
 
 def main() -> None:

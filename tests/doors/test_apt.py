@@ -59,12 +59,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
         TinyPackage("newer", BUILD, "1.0-1"), TinyPackage("newer", BUILD, "1.0-2"),
         TinyPackage("python3-lamp", "all", "2.0-1", {"Provides": "python3-lantern, lantern"}),
         TinyPackage("python3-rpi.gpio", HOST),
+        TinyPackage("python3-delta", HOST, "1.0", {"Source": "delta"}),
         TinyPackage("broken", HOST, fields={"Depends": "middle"}),
         TinyPackage("middle", HOST, fields={"Depends": "absent (>= 2) | gone, libtiny1"}),
         TinyPackage("fighter", HOST, fields={"Depends": "libtiny1", "Conflicts": "libtiny1"}),
     )
     sources = (TinySource("alpha"), TinySource("beta", "debhelper, libalpha-dev"),
-               TinySource("gamma", "debhelper, libnothing-dev"))
+               TinySource("gamma", "debhelper, libnothing-dev"),
+               TinySource("delta", "debhelper, libtiny1, lantern, gone"))
     with signing_home(place / "keyring.gpg") as home, signing_home(place / "stranger.gpg", "x") as stranger:
         make_suite(directory, "sid", home, architectures=(BUILD, HOST), packages=packages, sources=sources)
         skewed = [one for one in toolchain(BUILD, HOST)
@@ -368,9 +370,19 @@ def test_facts_of_packages_and_the_compiler(root: AptRoot) -> None:
 
 def test_packages_by_the_beginning_of_their_names(root: AptRoot) -> None:
     found = root.ask({"ask": "named", "prefix": "python3-", "build": BUILD, "host": HOST})
-    assert found == {"versions": {"python3-lamp": {BUILD: "2.0-1", HOST: "2.0-1"},
+    assert found == {"versions": {"python3-delta": {HOST: "1.0"},
+                                  "python3-lamp": {BUILD: "2.0-1", HOST: "2.0-1"},
                                   "python3-rpi.gpio": {HOST: "1.0-1"}},
                      "provides": {"python3-lantern": ["python3-lamp"]}}
+
+
+def test_how_debian_builds_a_package(root: AptRoot) -> None:
+    names = ["python3-delta", "nothing"]
+    found = root.ask({"ask": "packaging", "names": names, "build": BUILD, "host": HOST})
+    assert found == {"python3-delta": {
+        "source": "delta", "version": "1.0", "build_depends": ["debhelper, libtiny1, lantern, gone"],
+        "offered": {"debhelper": ["", True, True], "libtiny1": ["", True, True],
+                    "lantern": ["", True, True]}}}
 
 
 def test_facts_of_skew(tiny: Tiny, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from debxcross.core.chain.chain import misjudged, parse
 from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
 from debxcross.core.wheel.deb import device_environment
+from debxcross.core.wheel.packaging import Offered, Packaging
 from debxcross.core.wheel.patch import place, read_versions
 from debxcross.core.wheel.names import Names
 from debxcross.core.wheel.requirement import ProjectOptions, Wanted
@@ -270,6 +271,30 @@ def test_versions_of_debians_that_relations_must_be_told_of(desk: Desk, shop: Sh
         "bulb", "gas", "lamp", "six"}
     assert misjudged(again, again.wheels[1]) == {"python3-bulb": "22.2.0-1", "python3-gas": "1.0-1"}
     assert misjudged(again, again.wheels[0]) == {}
+
+
+def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) -> None:
+    said = Packaging("lamp-source", "0.5-1", ("libglow-dev, swig",), {
+        "libglow-dev": Offered("libdevel", True, True), "swig": Offered("devel", True, True)})
+    asked: list[str] = []
+
+    def packaging(names: Sequence[str]) -> Mapping[str, Packaging]:
+        asked.extend(names)
+        return {name: said for name in names}
+
+    tools = replace(TOOLS, available=frozenset(("python3-lamp", "python3-gas", "python3-six")))
+    shop.sdist("lamp", "1.0")
+    shop.sdist("bulb", "1.0")
+    shop.sdist("gas", "1.0")
+    shop.wheel("six", "1.17.0")
+    maker = replace(desk.maker(gas=ProjectOptions(settings=("x=y",)), lamp=ProjectOptions(smoke="1")),
+                    tools=tools, packaging=packaging)
+    chain, notes = maker.make("wheels", desk.resolve("lamp", "bulb", "gas", "six"))
+    assert asked == ["python3-lamp"], "not what a file says, nor what is not built, nor what Debian has not"
+    needs = {wheel.name: (wheel.host_needs, wheel.build_packages) for wheel in chain.wheels}
+    assert needs["lamp"] == (("libglow-dev",), ("pkg-config", "swig"))
+    assert needs["bulb"] == needs["gas"] == ((), ())
+    assert "lamp: needs from Debian's lamp-source 0.5-1: libglow-dev, swig" in notes
 
 
 def test_pages_and_metadata_are_remembered(desk: Desk, shop: Shop) -> None:

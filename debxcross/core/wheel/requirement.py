@@ -81,6 +81,12 @@ class ProjectOptions:
     revision: str = ""
     optional_modules: tuple[str, ...] = ()
 
+    @property
+    def of_the_build(self) -> bool:
+        """Whether anything is said of the build; then it is said instead of Debian's packaging."""
+        return bool(self.host_needs or self.build_packages or self.build_requires or self.environment
+                    or self.settings)
+
 
 def read_requirements(
     arguments: Sequence[str], files: Sequence[str], constraint_files: Sequence[str],

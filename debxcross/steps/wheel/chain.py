@@ -2,13 +2,14 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
 from debxcross.core.wheel import backend
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.names import Names
+from debxcross.core.wheel.packaging import Needs, Packaging, needs_of
 from debxcross.core.wheel.requirement import ProjectOptions
 from debxcross.core.wheel.resolution import Choice, Resolution
 from debxcross.core.wheel.version import debian_version, rebuilt, revision_above, upstream_version, with_epoch
@@ -22,9 +23,16 @@ _PREFIX = "debxcross-"
 _ANY = ">= 0~~"
 
 
+def _without_packaging(names: Sequence[str]) -> Mapping[str, Packaging]:
+    return {}
+
+
 @dataclass(frozen=True)
 class ChainMaker:
-    """Everything that decides the chain beside the choices."""
+    """Everything that decides the chain beside the choices.
+
+    ``packaging`` tells how Debian builds packages, by name.
+    """
 
     tools: Tools
     names: Names
@@ -32,6 +40,7 @@ class ChainMaker:
     build: BuildRequirements
     options: Mapping[str, ProjectOptions]
     policy: str
+    packaging: Callable[[Sequence[str]], Mapping[str, Packaging]] = _without_packaging
 
     def make(self, name: str, resolution: Resolution) -> tuple[Chain, tuple[str, ...]]:
         """Return the chain, and notes about it.
@@ -56,7 +65,10 @@ class ChainMaker:
                 "\n".join(map(self._taken, theirs)),
                 "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
-        wheels = self._bound(tuple(self._member(one, pins[one.release.name]) for one in ours), ours)
+        needs, said = self._needs([one for one in ours if not one.release.wheel])
+        notes += said
+        wheels = self._bound(tuple(self._member(
+            one, pins[one.release.name], needs.get(one.release.name, Needs())) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
         # With a prefix ours has another name, and Debian's is none of the requirements'.
@@ -109,7 +121,25 @@ class ChainMaker:
     def _options(self, project: str) -> ProjectOptions:
         return self.options.get(project, ProjectOptions())
 
-    def _member(self, choice: Choice, pins: Sequence[PinnedFile]) -> WheelMember:
+    def _needs(self, choices: Sequence[Choice]) -> tuple[dict[str, Needs], list[str]]:
+        """Return what builds need by Debian's own packaging of the projects, and notes that say so.
+
+        What a file says of the build of a project counts instead.
+        """
+        packages = {self._plain(one.release.name): one.release.name for one in choices
+                    if not self._options(one.release.name).of_the_build}
+        found, said = {}, []
+        context = self.finder.context
+        known = self.packaging([name for name in packages if name in self.tools.available])
+        for package, packaging in sorted(known.items()):
+            needs = needs_of(packaging, context.host.name, context.table)
+            found[packages[package]] = needs
+            if needs.words:
+                said.append(f"{packages[package]}: needs from Debian's {packaging.source} "
+                            f"{packaging.version}: {needs.words}")
+        return found, said
+
+    def _member(self, choice: Choice, pins: Sequence[PinnedFile], needs: Needs) -> WheelMember:
         release, device = choice.release, self.finder.machine
         options = self._options(release.name)
         member = WheelMember(
@@ -120,11 +150,12 @@ class ChainMaker:
             optional_modules=options.optional_modules)
         if release.wheel:
             return member
+        host_needs = options.host_needs or needs.host
         return replace(
             member, build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
             build_packages=backend.build_packages(
-                self.finder.facts(release), options.build_packages, options.host_needs),
-            host_needs=options.host_needs, environment=options.environment, settings=options.settings)
+                self.finder.facts(release), (*options.build_packages, *needs.build), host_needs),
+            host_needs=host_needs, environment=options.environment, settings=options.settings)
 
     def _plain(self, project: str) -> str:
         """Return what Debian calls a project, whatever the policy."""

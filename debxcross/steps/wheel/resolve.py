@@ -23,6 +23,7 @@ from debxcross.core.wheel import backend
 from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.deb import device_environment
 from debxcross.core.wheel.index import ACCEPT, IndexFile, Pin, normalise
+from debxcross.core.wheel.packaging import Packaging, read_packaging
 from debxcross.core.wheel.patch import applied, place
 from debxcross.core.wheel.names import Names
 from debxcross.core.wheel.requirement import Wanted
@@ -88,6 +89,15 @@ def ask_tools(context: Context, release: str, names: Names, more: Sequence[str] 
     versions = {name: found.get(host) or found.get(build, "") for name, found in answer.items()}
     return Tools(release, {name: version for name, version in versions.items() if version},
                  frozenset(name for name, found in answer.items() if found.get(host)), named["provides"])
+
+
+def ask_packaging(context: Context, packages: Sequence[str]) -> dict[str, Packaging]:
+    """Ask apt how Debian builds these packages; those that it has no source of are left out."""
+    if not packages:
+        return {}
+    request = {"ask": "packaging", "names": sorted(packages), "build": context.build.name,
+               "host": context.host.name}
+    return read_packaging(probe.remembered(context, "packaging", request, context.world))
 
 
 def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Machine]:
