@@ -6,7 +6,6 @@ import textwrap
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from debxcross.app.opening import Opening
@@ -27,7 +26,7 @@ from debxcross.events import Listener
 from debxcross.steps.archive.probe import conditions
 from debxcross.steps.wheel.chain import ChainMaker, unused_options
 from debxcross.steps.wheel.resolve import (
-    STEP, BuildRequirements, IndexFinder, ask_packaging, ask_tools, debian_releases, leave_out, machines,
+    STEP, Archive, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
@@ -141,7 +140,7 @@ def _resolved(
     finder.prefetch(roots)
     build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
     maker = ChainMaker(tools, names, finder, build, options, request.policy,
-                       partial(ask_packaging, context))
+                       Archive(context))
     context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
 
     def attempt(wanted: Sequence[Wanted]) -> tuple[Chain, tuple[str, ...]]:

@@ -435,9 +435,50 @@ def packaging(names: list[str], build: str, host: str) -> dict[str, Any]:
     return answers
 
 
+def dependents(ours: dict[str, str], build: str, host: str) -> dict[str, list[list[str]]]:
+    """Return which of the release's packages need something of these that our versions do not give.
+
+    ``ours`` maps names of packages to the versions that replace them.  By name: [package, relation]s.
+    """
+    archive = _Archive()
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name in sorted(ours):
+        theirs = archive.available(name, host)
+        if theirs is None:
+            continue
+        names = {name, *(provided for provided, _, _ in theirs.provides_list)}
+        parents = {(one.parent_pkg.name, one.parent_ver.arch): one.parent_ver for each in names
+                   for architecture in dict.fromkeys((build, host))
+                   if (package := archive.package(each, architecture)) is not None
+                   for one in package.rev_depends_list}
+        for (parent, architecture), version in sorted(parents.items(), key=lambda item: item[0]):
+            if architecture in (host, "all") and parent not in ours \
+                    and archive.available(parent, host) == version:
+                found.setdefault(name, set()).update(
+                    (parent, relation) for relation in _unmet(version, names, ours))
+    return {name: [list(one) for one in sorted(said)] for name, said in found.items() if said}
+
+
+def _unmet(version: Any, names: set[str], ours: dict[str, str]) -> Iterator[str]:
+    """Yield the dependencies of a version on these names that nothing meets once ours replace theirs."""
+    for kind in ("PreDepends", "Depends"):
+        for alternatives in version.depends_list.get(kind, ()):
+            if any(one.target_pkg.name in names for one in alternatives) and not any(
+                    _given(one, ours) for one in alternatives):
+                yield " | ".join(_relation(one) for one in alternatives)
+
+
+def _given(dependency: Any, ours: dict[str, str]) -> bool:
+    """Tell whether ours or a package that stays meets a dependency."""
+    name = dependency.target_pkg.name
+    if name in ours and apt_pkg.check_dep(ours[name], dependency.comp_type, dependency.target_ver or ""):
+        return True
+    return any(target.parent_pkg.name not in ours for target in dependency.all_targets())
+
+
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
-                        "closure": closure, "compared": compared, "binaries": binaries, "libraries":
-                        libraries, "named": named, "packaging": packaging}
+                        "closure": closure, "compared": compared, "binaries": binaries, "named": named,
+                        "packaging": packaging, "dependents": dependents}
 
 
 def main() -> None:

@@ -278,9 +278,14 @@ def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) 
         "libglow-dev": Offered("libdevel", True, True), "swig": Offered("devel", True, True)})
     asked: list[str] = []
 
-    def packaging(names: Sequence[str]) -> Mapping[str, Packaging]:
-        asked.extend(names)
-        return {name: said for name in names}
+    class Release:
+        def packaging(self, packages: Sequence[str]) -> Mapping[str, Packaging]:
+            asked.extend(packages)
+            return {name: said for name in packages}
+
+        def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+            assert ours == {"python3-lamp": "2:1-1", "python3-six": "1.17-1"}
+            return {"python3-six": [(f"python3-{name}", "python3-six (<< 1.17)") for name in "abcde"]}
 
     tools = replace(TOOLS, available=frozenset(("python3-lamp", "python3-gas", "python3-six")))
     shop.sdist("lamp", "1.0")
@@ -288,13 +293,16 @@ def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) 
     shop.sdist("gas", "1.0")
     shop.wheel("six", "1.17.0")
     maker = replace(desk.maker(gas=ProjectOptions(settings=("x=y",)), lamp=ProjectOptions(smoke="1")),
-                    tools=tools, packaging=packaging)
+                    tools=tools, debian=Release())
     chain, notes = maker.make("wheels", desk.resolve("lamp", "bulb", "gas", "six"))
     assert asked == ["python3-lamp"], "not what a file says, nor what is not built, nor what Debian has not"
     needs = {wheel.name: (wheel.host_needs, wheel.build_packages) for wheel in chain.wheels}
     assert needs["lamp"] == (("libglow-dev",), ("pkg-config", "swig"))
     assert needs["bulb"] == needs["gas"] == ((), ())
     assert "lamp: needs from Debian's lamp-source 0.5-1: libglow-dev, swig" in notes
+    assert ("beside python3-six 1.17-1 these packages of Debian's cannot be installed: "
+            "python3-a (needs python3-six (<< 1.17)), python3-b (needs python3-six (<< 1.17)), "
+            "python3-c (needs python3-six (<< 1.17)) and 2 more") in notes
 
 
 def test_pages_and_metadata_are_remembered(desk: Desk, shop: Shop) -> None:

@@ -2,8 +2,9 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
 from debxcross.core.wheel import backend
@@ -21,17 +22,25 @@ POLICIES = ("replace", "prefix", "refuse")
 _PREFIX = "debxcross-"
 #: A relation that every version meets; what is named with one is not provided.
 _ANY = ">= 0~~"
+#: As many packages are named.
+_FEW = 3
 
 
-def _without_packaging(names: Sequence[str]) -> Mapping[str, Packaging]:
-    return {}
+class Debian(Protocol):
+    """What the release says of its own packages of projects."""
+
+    def packaging(self, packages: Sequence[str]) -> Mapping[str, Packaging]:
+        """Return how Debian builds packages, by name, as far as it has them."""
+
+    def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Return which packages (with the relation) need what replaced ones do not give, by their names."""
 
 
 @dataclass(frozen=True)
 class ChainMaker:
     """Everything that decides the chain beside the choices.
 
-    ``packaging`` tells how Debian builds packages, by name.
+    Without ``debian`` nothing is known of how Debian builds packages and who depends on them.
     """
 
     tools: Tools
@@ -40,7 +49,7 @@ class ChainMaker:
     build: BuildRequirements
     options: Mapping[str, ProjectOptions]
     policy: str
-    packaging: Callable[[Sequence[str]], Mapping[str, Packaging]] = _without_packaging
+    debian: Debian | None = None
 
     def make(self, name: str, resolution: Resolution) -> tuple[Chain, tuple[str, ...]]:
         """Return the chain, and notes about it.
@@ -130,7 +139,8 @@ class ChainMaker:
                     if not self._options(one.release.name).of_the_build}
         found, said = {}, []
         context = self.finder.context
-        known = self.packaging([name for name in packages if name in self.tools.available])
+        known = self.debian.packaging(
+            [name for name in packages if name in self.tools.available]) if self.debian else {}
         for package, packaging in sorted(known.items()):
             needs = needs_of(packaging, context.host.name, context.table)
             found[packages[package]] = needs
@@ -216,7 +226,17 @@ class ChainMaker:
         if self.policy == "prefix":
             return [*beside, *(f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}"
                                for name, _, theirs in said)]
-        return [*beside, *(f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said)]
+        return [*beside, *(f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said),
+                *self._gone({name: ours for name, ours, _ in said})]
+
+    def _gone(self, ours: Mapping[str, str]) -> Iterator[str]:
+        """Yield which packages of Debian's cannot stay beside those that replace others."""
+        for name, several in (self.debian.dependents(ours) if self.debian else {}).items():
+            packages = list(dict(several).items())
+            more = f" and {len(packages) - _FEW} more" if len(packages) > _FEW else ""
+            yield (f"beside {name} {ours[name]} these packages of Debian's cannot be installed: "
+                   + ", ".join(f"{package} (needs {relation})" for package, relation in packages[:_FEW])
+                   + more)
 
 
 def without(chain: Chain, failed: Collection[str]) -> Chain:

@@ -91,13 +91,24 @@ def ask_tools(context: Context, release: str, names: Names, more: Sequence[str] 
                  frozenset(name for name, found in answer.items() if found.get(host)), named["provides"])
 
 
-def ask_packaging(context: Context, packages: Sequence[str]) -> dict[str, Packaging]:
-    """Ask apt how Debian builds these packages; those that it has no source of are left out."""
-    if not packages:
-        return {}
-    request = {"ask": "packaging", "names": sorted(packages), "build": context.build.name,
-               "host": context.host.name}
-    return read_packaging(probe.remembered(context, "packaging", request, context.world))
+@dataclass(frozen=True)
+class Archive:
+    """What the release says of its own packages of projects; see steps.wheel.chain.Debian."""
+
+    context: Context
+
+    def packaging(self, packages: Sequence[str]) -> Mapping[str, Packaging]:
+        """Ask apt how Debian builds these packages; those that it has no source of are left out."""
+        return read_packaging(self._ask("packaging", names=sorted(packages))) if packages else {}
+
+    def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Ask apt which other packages need what these do not give in our versions."""
+        found = self._ask("dependents", ours=dict(ours)) if ours else {}
+        return {name: [(package, relation) for package, relation in said] for name, said in found.items()}
+
+    def _ask(self, kind: str, **more: object) -> Any:
+        request = {"ask": kind, "build": self.context.build.name, "host": self.context.host.name, **more}
+        return probe.remembered(self.context, kind, request, self.context.world)
 
 
 def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Machine]:
