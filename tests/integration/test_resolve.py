@@ -189,6 +189,17 @@ def test_the_version_that_debian_has(desk: Desk, shop: Shop) -> None:
     assert again.wheels[0].revision == "3"
 
 
+def test_a_wheel_for_any_platform_that_others_have_compiled(desk: Desk, shop: Shop) -> None:
+    shop.wheel("lamp", "1.0")
+    shop.wheel("lamp", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+    shop.wheel("bulb", "1.0")
+    shop.wheel("bulb", "0.9", tag="cp311-cp311-manylinux_2_17_x86_64")
+    shop.wheel("bulb", "1.0", tag="py3-none-manylinux_2_17_x86_64")
+    _, notes = desk.maker().make("wheels", desk.resolve("lamp", "bulb"))
+    assert [note for note in notes if "compiled" in note] == [
+        "lamp 1.0 is taken without compiled modules, which its wheels for other machines have"]
+
+
 def test_a_rebuilt_wheel(desk: Desk, shop: Shop) -> None:
     shop.wheel("twice", "1.0", build="1")
     shop.wheel("twice", "1.0", build="2")

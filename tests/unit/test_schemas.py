@@ -25,7 +25,7 @@ SCHEMAS = (
      "71aabc18e868902d"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
-      "steps/wheel/deb.py"), "0a5c0fa228e664cf"),
+      "steps/wheel/deb.py"), "220740cc87a3d6ab"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from debxcross.core.wheel.files import check_owners, is_namespace
+from debxcross.core.wheel.files import check_owners, is_compiled, is_namespace
 from debxcross.errors import GateError
 
 PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
@@ -22,6 +22,11 @@ PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 ])
 def test_namespaces(text: str, answer: bool) -> None:
     assert is_namespace(text) is answer
+
+
+def test_what_extension_modules_are_made_of() -> None:
+    paths = ("lamp/_speed.c", "lamp/a.py", "tests/x.c", "docs/y.pyx", "src/lib.rs", "a.h")
+    assert [path for path in paths if is_compiled(path)] == ["lamp/_speed.c", "src/lib.rs"]
 
 
 def test_a_file_of_two_packages() -> None:

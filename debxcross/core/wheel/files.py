@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
 from debxcross.errors import GateError
 
+#: Sources of extension modules: C, C++, Cython, Fortran, Rust.
+_COMPILED = frozenset((".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".rs"))
+#: Directories whose sources are in no extension module.
+_ASIDE = frozenset(("test", "tests", "testing", "doc", "docs", "examples", "benchmarks", "tools"))
 _CALLS = ("declare_namespace", "extend_path")
 
 
@@ -41,6 +46,11 @@ def _declares(statement: ast.stmt) -> bool:
         value = statement.value
         return isinstance(value, ast.Constant) or isinstance(value, ast.Call) and _called(value) in _CALLS
     return isinstance(statement, ast.Pass)
+
+
+def is_compiled(path: str) -> bool:
+    """Tell whether a file of an sdist is compiled into a module; those of tests are not."""
+    return PurePosixPath(path).suffix in _COMPILED and not _ASIDE & set(PurePosixPath(path).parts)
 
 
 def check_owners(files: Mapping[str, Iterable[str]]) -> None:

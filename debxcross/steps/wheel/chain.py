@@ -75,7 +75,9 @@ class ChainMaker:
                 "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
         needs, said = self._needs([one for one in ours if not one.release.wheel])
-        notes += said
+        notes += [*said, *(
+            f"{one.release.words} is taken without compiled modules, which its wheels for other machines have"
+            for one in ours if one.release.wheel and self.finder.compiled_elsewhere(one.release))]
         wheels = self._bound(tuple(self._member(
             one, pins[one.release.name], needs.get(one.release.name, Needs())) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},

@@ -179,6 +179,18 @@ class IndexFinder:
             "time": int(time.time()), "files": [asdict(file) for file in files]})
         return files
 
+    def compiled_elsewhere(self, release: Release) -> bool:
+        """Tell whether the index has compiled wheels of this version for some machine."""
+        for file in self._files(release.name):
+            if file.name.endswith(".whl") and not file.name.endswith("-any.whl"):
+                parts = file.name[:-4].split("-")
+                try:
+                    if parts[-2] != "none" and Version(parts[1]) == release.version:
+                        return True
+                except (InvalidVersion, IndexError):
+                    continue
+        return False
+
     def pin(self, release: Release) -> PinnedFile:
         """Return a release's file as a pin."""
         file = release.file
