@@ -207,6 +207,17 @@ def test_a_rebuilt_wheel(desk: Desk, shop: Shop) -> None:
     assert (wheel.pin.file, wheel.revision) == ("twice-1.0-2-py3-none-any.whl", "1+build2")
 
 
+def test_the_name_that_debians_package_provides(desk: Desk, shop: Shop) -> None:
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-li": "1-1"},
+                    provided={"python3-light": ["python3-li"], "python3-bulb": ["python3-a", "python3-b"]})
+    names = Names({"light": "python3-li", "bulb": "python3-b"})
+    shop.wheel("light", "2.0")
+    shop.wheel("bulb", "2.0")
+    chain, _ = replace(desk.maker(names=names), tools=tools).make("wheels", desk.resolve("light", "bulb"))
+    assert {wheel.package: wheel.replaces for wheel in chain.wheels} == {
+        "python3-li": ("python3-light",), "python3-b": ()}
+
+
 def test_a_collection_of_debians_goes_and_is_not_provided(desk: Desk, shop: Shop) -> None:
     names = Names(holders={"bulb": "python3-lights", "lamp": "python3-absent"})
     tools = replace(TOOLS, versions={**TOOLS.versions, "python3-lights": "3-1"})
@@ -295,7 +306,8 @@ def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) 
             return {name: said for name in packages}
 
         def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
-            assert ours == {"python3-lamp": "2:1-1", "python3-six": "1.17-1"}
+            assert ours == {"python3-bulb": "1-1", "python3-gas": "1-1", "python3-lamp": "2:1-1",
+                            "python3-six": "1.17-1"}
             return {"python3-six": [(f"python3-{name}", "python3-six (<< 1.17)") for name in "abcde"]}
 
     tools = replace(TOOLS, available=frozenset(("python3-lamp", "python3-gas", "python3-six")))

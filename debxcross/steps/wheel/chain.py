@@ -182,7 +182,13 @@ class ChainMaker:
         """Return what stands in the way of our package: with a prefix, Debian's own as well."""
         plain, holder = self._plain(project), self.names.holder(project)
         return (*((plain,) if plain != self._package(project) else ()), *options.replaces,
+                *(name for name in self._provided(project) if name not in options.replaces),
                 *((f"{holder} ({_ANY})",) if holder in self.tools.versions else ()))
+
+    def _provided(self, project: str) -> tuple[str, ...]:
+        """Return the other name of Debian's package, on which packages depend: python3-pil's python3-pillow."""
+        called, plain = f"python3-{normalise(project)}", self._plain(project)
+        return (called,) if tuple(self.tools.provided.get(called, ())) == (plain,) else ()
 
     def _bound(self, wheels: Sequence[WheelMember], choices: Sequence[Choice]) -> tuple[WheelMember, ...]:
         """Return the wheels, replacing only older versions of the packages that are made here, too."""
@@ -229,7 +235,8 @@ class ChainMaker:
             return [*beside, *(f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}"
                                for name, _, theirs in said)]
         return [*beside, *(f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said),
-                *self._gone({name: ours for name, ours, _ in said})]
+                *self._gone({name: f"{self._own_version(one)}-{self._revision(one)}" for one in choices
+                             for name in (self._plain(one.release.name), *self._provided(one.release.name))})]
 
     def _gone(self, ours: Mapping[str, str]) -> Iterator[str]:
         """Yield which packages of Debian's cannot stay beside those that replace others."""
