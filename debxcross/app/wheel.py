@@ -25,6 +25,7 @@ from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossErro
 from debxcross.events import Listener
 from debxcross.steps.archive.probe import conditions
 from debxcross.steps.wheel.chain import ChainMaker, unused_options
+from debxcross.steps.wheel.places import Places
 from debxcross.steps.wheel.resolve import (
     STEP, Archive, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
@@ -139,8 +140,7 @@ def _resolved(
                          patches=patches)
     finder.prefetch(roots)
     build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
-    maker = ChainMaker(tools, names, finder, build, options, request.policy,
-                       Archive(context))
+    maker = ChainMaker(Places(tools, names, options, request.policy, Archive(context)), finder, build)
     context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
 
     def attempt(wanted: Sequence[Wanted]) -> tuple[Chain, tuple[str, ...]]:

@@ -392,10 +392,10 @@ def named(prefix: str, build: str, host: str) -> dict[str, Any]:
     archive = _Archive()
     packages = [package for package in archive.cache.packages
                 if package.name.startswith(prefix) and package.architecture in (build, host)]
-    versions: dict[str, dict[str, str]] = {}
-    for name in sorted({package.name for package in packages if package.has_versions}):
-        versions[name] = {architecture: version.ver_str for architecture in dict.fromkeys((build, host))
-                          if (version := archive.available(name, architecture)) is not None}
+    versions = {
+        name: {architecture: version.ver_str for architecture in dict.fromkeys((build, host))
+               if (version := archive.available(name, architecture)) is not None}
+        for name in sorted({package.name for package in packages if package.has_versions})}
     provides: dict[str, set[str]] = {}
     for package in packages:
         if package.has_provides and package.name not in versions:
@@ -403,8 +403,7 @@ def named(prefix: str, build: str, host: str) -> dict[str, Any]:
             provides.setdefault(package.name, set()).update(
                 version.parent_pkg.name for _, _, version in package.provides_list
                 if archive.available(version.parent_pkg.name, host) == version)
-    return {"versions": versions,
-            "provides": {name: sorted(providers) for name, providers in provides.items()}}
+    return {"versions": versions, "provides": {name: sorted(found) for name, found in provides.items()}}
 
 
 def packaging(names: list[str], build: str, host: str) -> dict[str, Any]:
@@ -429,9 +428,9 @@ def packaging(names: list[str], build: str, host: str) -> dict[str, Any]:
                   if key in found["fields"]]
         wanted_names = sorted({one[0] for field in fields for group in apt_pkg.parse_src_depends(field)
                                for one in group})
-        offered = {one: archive.offered(one, build, host) for one in wanted_names}
-        answers[name] = {"source": source, "version": found["version"], "build_depends": fields,
-                         "offered": {one: values for one, values in offered.items() if values}}
+        answers[name] = {
+            "source": source, "version": found["version"], "build_depends": fields, "offered": {
+                one: values for one in wanted_names if (values := archive.offered(one, build, host))}}
     return answers
 
 

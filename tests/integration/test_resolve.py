@@ -37,6 +37,7 @@ from debxcross.errors import (
 from debxcross.steps.chain.prepare import Circumstances, arrange
 from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.chain import ChainMaker, without
+from debxcross.steps.wheel.places import Debian, Places
 from debxcross.steps.wheel.resolve import (
     BuildRequirements, IndexFinder, Machine, Tools, debian_releases, leave_out, machines,
 )
@@ -132,9 +133,10 @@ class Desk:
         return resolve([Wanted(text, "the command line") for text in texts], (), self.finder(**more),
                        DEVICE.environment)
 
-    def maker(self, policy: str = "replace", names: Names = Names(), **options: ProjectOptions) -> ChainMaker:
-        return ChainMaker(TOOLS, names, self.finder(), BuildRequirements(self.finder(HERE, sdists=False)),
-                          options, policy)
+    def maker(self, policy: str = "replace", names: Names = Names(), tools: Tools = TOOLS,
+              debian: Debian | None = None, **options: ProjectOptions) -> ChainMaker:
+        return ChainMaker(Places(tools, names, options, policy, debian), self.finder(),
+                          BuildRequirements(self.finder(HERE, sdists=False)))
 
 
 @pytest.fixture()
@@ -213,7 +215,7 @@ def test_the_name_that_debians_package_provides(desk: Desk, shop: Shop) -> None:
     names = Names({"light": "python3-li", "bulb": "python3-b"})
     shop.wheel("light", "2.0")
     shop.wheel("bulb", "2.0")
-    chain, _ = replace(desk.maker(names=names), tools=tools).make("wheels", desk.resolve("light", "bulb"))
+    chain, _ = desk.maker(names=names, tools=tools).make("wheels", desk.resolve("light", "bulb"))
     assert {wheel.package: wheel.replaces for wheel in chain.wheels} == {
         "python3-li": ("python3-light",), "python3-b": ()}
 
@@ -223,7 +225,7 @@ def test_a_collection_of_debians_goes_and_is_not_provided(desk: Desk, shop: Shop
     tools = replace(TOOLS, versions={**TOOLS.versions, "python3-lights": "3-1"})
     shop.wheel("bulb", "2.0")
     shop.wheel("lamp", "1.0")
-    chain, notes = replace(desk.maker(names=names), tools=tools).make("wheels", desk.resolve("bulb", "lamp"))
+    chain, notes = desk.maker(names=names, tools=tools).make("wheels", desk.resolve("bulb", "lamp"))
     assert {wheel.name: wheel.replaces for wheel in chain.wheels} == {
         "bulb": ("python3-lights (>= 0~~)",), "lamp": ()}
     assert ("python3-bulb takes the place of Debian's python3-lights 3-1, "
@@ -244,7 +246,7 @@ def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:
     tools = replace(TOOLS, versions={**TOOLS.versions, "python3-bulb": "0.5.0-2"})
     shop.wheel("lamp", "1.0", ["bulb"])
     shop.wheel("bulb", "0.5.0")
-    chain, notes = replace(desk.maker(), tools=tools).make("wheels", desk.resolve("lamp"))
+    chain, notes = desk.maker(tools=tools).make("wheels", desk.resolve("lamp"))
     assert [wheel.name for wheel in chain.wheels] == ["lamp"] and chain.debian[0].package == "python3-bulb"
     assert "bulb 0.5.0 is Debian's own python3-bulb 0.5.0-2" in notes
 
@@ -287,7 +289,7 @@ def test_versions_of_debians_that_relations_must_be_told_of(desk: Desk, shop: Sh
     shop.wheel("gas", "1.1")
     shop.wheel("bulb", "23.1.0")
     debian = debian_releases(tools, Names({"bulb": "python3-bulb"}), ["lamp"])
-    chain, _ = replace(desk.maker(), tools=tools).make("wheels", desk.resolve("lamp", debian=debian))
+    chain, _ = desk.maker(tools=tools).make("wheels", desk.resolve("lamp", debian=debian))
     again = parse(tomllib.loads(to_toml(chain)), "x")
     assert again.debian == chain.debian and {one.name for one in chain.debian} == {
         "bulb", "gas", "lamp", "six"}
@@ -315,8 +317,8 @@ def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) 
     shop.sdist("bulb", "1.0")
     shop.sdist("gas", "1.0")
     shop.wheel("six", "1.17.0")
-    maker = replace(desk.maker(gas=ProjectOptions(settings=("x=y",)), lamp=ProjectOptions(smoke="1")),
-                    tools=tools, debian=Release())
+    maker = desk.maker(tools=tools, debian=Release(), gas=ProjectOptions(settings=("x=y",)),
+                       lamp=ProjectOptions(smoke="1"))
     chain, notes = maker.make("wheels", desk.resolve("lamp", "bulb", "gas", "six"))
     assert asked == ["python3-lamp"], "not what a file says, nor what is not built, nor what Debian has not"
     needs = {wheel.name: (wheel.host_needs, wheel.build_packages) for wheel in chain.wheels}
