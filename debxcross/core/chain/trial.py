@@ -32,10 +32,10 @@ _NO_MODULE = re.compile(r"dynamic module does not define (module export|init) fu
 #: A module that looks at the machine when it is imported, as RPi.GPIO and its kin do.
 _HARDWARE = re.compile(
     r"can only be (run|used) on|must be (run|used) on an? |not (running|run) on an? |"
-    r"Raspberry Pi|BeagleBone|Jetson|(un)?supported (board|platform|hardware)|"
-    r"(could|can) ?not (determine|detect|find) .*\b(board|model|platform|device|hardware|chip)|"
+    r"Raspberry Pi|BeagleBone|Jetson|unsupported (board|hardware)|board not supported|"
+    r"(could|can) ?not (determine|detect|find) .*\b(board|model|hardware|chip|SOC)\b|"
     r"\[Errno \d+\] .*'/(dev|sys|proc)/", re.IGNORECASE)
-_TESTS = re.compile(r"(^|[._])(tests?|testing)([._]|$)")
+_TESTS = re.compile(r"(^|[._])tests?([._]|$)")
 
 
 @dataclass(frozen=True)
