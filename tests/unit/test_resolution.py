@@ -94,6 +94,21 @@ def test_extras_bring_what_they_need() -> None:
     assert slow.choices[0].requires == ("c",)  # what its metadata says without any extra
 
 
+def test_what_an_extra_brings_on_some_machines_only() -> None:
+    """The same on every machine, so that a deb for all architectures is one deb or none."""
+    table = {"a 1": ["b[fast]"], "b 1": ["c ; extra == 'fast' and platform_machine == 'armv5tel'",
+                                         "d ; extra == 'fast' and platform_machine == 'aarch64'",
+                                         "e ; extra == 'fast'"], "c 1": [], "d 1": [], "e 1": []}
+    found = []
+    for name in ("armel", "arm64"):
+        shelf = Shelf(table)
+        environment = device_environment(architecture(name), "3.11.2")
+        got = resolve([Wanted("a", "x")], [], shelf, environment)
+        found.append({choice.release.name: choice.beyond for choice in got.choices}["a"])
+    assert found[0] == found[1] == (
+        "c ; platform_machine == 'armv5tel'", "d ; platform_machine == 'aarch64'", "e")
+
+
 def test_conflict_in_words() -> None:
     shelf = Shelf({"a 1": ["c<2"], "b 1": ["c>=2"], "c 1": [], "c 2": []})
     with pytest.raises(UnsatisfiableError) as caught:

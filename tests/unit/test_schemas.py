@@ -25,7 +25,7 @@ SCHEMAS = (
      "126a09141b65fb3d"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
-      "steps/wheel/deb.py"), "220740cc87a3d6ab"),
+      "steps/wheel/deb.py"), "0be9bdb9164d47f8"),
 )
 
 

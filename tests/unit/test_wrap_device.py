@@ -34,6 +34,9 @@ def test_what_another_architecture_would_require_makes_a_deb_of_one() -> None:
     anywhere = replace(WHEEL, requires_dist=("bulb", "fuse ; python_version >= '3'",
                                              "gas ; extra == 'x' and platform_machine == 'armv5tel'"))
     assert deb_tree(anywhere, SETTINGS).architecture == "all"
+    by_extra = replace(SETTINGS, also_requires=("glass ; platform_machine == 'aarch64'",))
+    assert deb_tree(anywhere, by_extra).architecture == "armel"
+    assert "glass" not in ", ".join(deb_tree(anywhere, by_extra).depends)
 
 
 def test_debians_own_package_meets_the_pin_that_it_was_taken_for() -> None:

@@ -371,8 +371,9 @@ def active_requirements(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]
 def _of_one_machine(wheel: Wheel, settings: WrapSettings) -> bool:
     """Whether a wheel would require something else on another architecture (a marker says so)."""
     environment = settings.device_environment
-    return len({active_requirements(wheel, replace(settings, device_environment={
-        **environment, "platform_machine": one.uname})) for one in ARCHITECTURES.values()}) > 1
+    texts = (*wheel.requires_dist, *settings.also_requires)
+    return len({frozenset(map(bare, _active(wheel, texts, replace(settings, device_environment={
+        **environment, "platform_machine": one.uname})))) for one in ARCHITECTURES.values()}) > 1
 
 
 def _active(wheel: Wheel, texts: Sequence[str], settings: WrapSettings) -> Iterator[Requirement]:

@@ -20,6 +20,7 @@ from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 
+from debxcross.core.architecture import ARCHITECTURES
 from debxcross.core.wheel.index import SDIST_ENDINGS, IndexFile, bare, normalise, sdist_version
 from debxcross.core.wheel.requirement import Wanted
 from debxcross.errors import UnsatisfiableError
@@ -299,14 +300,19 @@ class _Provider(_Base):
             found += self.needs(requirement, release.words)
         return found
 
-    def _requirements(self, release: Release, extra: str) -> Iterator[Requirement]:
-        """Yield what a release needs (with an extra: what that adds), without its markers."""
+    def _requirements(self, release: Release, extra: str, environment: Mapping[str, str] | None = None
+                      ) -> Iterator[Requirement]:
+        """Yield what a release needs (with an extra: what that adds), without its markers.
+
+        It holds in an ``environment``, by default that of the machine.
+        """
+        environment = environment or self.environment
         for text in self.finder.requires(release):
             try:
                 requirement = Requirement(text)
                 marker = requirement.marker
-                plain = marker is None or marker.evaluate({**self.environment, "extra": ""})
-                with_extra = marker is not None and bool(extra) and _holds(marker, self.environment, extra)
+                plain = marker is None or marker.evaluate({**environment, "extra": ""})
+                with_extra = marker is not None and bool(extra) and _holds(marker, environment, extra)
             except (InvalidRequirement, UndefinedEnvironmentName) as error:
                 raise UnsatisfiableError(
                     f"{release.words}: {text!r} is not a requirement (PEP 508)", str(error),
@@ -320,10 +326,24 @@ class _Provider(_Base):
         return tuple(sorted({bare(one) for one in self._requirements(release, "")}))
 
     def beyond(self, release: Release, chosen: Mapping[str, Release]) -> tuple[str, ...]:
-        """Return what the extras add that a release's requirements name."""
-        return tuple(sorted({
-            bare(more) for one in self._requirements(release, "") for extra in sorted(one.extras)
-            for more in self._requirements(chosen[normalise(one.name)], normalise(extra))}))
+        """Return what the extras add that a release's requirements name.
+
+        What holds on some machines only keeps a marker that names them, on every machine.
+        """
+        if not any("[" in text for text in self.finder.requires(release)):
+            return ()  # which is quickly seen of nearly all
+        machines = sorted({self.environment["platform_machine"], *(
+            one.uname for one in ARCHITECTURES.values())})
+        found: dict[str, list[str]] = {}
+        for machine in machines:
+            environment = {**self.environment, "platform_machine": machine}
+            for text in {bare(more) for one in self._requirements(release, "", environment)
+                         for extra in sorted(one.extras) if normalise(one.name) in chosen
+                         for more in self._requirements(
+                             chosen[normalise(one.name)], normalise(extra), environment)}:
+                found.setdefault(text, []).append(f"platform_machine == '{machine}'")
+        return tuple(sorted(text if len(those) == len(machines) else f"{text} ; {' or '.join(those)}"
+                            for text, those in found.items()))
 
     def notes(self, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Say which newer releases were passed over and why."""
