@@ -54,6 +54,7 @@ ROOMS = ("store", "archive", "build", "sysroot", "wheel", "chain")
 #: (importer, imported): why the rule does not hold there.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.fetch", "doors.web"): "files arrive over the one door to the web",
+    ("doors.apt_child", "doors.apt_archive"): "a part of the child, which alone uses it",
     ("doors.store", "doors.entries"): "a part of the store",
     ("doors.store", "doors.locks"): "a part of the store",
     ("doors.store", "doors.roots"): "a part of the store",
@@ -84,7 +85,8 @@ PURE_NAMES = {"pathlib": {"PurePosixPath"}}
 OWNERS = {
     "sh": ("doors.process",), "subprocess": ("doors.process",),
     "multiprocessing": (), "pty": (), "asyncio": (),
-    "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child",), "apt_inst": ("doors.apt_child",),
+    "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child", "doors.apt_archive"),
+    "apt_inst": ("doors.apt_child",),
     "aptsources": ("doors.apt_child",), "jinja2": ("doors.template",),
     "elftools": ("doors.elf", "doors.elfdetails"),
     "click": ("cli.",), "rich": ("run.terminal", "cli.report"), "urllib3": ("doors.web",),
