@@ -14,8 +14,9 @@ from debxcross.app.interrupts import interruptible
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
+from debxcross.core.wheel.names import Names, parse_names
 from debxcross.core.wheel.requirement import (
-    Names, ProjectOptions, Requirements, Wanted, parse_names, parse_options, read_requirements,
+    ProjectOptions, Requirements, Wanted, decoded, parse_options, read_requirements,
 )
 from debxcross.core.wheel.resolution import Resolution, resolve
 from debxcross.doors import files
@@ -24,8 +25,9 @@ from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossErro
 from debxcross.events import Listener
 from debxcross.steps.archive.probe import conditions
 from debxcross.steps.wheel.chain import ChainMaker, unused_options
+from debxcross.steps.wheel.places import Places
 from debxcross.steps.wheel.resolve import (
-    STEP, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
+    STEP, Archive, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
 )
 
 #: How dh-python knows Debian's names of projects; it belongs to the package dh-python.
@@ -91,8 +93,8 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
 
 def _read(name: str) -> str:
     try:
-        return Path(name).read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        return decoded(Path(name).read_bytes(), name)
+    except OSError as error:
         raise UsageError(f"{name} cannot be read", str(error), "Check the file's name.") from error
 
 
@@ -130,6 +132,7 @@ def _resolved(
     names = _names()
     patches = opening.sdist_patches()
     tools = ask_tools(context, release, names, conditions(patches))
+    names = names.within(tools.versions, tools.provided)
     here, device = machines(context, tools, request.python)
     roots = [one.name for one in asked.wanted]
     debian = debian_releases(tools, names, roots) if request.prefer == "debian" else {}
@@ -137,7 +140,7 @@ def _resolved(
                          patches=patches)
     finder.prefetch(roots)
     build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
-    maker = ChainMaker(tools, names, finder, build, options, request.policy)
+    maker = ChainMaker(Places(tools, names, options, request.policy, Archive(context)), finder, build)
     context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
 
     def attempt(wanted: Sequence[Wanted]) -> tuple[Chain, tuple[str, ...]]:

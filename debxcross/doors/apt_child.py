@@ -20,6 +20,8 @@ from typing import Any
 
 import apt_pkg
 
+from debxcross.doors.apt_archive import Archive
+
 
 def machine() -> dict[str, Any]:
     """Return the machine's own sources, its download settings and python-apt's Debian templates."""
@@ -53,94 +55,11 @@ def machine() -> dict[str, Any]:
     return {"entries": entries, "acquire": acquire, "templates": templates}
 
 
-class _Archive:
-    """The isolated apt's cache with the few look-ups that facts() and installable() need."""
-
-    def __init__(self) -> None:
-        apt_pkg.init()
-        self.cache = apt_pkg.Cache(None)
-        self.depcache = apt_pkg.DepCache(self.cache)
-        # The depcache forgets candidates while it tries installations; the policy does not.
-        self.policy = self.depcache.policy.get_candidate_ver
-        self.records = apt_pkg.PackageRecords(self.cache)
-
-    def package(self, name: str, architecture: str) -> Any | None:
-        try:
-            return self.cache[name, architecture]
-        except KeyError:
-            return None
-
-    def candidate(self, name: str, architecture: str) -> Any | None:
-        package = self.package(name, architecture)
-        return self.policy(package) if package is not None else None
-
-    def available(self, name: str, architecture: str) -> Any | None:
-        """Return the candidate; one that is Architecture: all, which apt files as native, is for each."""
-        version = self.candidate(name, architecture)
-        if version is None:
-            native = self.candidate(name, apt_pkg.config.find("APT::Architecture"))
-            version = native if native is not None and native.arch == "all" else None
-        return version
-
-    def record(self, version: Any) -> apt_pkg.TagSection:
-        self.records.lookup(version.file_list[0])
-        return apt_pkg.TagSection(self.records.record)
-
-    def of_source(self, name: str, build: str, host: str) -> Iterator[tuple[Any, str]]:
-        """Yield every version of every package of a source, with the source's version."""
-        records = apt_pkg.SourceRecords()
-        binaries = set()
-        while records.lookup(name):
-            if records.package == name:
-                binaries.update(records.binaries)
-        for binary in sorted(binaries):
-            for architecture in dict.fromkeys((build, host)):
-                package = self.package(binary, architecture)
-                for version in package.version_list if package is not None else ():
-                    if version.downloadable:
-                        self.records.lookup(version.file_list[0])
-                        if (self.records.source_pkg or binary) == name:
-                            yield version, self.records.source_ver or version.ver_str
-
-    def offer(self, version: Any, lists: Any) -> dict[str, Any]:
-        """Return a version's stanza and what is needed to fetch its .deb."""
-        file, _ = version.file_list[0]
-        record = self.record(version)
-        uri = lists.find_index(file).archive_uri(record["Filename"])
-        return {"stanza": str(record).rstrip("\n") + "\n", "architecture": version.arch,
-                "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
-                "sha256": record["SHA256"]}
-
-    def closure(self, names: list[str], architecture: str) -> dict[str, str]:
-        """Follow Depends and Pre-Depends (first alternative that exists); name → version of arch."""
-        found: dict[str, str] = {}
-        waiting = [(name, architecture) for name in names]
-        seen = set()
-        while waiting:
-            name, wanted = waiting.pop()
-            if (name, wanted) in seen:
-                continue
-            seen.add((name, wanted))
-            version = self.candidate(name, wanted)
-            if version is None:
-                continue
-            if version.arch == architecture:
-                found[name] = version.ver_str
-            for kind in ("PreDepends", "Depends"):
-                for alternatives in version.depends_list.get(kind, ()):
-                    for one in alternatives:
-                        if one.all_targets():
-                            target = one.target_pkg
-                            waiting.append((target.name, target.architecture))
-                            break
-        return found
-
-
 def facts(
     build: str, host: str, sources: list[dict[str, str]], packages: list[str], host_needs: list[str]
 ) -> dict[str, Any]:
     """Return what the archives say of the sources, packages and the two architectures."""
-    archive = _Archive()
+    archive = Archive()
     answers = {}
     for name in packages:
         versions = {
@@ -157,7 +76,7 @@ def facts(
     }
 
 
-def _compiler(archive: _Archive, build: str) -> str:
+def _compiler(archive: Archive, build: str) -> str:
     """Return the release's default GCC major version, by following g++ to libstdc++-N-dev.
 
     Where nothing has g++, as in a partial mirror, the newest libstdc++-N-dev counts.
@@ -173,7 +92,7 @@ def _compiler(archive: _Archive, build: str) -> str:
     return str(max(found, default=""))
 
 
-def _skew(archive: _Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:
+def _skew(archive: Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:
     """Return Multi-Arch: same packages that both architectures need, at different versions."""
     if build == host:
         return []
@@ -222,7 +141,7 @@ def _near(name: str) -> list[str]:
 
 def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
     """Return, for each package that apt cannot install alone, what stands in the way."""
-    archive = _Archive()
+    archive = Archive()
     problems: dict[str, list[str]] = {}
     for name in names:
         package = archive.package(name, architecture)
@@ -237,7 +156,7 @@ def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
     return problems
 
 
-def _broken(archive: _Archive, top: Any) -> list[str]:
+def _broken(archive: Archive, top: Any) -> list[str]:
     """Name the dependencies below a version that nothing can satisfy, with who has them."""
     said = []
     waiting = [top]
@@ -265,7 +184,7 @@ def _relation(dependency: Any) -> str:
 
 def closure(names: list[str], architecture: str) -> dict[str, str]:
     """Return the versions of these packages, of every essential one and of all they depend on."""
-    archive = _Archive()
+    archive = Archive()
     essential = [package.name for package in archive.cache.packages
                  if package.essential and package.architecture == architecture and package.has_versions]
     return archive.closure([*names, *essential], architecture)
@@ -278,7 +197,7 @@ def libraries(architecture: str) -> dict[str, list[str]]:
     puts where the dynamic linker looks.
     """
     found: dict[str, list[str]] = {}
-    for package in _Archive().cache.packages:
+    for package in Archive().cache.packages:
         if re.search(r"\.so\.\d", package.name) and package.architecture == architecture:
             providers = {version.parent_pkg.name for _, _, version in package.provides_list}
             if providers and not package.has_versions:
@@ -293,7 +212,7 @@ def compared(names: list[str], build: str, host: str) -> list[dict[str, Any]]:
     are the packages of the build architecture and for all at its version.  Where a source
     makes nothing else ("all"), its Architecture: all packages count, index by index.
     """
-    archive = _Archive()
+    archive = Archive()
     lists = apt_pkg.SourceList()
     lists.read_main_list()
     answers = []
@@ -321,7 +240,7 @@ def binaries(sources: list[dict[str, Any]], build: str, host: str) -> list[dict[
 
     "provides" maps the packages that are named, in whatever version, to virtual packages.
     """
-    archive = _Archive()
+    archive = Archive()
     answers = []
     for wanted in sources:
         found = [{"package": version.parent_pkg.name, "architecture": version.arch,
@@ -334,7 +253,7 @@ def binaries(sources: list[dict[str, Any]], build: str, host: str) -> list[dict[
     return answers
 
 
-def _provided(archive: _Archive, name: str, build: str, host: str) -> list[str]:
+def _provided(archive: Archive, name: str, build: str, host: str) -> list[str]:
     versions = (archive.candidate(name, architecture) for architecture in (host, build))
     return sorted({str(one[0]) for version in versions if version is not None
                    for one in version.provides_list})
@@ -345,7 +264,7 @@ def natives(names: list[str], architectures: list[str]) -> list[dict[str, Any]]:
 
     Packages for all architectures are told once.
     """
-    archive = _Archive()
+    archive = Archive()
     lists = apt_pkg.SourceList()
     lists.read_main_list()
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -370,9 +289,102 @@ def _indexes(version: Any) -> set[str]:
     return {file.architecture for file, _ in version.file_list}
 
 
+def named(prefix: str, build: str, host: str) -> dict[str, Any]:
+    """Return the versions of every package whose name begins so, and who provides such a name.
+
+    "versions" are by package and architecture, "provides" maps virtual packages of that prefix to
+    the candidates that provide them for the host architecture.
+    """
+    archive = Archive()
+    packages = [package for package in archive.cache.packages
+                if package.name.startswith(prefix) and package.architecture in (build, host)]
+    versions = {
+        name: {architecture: version.ver_str for architecture in dict.fromkeys((build, host))
+               if (version := archive.available(name, architecture)) is not None}
+        for name in sorted({package.name for package in packages if package.has_versions})}
+    provides: dict[str, set[str]] = {}
+    for package in packages:
+        if package.has_provides and package.name not in versions:
+            # What is for all architectures apt files as native.
+            provides.setdefault(package.name, set()).update(
+                version.parent_pkg.name for _, _, version in package.provides_list
+                if archive.available(version.parent_pkg.name, host) == version)
+    return {"versions": versions, "provides": {name: sorted(found) for name, found in provides.items()}}
+
+
+def packaging(names: list[str], build: str, host: str) -> dict[str, Any]:
+    """Return how Debian builds these packages of the host architecture, those that it has.
+
+    By name: "source", "version", "build_depends" (its fields) and "offered", which maps what they
+    name to its section and whether the build and the host architecture have it.
+    """
+    archive = Archive()
+    answers = {}
+    for name in names:
+        version = archive.available(name, host)
+        if version is None:
+            continue
+        archive.records.lookup(version.file_list[0])
+        source = archive.records.source_pkg or name
+        wanted = {"name": source, "version": archive.records.source_ver or version.ver_str, "suite": ""}
+        found = _source(wanted)["found"] or _source({**wanted, "version": ""})["found"]
+        if found is None:
+            continue
+        fields = [found["fields"][key] for key in ("Build-Depends", "Build-Depends-Arch")
+                  if key in found["fields"]]
+        wanted_names = sorted({one[0] for field in fields for group in apt_pkg.parse_src_depends(field)
+                               for one in group})
+        answers[name] = {
+            "source": source, "version": found["version"], "build_depends": fields, "offered": {
+                one: values for one in wanted_names if (values := archive.offered(one, build, host))}}
+    return answers
+
+
+def dependents(ours: dict[str, str], build: str, host: str) -> dict[str, list[list[str]]]:
+    """Return which of the release's packages need something of these that our versions do not give.
+
+    ``ours`` maps names of packages to the versions that replace them.  By name: [package, relation]s.
+    """
+    archive = Archive()
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name in sorted(ours):
+        theirs = archive.available(name, host)
+        if theirs is None:
+            continue
+        names = {name, *(provided for provided, _, _ in theirs.provides_list)}
+        parents = {(one.parent_pkg.name, one.parent_ver.arch): one.parent_ver for each in names
+                   for architecture in dict.fromkeys((build, host))
+                   if (package := archive.package(each, architecture)) is not None
+                   for one in package.rev_depends_list}
+        for (parent, architecture), version in sorted(parents.items(), key=lambda item: item[0]):
+            if architecture in (host, "all") and parent not in ours \
+                    and archive.available(parent, host) == version:
+                found.setdefault(name, set()).update(
+                    (parent, relation) for relation in _unmet(version, names, ours))
+    return {name: [list(one) for one in sorted(said)] for name, said in found.items() if said}
+
+
+def _unmet(version: Any, names: set[str], ours: dict[str, str]) -> Iterator[str]:
+    """Yield the dependencies of a version on these names that nothing meets once ours replace theirs."""
+    for kind in ("PreDepends", "Depends"):
+        for alternatives in version.depends_list.get(kind, ()):
+            if any(one.target_pkg.name in names for one in alternatives) and not any(
+                    _given(one, ours) for one in alternatives):
+                yield " | ".join(_relation(one) for one in alternatives)
+
+
+def _given(dependency: Any, ours: dict[str, str]) -> bool:
+    """Tell whether ours or a package that stays meets a dependency."""
+    name = dependency.target_pkg.name
+    if name in ours and apt_pkg.check_dep(ours[name], dependency.comp_type, dependency.target_ver or ""):
+        return True
+    return any(target.parent_pkg.name not in ours for target in dependency.all_targets())
+
+
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
                         "closure": closure, "compared": compared, "binaries": binaries,
-                        "natives": natives, "libraries": libraries}
+                        "natives": natives, "libraries": libraries, "named": named,
+                        "packaging": packaging, "dependents": dependents}
 
 
 def main() -> None:

@@ -221,8 +221,8 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
 
     ``summary`` has, each of them optional: ``debs`` (mappings with name, version, size in
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
-    the whole run), ``trial`` (its packages, and how many trials passed), ``repository`` (where
-    it is), ``device`` (the lines to type there), ``failed`` and ``left_out`` (mappings with
+    the whole run), ``trial`` (its packages, how many trials passed, what was noted), ``repository``
+    (where it is), ``device`` (the lines to type there), ``failed`` and ``left_out`` (mappings with
     name and reason).
     """
     lines: list[str] = []
@@ -238,7 +238,9 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
             lines += [f"{title}:", *(f"    {one['name']}: {one['reason']}" for one in found), ""]
     if trial := summary.get("trial"):
         lines.append(f"The emulated device installed {' '.join(trial['packages'])} and passed "
-                     f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'}.")
+                     f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'}"
+                     + (f", {trial['imported']} of them imports." if trial.get("imported") else "."))
+        lines += [f"    noted: {text}" for text in trial.get("noted", ())]
     if summary.get("seconds") is not None:
         lines.append(f"Everything took {duration(summary['seconds'])}.")
     if summary.get("repository"):

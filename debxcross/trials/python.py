@@ -3,7 +3,9 @@
 
 Written in the common subset of Python 2.7 and 3, because that is what devices have.  Every
 trial runs in a process of its own, so that a crash is seen and the others go on.  The
-report is one JSON object a line: name, ok, signal, text, attempts, optional.
+report is one JSON object a line: name, ok, signal, text, attempts, optional, kind ("import",
+"compile" or ""), module, package, path, missing (what could not be imported and is not here at all).
+What that means is decided elsewhere.
 
     python2.7 python.py FILE PACKAGE...
 
@@ -15,6 +17,7 @@ from __future__ import print_function
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -90,36 +93,69 @@ print(bsddb.__version__)
 }
 
 
+def files_of(package):
+    """Return the paths of a Debian package's files, sorted."""
+    listing = subprocess.Popen(["dpkg", "-L", package], stdout=subprocess.PIPE).communicate()[0]
+    return sorted(listing.decode("utf-8").splitlines())
+
+
 def extension_modules(packages):
-    """Yield (module name, package) of every extension module in these Debian packages."""
+    """Yield (module name, package, path) of every extension module in these Debian packages."""
     for package in packages:
-        listing = subprocess.Popen(["dpkg", "-L", package], stdout=subprocess.PIPE).communicate()[0]
-        for path in sorted(listing.decode("utf-8").splitlines()):
+        for path in files_of(package):
             if not path.endswith(".so") or os.path.islink(path):
                 continue
             for marker in ("/lib-dynload/", "/dist-packages/"):
                 if marker in path and "/python" in path:
                     relative = path.split(marker, 1)[1]
                     directory, base = os.path.split(relative)
-                    if marker == "/dist-packages/" and base.split(".")[0].endswith("_tests"):
-                        continue  # a project's helpers of its own tests, such as numpy's
-                    yield ".".join(directory.split("/") + [base.split(".")[0]]).lstrip("."), package
+                    yield ".".join(directory.split("/") + [base.split(".")[0]]).lstrip("."), package, path
 
 
 def top_modules(packages):
-    """Yield (module name, package) of what these Debian packages put right into dist-packages."""
+    """Yield (module name, package, path) of what these packages put right into dist-packages."""
     for package in packages:
-        listing = subprocess.Popen(["dpkg", "-L", package], stdout=subprocess.PIPE).communicate()[0]
-        for path in sorted(listing.decode("utf-8").splitlines()):
+        for path in files_of(package):
             relative = path.split("/dist-packages/", 1)[-1]
             name = relative.replace("/__init__.py", "").replace(".py", "")
             if path.endswith(".py") and relative != path and "/" not in name and not name.startswith("_"):
-                yield name, package
+                yield name, package, path
+
+
+def uncompiled(packages):
+    """Yield (package, path) of every module that py3compile left as it is."""
+    if sys.version_info[0] == 2 or not os.path.exists("/usr/bin/py3compile"):
+        return
+    import importlib.util
+    for package in packages:
+        for path in files_of(package):
+            if "/dist-packages/" in path and path.endswith(".py") \
+                    and not os.path.exists(importlib.util.cache_from_source(path)):
+                yield package, path
+
+
+def not_here(error):
+    """Return the top module that an import failed for, when nothing of that name is installed; else ""."""
+    while error is not None:
+        found = re.match(r"No module named '?(\w+)", str(error)) if isinstance(error, ImportError) else None
+        if found:
+            try:
+                if sys.version_info[0] == 2:
+                    import imp
+                    imp.find_module(found.group(1))
+                    return ""
+                import importlib.util
+                return "" if importlib.util.find_spec(found.group(1)) else found.group(1)
+            except (ImportError, ValueError):
+                return found.group(1)
+        # Many say in words of their own what they lack.
+        error = getattr(error, "__cause__", None) or getattr(error, "__context__", None)
+    return ""
 
 
 def attempt(code):
-    """Run code in a child process; return (ok, signal, last lines of what it said)."""
-    output = tempfile.TemporaryFile()
+    """Run code in a child process; return (ok, signal, last lines of what it said, what is missing)."""
+    output, aside = tempfile.TemporaryFile(), tempfile.TemporaryFile()
     child = os.fork()
     if child == 0:
         status = 1
@@ -128,8 +164,10 @@ def attempt(code):
             os.dup2(output.fileno(), 2)
             exec(compile(code, "trial", "exec"), {"__name__": "trial"})
             status = 0
-        except BaseException:
+        except BaseException as error:
             traceback.print_exc()
+            if isinstance(error, ImportError):
+                os.write(aside.fileno(), not_here(error).encode("utf-8"))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -137,29 +175,35 @@ def attempt(code):
     ended = os.waitpid(child, 0)[1]
     output.seek(0)
     text = output.read().decode("utf-8", "replace").strip()
+    aside.seek(0)
     number = ended & 0x7F
-    return ended == 0, number, "\n".join(text.splitlines()[-4:])
+    return ended == 0, number, "\n".join(text.splitlines()[-4:]), aside.read().decode("utf-8", "replace")
 
 
 def main():
     with open(sys.argv[1]) as file:
         what = json.load(file)
-    modules = list(extension_modules(sys.argv[2:]))
+    packages = sys.argv[2:]
+    modules = list(extension_modules(packages))
     if sys.version_info[0] == 3:
-        modules += top_modules(sys.argv[2:])
-    trials = [("import %s (%s)" % (module, package), "import " + module) for module, package in modules]
-    optional = [name for (name, _), (module, _) in zip(trials, modules) if module in what["optional"]]
-    trials += sorted(STANDARD.items())
-    if sys.version_info[0] == 2:
-        trials += sorted(PYTHON_2.items())
-    trials += sorted(what["smoke"].items())
-    for name, code in trials:
+        modules += top_modules(packages)
+    # Not by a statement: mypyc makes modules whose names begin with a digit.
+    trials = [("import %s (%s)" % (module, package), "import importlib; importlib.import_module(%r)" % module,
+               {"kind": "import", "module": module, "package": package, "path": path,
+                "optional": module in what["optional"]}) for module, package, path in modules]
+    trials += [("compile %s (%s)" % (path, package),
+                "compile(open(%r, 'rb').read(), %r, 'exec')" % (path, path),
+                {"kind": "compile", "package": package, "path": path})
+               for package, path in uncompiled(packages)]
+    plain = sorted(STANDARD.items()) + (sorted(PYTHON_2.items()) if sys.version_info[0] == 2 else [])
+    trials += [(name, code, {}) for name, code in plain + sorted(what["smoke"].items())]
+    for name, code, more in trials:
         for time in range(3):
-            ok, number, text = attempt(code)
+            ok, number, text, missing = attempt(code)
             if not number:
                 break  # only a crash is tried again: emulators have moods
-        print(json.dumps({"name": name, "ok": ok, "signal": number, "text": text, "attempts": time + 1,
-                          "optional": name in optional}))
+        print(json.dumps(dict(more, name=name, ok=ok, signal=number, text=text, attempts=time + 1,
+                              missing=missing)))
         sys.stdout.flush()
 
 

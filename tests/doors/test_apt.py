@@ -57,12 +57,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
     packages = (
         *toolchain(BUILD, HOST),
         TinyPackage("newer", BUILD, "1.0-1"), TinyPackage("newer", BUILD, "1.0-2"),
+        TinyPackage("python3-lamp", "all", "2.0-1", {
+            "Provides": "python3-lantern, lantern, python3-lamp-abi2"}),
+        TinyPackage("python3-shade", HOST, fields={
+            "Depends": "python3-lamp (<< 3), python3-lamp-abi2, lantern | libtiny1, python3-lamp (>= 1)"}),
+        TinyPackage("python3-rpi.gpio", HOST),
+        TinyPackage("python3-delta", HOST, "1.0", {"Source": "delta"}),
         TinyPackage("broken", HOST, fields={"Depends": "middle"}),
         TinyPackage("middle", HOST, fields={"Depends": "absent (>= 2) | gone, libtiny1"}),
         TinyPackage("fighter", HOST, fields={"Depends": "libtiny1", "Conflicts": "libtiny1"}),
     )
     sources = (TinySource("alpha"), TinySource("beta", "debhelper, libalpha-dev"),
-               TinySource("gamma", "debhelper, libnothing-dev"))
+               TinySource("gamma", "debhelper, libnothing-dev"),
+               TinySource("delta", "debhelper, libtiny1, lantern, gone"))
     with signing_home(place / "keyring.gpg") as home, signing_home(place / "stranger.gpg", "x") as stranger:
         make_suite(directory, "sid", home, architectures=(BUILD, HOST), packages=packages, sources=sources)
         skewed = [one for one in toolchain(BUILD, HOST)
@@ -362,6 +369,34 @@ def test_facts_of_packages_and_the_compiler(root: AptRoot) -> None:
     # HOST's index has libstdc++-12-dev, and no g++.
     assert ask_facts(root, build=HOST)["compiler"] == "12"
     assert ask_facts(root, build="s390x")["compiler"] == ""
+
+
+def test_packages_by_the_beginning_of_their_names(root: AptRoot) -> None:
+    found = root.ask({"ask": "named", "prefix": "python3-", "build": BUILD, "host": HOST})
+    assert found == {"versions": {"python3-delta": {HOST: "1.0"},
+                                  "python3-lamp": {BUILD: "2.0-1", HOST: "2.0-1"},
+                                  "python3-rpi.gpio": {HOST: "1.0-1"}, "python3-shade": {HOST: "1.0-1"}},
+                     "provides": {"python3-lamp-abi2": ["python3-lamp"], "python3-lantern": ["python3-lamp"]}}
+
+
+def test_how_debian_builds_a_package(root: AptRoot) -> None:
+    names = ["python3-delta", "nothing"]
+    found = root.ask({"ask": "packaging", "names": names, "build": BUILD, "host": HOST})
+    assert found == {"python3-delta": {
+        "source": "delta", "version": "1.0", "build_depends": ["debhelper, libtiny1, lantern, gone"],
+        "offered": {"debhelper": ["", True, True], "libtiny1": ["", True, True],
+                    "lantern": ["", True, True]}}}
+
+
+def test_who_needs_what_a_replacement_does_not_give(root: AptRoot) -> None:
+    def ask(**ours: str) -> Any:
+        return root.ask({"ask": "dependents", "ours": {f"python3-{name}": version for name, version in
+                                                       ours.items()}, "build": BUILD, "host": HOST})
+
+    assert ask(lamp="3-1") == {"python3-lamp": [
+        ["python3-shade", "python3-lamp (< 3)"], ["python3-shade", "python3-lamp-abi2"]]}
+    assert ask(lamp="2.5-1") == {"python3-lamp": [["python3-shade", "python3-lamp-abi2"]]}
+    assert ask(lamp="3-1", shade="2-1") == {} and ask(nothing="1") == {}
 
 
 def test_facts_of_skew(tiny: Tiny, tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ import pytest
 from debxcross.app.request import Request
 from debxcross.app.wheel import Locked
 from debxcross.core.architecture import architecture
-from debxcross.core.chain.chain import parse
+from debxcross.core.chain.chain import misjudged, parse
 from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
 from debxcross.core.wheel.deb import device_environment
+from debxcross.core.wheel.packaging import Offered, Packaging
 from debxcross.core.wheel.patch import place, read_versions
-from debxcross.core.wheel.requirement import Names, ProjectOptions, Wanted
+from debxcross.core.wheel.names import Names
+from debxcross.core.wheel.requirement import ProjectOptions, Wanted
 from debxcross.core.wheel.resolution import Resolution, manylinux, resolve, tags
 from debxcross.doors import fetch
 from debxcross.doors.index import Index
@@ -35,6 +37,7 @@ from debxcross.errors import (
 from debxcross.steps.chain.prepare import Circumstances, arrange
 from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.chain import ChainMaker, without
+from debxcross.steps.wheel.places import Debian, Places
 from debxcross.steps.wheel.resolve import (
     BuildRequirements, IndexFinder, Machine, Tools, debian_releases, leave_out, machines,
 )
@@ -85,7 +88,8 @@ class Shop:
                 tar.addfile(member, io.BytesIO(content))
         self._offer(name, f"{name}-{version}.tar.gz", buffer.getvalue(), digest)
 
-    def wheel(self, name: str, version: str, requires: Sequence[str] = (), tag: str = "py3-none-any") -> None:
+    def wheel(self, name: str, version: str, requires: Sequence[str] = (), tag: str = "py3-none-any",
+              build: str = "") -> None:
         directory = f"{name}-{version}.dist-info"
         members = {f"{name}.py": b"", f"{directory}/METADATA": info(name, version, requires),
                    f"{directory}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()}
@@ -95,7 +99,7 @@ class Shop:
         with zipfile.ZipFile(buffer, "w") as archive:
             for path, content in {**members, f"{directory}/RECORD": record.encode()}.items():
                 archive.writestr(path, content)
-        self._offer(name, f"{name}-{version}-{tag}.whl", buffer.getvalue())
+        self._offer(name, "-".join(filter(None, (name, version, build, f"{tag}.whl"))), buffer.getvalue())
 
 
 @pytest.fixture()
@@ -129,9 +133,10 @@ class Desk:
         return resolve([Wanted(text, "the command line") for text in texts], (), self.finder(**more),
                        DEVICE.environment)
 
-    def maker(self, policy: str = "replace", names: Names = Names(), **options: ProjectOptions) -> ChainMaker:
-        return ChainMaker(TOOLS, names, self.finder(), BuildRequirements(self.finder(HERE, sdists=False)),
-                          options, policy)
+    def maker(self, policy: str = "replace", names: Names = Names(), tools: Tools = TOOLS,
+              debian: Debian | None = None, **options: ProjectOptions) -> ChainMaker:
+        return ChainMaker(Places(tools, names, options, policy, debian), self.finder(),
+                          BuildRequirements(self.finder(HERE, sdists=False)))
 
 
 @pytest.fixture()
@@ -186,12 +191,62 @@ def test_the_version_that_debian_has(desk: Desk, shop: Shop) -> None:
     assert again.wheels[0].revision == "3"
 
 
+def test_a_wheel_for_any_platform_that_others_have_compiled(desk: Desk, shop: Shop) -> None:
+    shop.wheel("lamp", "1.0")
+    shop.wheel("lamp", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+    shop.wheel("bulb", "1.0")
+    shop.wheel("bulb", "0.9", tag="cp311-cp311-manylinux_2_17_x86_64")
+    shop.wheel("bulb", "1.0", tag="py3-none-manylinux_2_17_x86_64")
+    _, notes = desk.maker().make("wheels", desk.resolve("lamp", "bulb"))
+    assert [note for note in notes if "compiled" in note] == [
+        "lamp 1.0 is taken without compiled modules, which its wheels for other machines have"]
+
+
+def test_a_rebuilt_wheel(desk: Desk, shop: Shop) -> None:
+    shop.wheel("twice", "1.0", build="1")
+    shop.wheel("twice", "1.0", build="2")
+    wheel = desk.maker().make("wheels", desk.resolve("twice"))[0].wheels[0]
+    assert (wheel.pin.file, wheel.revision) == ("twice-1.0-2-py3-none-any.whl", "1+build2")
+
+
+def test_the_name_that_debians_package_provides(desk: Desk, shop: Shop) -> None:
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-li": "1-1"},
+                    provided={"python3-light": ["python3-li"], "python3-bulb": ["python3-a", "python3-b"]})
+    names = Names({"light": "python3-li", "bulb": "python3-b"})
+    shop.wheel("light", "2.0")
+    shop.wheel("bulb", "2.0")
+    chain, _ = desk.maker(names=names, tools=tools).make("wheels", desk.resolve("light", "bulb"))
+    assert {wheel.package: wheel.replaces for wheel in chain.wheels} == {
+        "python3-li": ("python3-light",), "python3-b": ()}
+
+
+def test_a_collection_of_debians_goes_and_is_not_provided(desk: Desk, shop: Shop) -> None:
+    names = Names(holders={"bulb": "python3-lights", "lamp": "python3-absent"})
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-lights": "3-1"})
+    shop.wheel("bulb", "2.0")
+    shop.wheel("lamp", "1.0")
+    chain, notes = desk.maker(names=names, tools=tools).make("wheels", desk.resolve("bulb", "lamp"))
+    assert {wheel.name: wheel.replaces for wheel in chain.wheels} == {
+        "bulb": ("python3-lights (>= 0~~)",), "lamp": ()}
+    assert ("python3-bulb takes the place of Debian's python3-lights 3-1, "
+            "which has bulb among other things") in notes
+
+
+def test_two_projects_of_one_package_of_debians(desk: Desk, shop: Shop) -> None:
+    names = Names({"lamp": "python3-lamp", "lampcore": "python3-lamp"})
+    shop.wheel("lamp", "1.0")
+    shop.wheel("lampcore", "1.0")
+    chain, _ = desk.maker(names=names).make("wheels", desk.resolve("lamp", "lampcore"))
+    assert {wheel.package: wheel.replaces for wheel in chain.wheels} == {
+        "python3-lamp": (), "python3-lampcore": ("python3-lamp (<< 2:1-1)",)}
+
+
 def test_debians_own_where_ours_cannot_be_newer(desk: Desk, shop: Shop) -> None:
     """Zeros at the end count in Debian's versions, in PEP 440 they do not: ours is 0.5, theirs 0.5.0."""
     tools = replace(TOOLS, versions={**TOOLS.versions, "python3-bulb": "0.5.0-2"})
     shop.wheel("lamp", "1.0", ["bulb"])
     shop.wheel("bulb", "0.5.0")
-    chain, notes = replace(desk.maker(), tools=tools).make("wheels", desk.resolve("lamp"))
+    chain, notes = desk.maker(tools=tools).make("wheels", desk.resolve("lamp"))
     assert [wheel.name for wheel in chain.wheels] == ["lamp"] and chain.debian[0].package == "python3-bulb"
     assert "bulb 0.5.0 is Debian's own python3-bulb 0.5.0-2" in notes
 
@@ -225,6 +280,54 @@ def test_debians_own_packages_on_request(desk: Desk, shop: Shop) -> None:
     assert "six 1.16.0 is Debian's own python3-six 1.16.0-4" in notes
     assert [choice.release.words for choice in desk.resolve("lamp", "six>1.16", debian=debian).choices] == [
         "lamp 1.0", "six 1.17.0"]
+
+
+def test_versions_of_debians_that_relations_must_be_told_of(desk: Desk, shop: Shop) -> None:
+    tools = replace(TOOLS, versions={**TOOLS.versions, "python3-bulb": "22.2.0-1", "python3-gas": "1.0-1"})
+    shop.wheel("lamp", "1.0", ["bulb==22.2.0", "six>=1", "gas!=1.0"])
+    shop.wheel("six", "1.17.0")
+    shop.wheel("gas", "1.1")
+    shop.wheel("bulb", "23.1.0")
+    debian = debian_releases(tools, Names({"bulb": "python3-bulb"}), ["lamp"])
+    chain, _ = desk.maker(tools=tools).make("wheels", desk.resolve("lamp", debian=debian))
+    again = parse(tomllib.loads(to_toml(chain)), "x")
+    assert again.debian == chain.debian and {one.name for one in chain.debian} == {
+        "bulb", "gas", "lamp", "six"}
+    assert misjudged(again, again.wheels[1]) == {"python3-bulb": "22.2.0-1", "python3-gas": "1.0-1"}
+    assert misjudged(again, again.wheels[0]) == {}
+
+
+def test_what_debians_packaging_says_that_a_build_needs(desk: Desk, shop: Shop) -> None:
+    said = Packaging("lamp-source", "0.5-1", ("libglow-dev, swig",), {
+        "libglow-dev": Offered("libdevel", True, True), "swig": Offered("devel", True, True)})
+    asked: list[str] = []
+
+    class Release:
+        def packaging(self, packages: Sequence[str]) -> Mapping[str, Packaging]:
+            asked.extend(packages)
+            return {name: said for name in packages}
+
+        def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+            assert ours == {"python3-bulb": "1-1", "python3-gas": "1-1", "python3-lamp": "2:1-1",
+                            "python3-six": "1.17-1"}
+            return {"python3-six": [(f"python3-{name}", "python3-six (<< 1.17)") for name in "abcde"]}
+
+    tools = replace(TOOLS, available=frozenset(("python3-lamp", "python3-gas", "python3-six")))
+    shop.sdist("lamp", "1.0")
+    shop.sdist("bulb", "1.0")
+    shop.sdist("gas", "1.0")
+    shop.wheel("six", "1.17.0")
+    maker = desk.maker(tools=tools, debian=Release(), gas=ProjectOptions(settings=("x=y",)),
+                       lamp=ProjectOptions(smoke="1"))
+    chain, notes = maker.make("wheels", desk.resolve("lamp", "bulb", "gas", "six"))
+    assert asked == ["python3-lamp"], "not what a file says, nor what is not built, nor what Debian has not"
+    needs = {wheel.name: (wheel.host_needs, wheel.build_packages) for wheel in chain.wheels}
+    assert needs["lamp"] == (("libglow-dev",), ("pkg-config", "swig"))
+    assert needs["bulb"] == needs["gas"] == ((), ())
+    assert "lamp: needs from Debian's lamp-source 0.5-1: libglow-dev, swig" in notes
+    assert ("beside python3-six 1.17-1 these packages of Debian's cannot be installed: "
+            "python3-a (needs python3-six (<< 1.17)), python3-b (needs python3-six (<< 1.17)), "
+            "python3-c (needs python3-six (<< 1.17)) and 2 more") in notes
 
 
 def test_pages_and_metadata_are_remembered(desk: Desk, shop: Shop) -> None:

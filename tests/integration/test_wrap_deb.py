@@ -7,6 +7,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,34 @@ def test_lintian_finds_no_errors(tmp_path: Path) -> None:
     errors = [line for line in done.stdout.splitlines()
               if line.startswith("E: ") and line.split()[2] not in python2]
     assert errors == []
+
+
+def test_a_namespace_belongs_to_nobody(tmp_path: Path) -> None:
+    need("dpkg-deb")
+    namespace = {"ns/__init__.py": b"__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+                 "ns/lamp.py": b""}
+    wheel = _wheel(tmp_path, {**PURE, **namespace}, "py2.py3-none-any")
+    for python, more in (("3.11.2", []), ("2.7.18", ["__init__.py"])):
+        contents = [row[2] for row in _contents(wrap_wheel(wheel, _settings(python), tmp_path / python))]
+        assert [path.rpartition("/")[2] for path in contents if "/ns/" in path] == [*more, "lamp.py"]
+
+
+def test_what_stands_in_the_way_goes_and_only_some_of_it_is_provided(tmp_path: Path) -> None:
+    need("dpkg-deb")
+    settings = replace(_settings(), replaces=("python3-bulb", "python3-lights (>= 0~~)"))
+    fields = _fields(wrap_wheel(_wheel(tmp_path, PURE, "py3-none-any"), settings, tmp_path / "out"))
+    assert fields["Provides"] == "python3-bulb (= 1.2-1)"
+    assert fields["Conflicts"] == fields["Replaces"] == "python3-bulb, python3-lights (>= 0~~)"
+
+
+def test_a_file_that_does_not_compile_is_no_reason_to_refuse_the_installation(tmp_path: Path) -> None:
+    need("dpkg-deb")
+    wheel = _wheel(tmp_path, {**PURE, "lantern/old.py": b'print "Python 2"\n'}, "py3-none-any")
+    _output("dpkg-deb", "-R", str(wrap_wheel(wheel, _settings(), tmp_path / "out")), str(tmp_path / "x"))
+    (tmp_path / "bin").mkdir()
+    compiler = tmp_path / "bin/py3compile"
+    compiler.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/said\nexit 1\n")
+    compiler.chmod(0o755)
+    done = process.run([str(tmp_path / "x/DEBIAN/postinst"), "configure"],
+                       environment={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
+    assert done.exit_status == 0 and (tmp_path / "said").read_text() == "-p python3-lantern\n"

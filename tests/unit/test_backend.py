@@ -68,6 +68,9 @@ def test_debians_own_programs_instead_of_wheels_of_them() -> None:
     assert backend.build_requirements(found, ("Cython<3",)) == ("Cython<3", "setuptools>=42", "wheel")
     assert backend.build_packages(found, ("flex",)) == ("cmake", "flex", "make", "ninja-build")
     assert backend.build_packages(facts(), (), ("libx-dev",)) == ("pkg-config",)
+    meson = facts(system("mesonpy", "meson-python"))
+    assert backend.build_packages(meson, ()) == ("ninja-build", "pkg-config")
+    assert backend.build_packages(meson, (), ("libx-dev",)) == ("ninja-build", "patchelf", "pkg-config")
 
 
 RUST = {"rustc": "1.63.0+dfsg1-2", "libssl-dev": "3.0.15-1~deb12u1", "cmake": "4.0.1-1"}

@@ -11,7 +11,9 @@ from debian.debian_support import version_compare
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from debxcross.core.wheel.version import debian_version, relations, revision_above, upstream_version
+from debxcross.core.wheel.version import (
+    debian_version, misjudged, rebuilt, relations, revision_above, upstream_version,
+)
 from debxcross.errors import GateError, UnsupportedError
 
 #: The suffixes that PEP 440 lists in its summary, in combination, and the next releases.
@@ -161,6 +163,38 @@ def test_relations_with_the_epoch_that_debian_has() -> None:
     assert relations("x", SpecifierSet(""), 1) == ("x",)
 
 
+@pytest.mark.parametrize(("specifiers", "theirs", "expected"), [
+    ("==22.2.0", "22.2.0-1", ("p (>= 22.2)", "p (<< 22.2.0+a~)")),
+    ("<=5.1.0", "5.1.0+dfsg-2+b1", ("p (<< 5.1.0+dfsg+a~)",)),
+    ("==2.28.1", "2.28.1+dfsg-1", ("p (>= 2.28.1)", "p (<< 2.28.1+dfsg+a~)")),
+    ("==6.0", "6.0-3+b2", ("p (>= 6)", "p (<< 6.0+a~)")),
+    ("==1.9", "1:2.0+really1.9-1", ("p (>= 1:1.9)", "p (<< 1:2.0+really1.9+a~)")),
+    ("!=1.0", "1.0-1", ("p (<< 1) | p (>= 1.0+a~)",)),
+    (">5.1.0", "5.1.0-1", ("p (>= 5.1.0+q~)",)),
+    (">=2", "2.0+really1.9-1", ("p (>= 2.0+really1.9+a~)",)),
+    # Nothing changes where they agree already, or where nobody knows.
+    ("==1.5", "1.5-1", ("p (>= 1.5)", "p (<< 1.5+a~)")),
+    ("<2", "1.5-1", ("p (<< 2~~)",)),
+    (">=1", "0.9-1", ("p (>= 1)",)),
+    ("==1.0", "20230101git-1", ("p (>= 1)", "p (<< 1+a~)")),
+])
+def test_relations_that_debians_own_package_meets(
+    specifiers: str, theirs: str, expected: tuple[str, ...]
+) -> None:
+    epoch = int(theirs.partition(":")[0]) if ":" in theirs else 0
+    found = relations("p", SpecifierSet(specifiers), epoch, theirs)
+    assert found == expected
+    assert misjudged("p", SpecifierSet(specifiers), epoch, theirs) == (
+        found != relations("p", SpecifierSet(specifiers), epoch))
+    version = upstream_version(theirs)
+    if version is not None:
+        assert all(_satisfied(clause, theirs) for clause in found) == (
+            SpecifierSet(specifiers).contains(version))
+        # A later update of the release's package is judged the same.
+        assert all(_satisfied(clause, f"{theirs}+deb12u1") for clause in found) == (
+            SpecifierSet(specifiers).contains(version))
+
+
 @pytest.mark.parametrize(("ours", "theirs", "revision"), [
     ("1.6.1", "1.6.0-3", "1"), ("1.6.1", "1.6.1-1", "1+debxcross1"), ("2.1", "2.1-2+b1", "2+b1+debxcross1"),
     ("2:0.5", "2:0.5-1", "1+debxcross1"), ("1.17", "1.17.0-1", ""), ("1.24.2", "1.24.2+dfsg-1", ""),
@@ -174,7 +208,17 @@ def test_revision_above_debians(ours: str, theirs: str, revision: str) -> None:
             assert version_compare(newest, later) > 0 or later.startswith("2.1-2+b1")
 
 
+def test_a_rebuilt_wheel_counts_above_the_first() -> None:
+    tags: list[tuple[()] | tuple[int, str]] = [(), (1, ""), (2, ""), (2, "a"), (10, ""), (10, "_x")]
+    debs = [f"1.0-{rebuilt('1', tag)}" for tag in tags]
+    assert debs[:2] == ["1.0-1", "1.0-1+build1"]
+    assert all(version_compare(one, other) < 0 for one, other in itertools.pairwise(debs))
+    assert version_compare("1.0-1+debxcross1", f"1.0-{rebuilt('1+debxcross1', (1, ''))}") < 0
+    assert rebuilt("", (1, "")) == ""
+
+
 @pytest.mark.parametrize(("theirs", "version"), [
-    ("1:1.24.2-1", "1.24.2"), ("2.28.1+dfsg-1", "2.28.1"), ("1.0~rc1-2", "1.0rc1"), ("20230101git-1", None)])
+    ("1:1.24.2-1", "1.24.2"), ("2.28.1+dfsg-1", "2.28.1"), ("1.0~rc1-2", "1.0rc1"), ("20230101git-1", None),
+    ("2.0+really1.9-1", "1.9")])
 def test_what_debian_packages(theirs: str, version: str | None) -> None:
     assert upstream_version(theirs) == (Version(version) if version else None)

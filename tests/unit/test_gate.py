@@ -207,7 +207,7 @@ def test_deb_control() -> None:
 
 
 EXTENSION = replace(SOFT, path="_cffi_backend.cpython-311-arm-linux-gnueabi.so", soname="")
-SUFFIXES = (".cpython-311-arm-linux-gnueabi.so", ".abi3.so")
+SUFFIXES = (".cpython-311-arm-linux-gnueabi.so", ".abi3.so", ".so")
 WHEEL = "cffi-1.15.1-cp311-cp311-linux_armv5tel.whl"
 
 
@@ -220,7 +220,8 @@ WHEEL = "cffi-1.15.1-cp311-cp311-linux_armv5tel.whl"
     (WHEEL.replace("armv5tel", "x86_64"), [EXTENSION], ["wheel-tag"]),
     ("cffi.whl", [EXTENSION], ["wheel-tag"]),
     (WHEEL, [replace(EXTENSION, path="a/_b.cpython-311-x86_64-linux-gnu.so")], ["extension-suffix"]),
-    (WHEEL, [replace(EXTENSION, path="a/_b.so")], ["extension-suffix"]),
+    (WHEEL, [replace(EXTENSION, path="a/_b.so")], []),
+    (WHEEL, [replace(EXTENSION, path="a/_b.cpython-310-arm-linux-gnueabi.so")], ["extension-suffix"]),
     (WHEEL, [replace(EXTENSION, path="a.libs/libfoo.so")], []),
     (WHEEL, [replace(EXTENSION, needed=("libc.so.6", "libgone.so.1"))], ["needed"]),
     (WHEEL, [replace(EXTENSION, needed=("libz.so.1",)), replace(SOFT, path="a.libs/libz.so.1")], []),

@@ -54,6 +54,7 @@ ROOMS = ("store", "archive", "build", "sysroot", "wheel", "chain")
 #: (importer, imported): why the rule does not hold there.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.fetch", "doors.web"): "files arrive over the one door to the web",
+    ("doors.apt_child", "doors.apt_archive"): "a part of the child, which alone uses it",
     ("doors.store", "doors.entries"): "a part of the store",
     ("doors.store", "doors.locks"): "a part of the store",
     ("doors.store", "doors.roots"): "a part of the store",
@@ -72,9 +73,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 PURE_LAYERS = ("core", "repository.core")
 #: Libraries that only compute, which is all that core may use.
 PURE = frozenset((
-    "__future__", "base64", "binascii", "collections", "configparser", "csv", "dataclasses", "datetime",
-    "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
-    "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing", "urllib.parse",
+    "__future__", "ast", "base64", "binascii", "collections", "configparser", "csv", "dataclasses",
+    "datetime", "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html",
+    "itertools", "json", "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing",
+    "urllib.parse",
 ))
 #: Of these modules, core may import only the names that compute.
 PURE_NAMES = {"pathlib": {"PurePosixPath"}}
@@ -83,7 +85,8 @@ PURE_NAMES = {"pathlib": {"PurePosixPath"}}
 OWNERS = {
     "sh": ("doors.process",), "subprocess": ("doors.process",),
     "multiprocessing": (), "pty": (), "asyncio": (),
-    "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child",), "apt_inst": ("doors.apt_child",),
+    "apt": ("doors.apt_child",), "apt_pkg": ("doors.apt_child", "doors.apt_archive"),
+    "apt_inst": ("doors.apt_child",),
     "aptsources": ("doors.apt_child",), "jinja2": ("doors.template",),
     "elftools": ("doors.elf", "doors.elfdetails"),
     "click": ("cli.",), "rich": ("run.terminal", "cli.report"), "urllib3": ("doors.web",),

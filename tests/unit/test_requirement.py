@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from debxcross.core.wheel.requirement import (
-    Names, ProjectOptions, Wanted, parse_names, parse_options, read_requirements,
+    ProjectOptions, Wanted, decoded, parse_options, read_requirements,
 )
 from debxcross.errors import ConfigurationError
 
@@ -72,9 +72,21 @@ def test_options_per_project() -> None:
         "b: must be a table: [b]", "c.settings: must be a list of strings"]
 
 
-def test_names_of_debian() -> None:
-    names = parse_names("PyYAML python3-yaml\nPillow python3-pil; PEP386\n# comment\nx\nfoo pypy-foo\n")
-    assert names.package("pyyaml") == "python3-yaml"
-    assert names.package("Pillow") == "python3-pil"
-    assert names.package("Foo_Bar") == "python3-foo-bar"
-    assert Names().package("x") == "python3-x"
+@pytest.mark.parametrize("content", [
+    "\ufeffsix>=1.16\n".encode(), "six>=1.16\r\n".encode("utf-16"), "\ufeffsix>=1.16".encode("utf-16-be"),
+    "six>=1.16".encode("utf-32"), "# caf\xe9\n# -*- coding: latin-1 -*-\nsix>=1.16".encode("latin-1"),
+    b"six>=1.16",
+])
+def test_requirements_of_other_editors(content: bytes) -> None:
+    found = read_requirements((), ("r.txt",), (), lambda name: decoded(content, name))
+    assert [one.text for one in found.wanted] == ["six>=1.16"]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ("# caf\xe9\n".encode("latin-1"), "cannot be read as utf-8"),
+    ("# coding: klingon\n".encode(), "says that it is in klingon, which is not known here"),
+])
+def test_texts_that_cannot_be_read(content: bytes, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        decoded(content, "r.txt")
+    assert "UTF-8" in caught.value.resolution

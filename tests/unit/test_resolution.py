@@ -59,6 +59,14 @@ def test_newest_that_meets_everything() -> None:
     assert chosen(solve(shelf, "b>=3rc1")) == ["b 3rc1"]
 
 
+def test_the_highest_build_of_a_wheel() -> None:
+    for least, most in (("1", "2"), ("9", "10"), ("2", "1753900000"), ("1", "1a"), ("", "0")):
+        names = ["-".join(filter(None, ("a-1.0", tag, "py3-none-any.whl"))) for tag in (most, least)]
+        found, = order_releases("a", [file(name) for name in names], ANY, "3.11.2")
+        assert found.file.name == names[0]
+    assert found.build == (0, "")
+
+
 def test_going_back_to_an_older_release() -> None:
     shelf = Shelf({"a 1": ["c==1"], "a 2": ["c==2"], "b 1": ["c==1"], "c 1": [], "c 2": []})
     assert chosen(solve(shelf, "a", "b")) == ["a 1", "b 1", "c 1"]
@@ -84,6 +92,21 @@ def test_extras_bring_what_they_need() -> None:
     slow = solve(shelf, "b[slow]")
     assert chosen(slow) == ["b 1", "c 1", "e 1"]
     assert slow.choices[0].requires == ("c",)  # what its metadata says without any extra
+
+
+def test_what_an_extra_brings_on_some_machines_only() -> None:
+    """The same on every machine, so that a deb for all architectures is one deb or none."""
+    table = {"a 1": ["b[fast]"], "b 1": ["c ; extra == 'fast' and platform_machine == 'armv5tel'",
+                                         "d ; extra == 'fast' and platform_machine == 'aarch64'",
+                                         "e ; extra == 'fast'"], "c 1": [], "d 1": [], "e 1": []}
+    found = []
+    for name in ("armel", "arm64"):
+        shelf = Shelf(table)
+        environment = device_environment(architecture(name), "3.11.2")
+        got = resolve([Wanted("a", "x")], [], shelf, environment)
+        found.append({choice.release.name: choice.beyond for choice in got.choices}["a"])
+    assert found[0] == found[1] == (
+        "c ; platform_machine == 'armv5tel'", "d ; platform_machine == 'aarch64'", "e")
 
 
 def test_conflict_in_words() -> None:

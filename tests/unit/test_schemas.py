@@ -22,9 +22,10 @@ SCHEMAS = (
     ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "3c0dccc8d77f3e98"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "8975cda9629cbcf1"),
-    ("core/wheel/deb.py", deb.SCHEMA, ("core/wheel/deb.py", "core/wheel/licence.py", "core/wheel/version.py",
-                                       "steps/wheel/deb.py"), "e9f68d6de55659b6"),
+     "8e8838e9fbbff798"),
+    ("core/wheel/deb.py", deb.SCHEMA,
+     ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
+      "steps/wheel/deb.py"), "0be9bdb9164d47f8"),
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -102,3 +104,72 @@ def test_a_crash_that_did_not_come_back_is_a_note() -> None:
     assert judge((GOOD, moody), "") == (
         "ssl crashed and worked when tried again (2 attempts): the emulator's mood",)
     assert judge((GOOD,), "") == ()
+
+
+def imported(module: str, text: str = "", **more: Any) -> TrialResult:
+    given = {"ok": not text, "signal": 0, "package": "python3-lamp", "path": f"/x/{module}.so", **more}
+    return TrialResult(f"import {module} (python3-lamp)", text=text, kind="import", module=module, **given)
+
+
+NO_CFFI = "ModuleNotFoundError: No module named '_cffi_backend'"
+
+
+@pytest.mark.parametrize(("result", "words"), [
+    (imported("zstandard._cffi", NO_CFFI, missing="_cffi_backend"),
+     "for want of _cffi_backend, which the project does not require"),
+    (imported("greenlet.tests._test_extension", "ImportError: whatever"), "only the project's own test"),
+    (imported("lamp._umath_tests", "ImportError: whatever"), "only the project's own test"),
+    (imported("RPi._GPIO", "RuntimeError: This module can only be run on a Raspberry Pi!"),
+     "without the hardware it is for"),
+    (imported("lamp.io", "FileNotFoundError: [Errno 2] No such file or directory: '/dev/gpiomem'"),
+     "without the hardware it is for"),
+    (imported("board", "NotImplementedError: Board not supported UNKNOWN"), "without the hardware it is for"),
+    (imported("libglow", "ImportError: dynamic module does not define module export function (PyInit_x)"),
+     "is a library, no module"),
+    (TrialResult("compile /x/t.py (python3-lamp)", False, 0, "SyntaxError: x", kind="compile"),
+     "no module for this Python"),
+])
+def test_what_does_not_count_is_noted_with_the_reason(result: TrialResult, words: str) -> None:
+    note, = judge((GOOD, imported("lamp"), result), "")
+    assert note.startswith(f"{result.name} does not work, ") and words in note
+    assert note.endswith(result.text.splitlines()[-1])
+
+
+@pytest.mark.parametrize("result", [
+    imported("lamp._c", "ImportError: /x/_c.so: undefined symbol: FIPS_mode"),
+    imported("lamp.tests._c", "ImportError: libgone.so.1: cannot open shared object file: No such file"),
+    imported("lamp.tests._c", "ImportError: /x/_c.so: wrong ELF class: ELFCLASS64"),
+    imported("lamp.tests._c", "x", signal=11),
+    imported("lamp._c", NO_CFFI, missing="_cffi_backend", package="python3-needy"),
+    imported("lamp._c", "ModuleNotFoundError: No module named 'lamp._d'"),
+    imported("lamp._c", "ValueError: numpy.dtype size changed"),
+    imported("lamp._c", "RuntimeError: unsupported platform linux-armv7l"),
+    imported("lamp.testing._c", "ImportError: whatever"),
+    imported("lamp._c", "ImportError: dynamic module does not define module export function (PyInit__c)",
+             path="/x/_c.cpython-311-arm-linux-gnueabi.so"),
+    TrialResult("smoke", False, 0, "RuntimeError: not running on a Raspberry Pi"),
+])
+def test_what_counts(result: TrialResult) -> None:
+    needy = imported("needy", package="python3-needy")
+    with pytest.raises(TrialError) as caught:
+        judge((GOOD, imported("lamp"), needy, result), "", "", {"python3-needy": ("-cffi-backend", "x")})
+    assert caught.value.brief == "1 of 4 trials failed on the device"
+    assert "optional-modules" in caught.value.resolution
+
+
+def test_a_package_of_which_nothing_can_be_imported_has_no_excuse() -> None:
+    broken = imported("lamp", "ModuleNotFoundError: No module named 'imp'", missing="imp")
+    test = imported("lamp.tests._c", NO_CFFI, missing="_cffi_backend")
+    with pytest.raises(TrialError, match="2 of 3"):
+        judge((GOOD, broken, test), "")
+    hardware = imported("lamp", "RuntimeError: Cannot determine SOC peripheral base address of this board")
+    assert len(judge((GOOD, hardware), "")) == 1
+    assert len(judge((GOOD, replace(broken, optional=True)), "")) == 1
+
+
+def test_a_failure_tells_what_was_only_noted() -> None:
+    with pytest.raises(TrialError) as caught:
+        judge((ABSENT, imported("lamp"), imported("lamp.tests.x", "ImportError: x")), "")
+    assert caught.value.details.splitlines()[1] == (
+        "noted: import lamp.tests.x (python3-lamp) does not work, and is only the project's own test: "
+        "ImportError: x")

@@ -8,9 +8,10 @@ import pytest
 
 from debxcross.core.architecture import architecture
 from debxcross.core.wheel.deb import (
-    DebFile, Member, Template, WrapSettings, deb_tree, device_environment, fix_shebang, folded,
+    DebFile, Member, Template, WrapSettings, deb_tree, device_environment, fix_shebang,
     installed_size,
 )
+from debxcross.core.wheel.licence import folded
 from debxcross.core.wheel.metadata import EntryPoint, Wheel, WheelFile
 from debxcross.errors import ConfigurationError, GateError
 

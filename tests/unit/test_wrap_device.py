@@ -23,10 +23,39 @@ WHEEL = Wheel(
 def test_epochs_reach_version_and_relations() -> None:
     settings = replace(SETTINGS, epochs={"python3-lamp": 1, "python3-bulb": 2}, also_requires=("gas>=1",))
     tree = deb_tree(WHEEL, settings)
-    assert (tree.version, tree.file_name) == ("1:1-1", "python3-lamp_1-1_all.deb")
+    assert (tree.version, tree.file_name) == ("1:1-1", "python3-lamp_1-1_armel.deb")
     assert tree.depends == ("python3:any", "python3-bulb (<< 2:3~~)", "python3-bulb (>= 2:2)",
                             "python3-fuse", "python3-gas (>= 1)")
     assert deb_version("2!1.0", "python3-lamp", settings) == "2:1-1"
+
+
+def test_what_another_architecture_would_require_makes_a_deb_of_one() -> None:
+    assert deb_tree(WHEEL, SETTINGS).architecture == "armel"
+    anywhere = replace(WHEEL, requires_dist=("bulb", "fuse ; python_version >= '3'",
+                                             "gas ; extra == 'x' and platform_machine == 'armv5tel'"))
+    assert deb_tree(anywhere, SETTINGS).architecture == "all"
+    by_extra = replace(SETTINGS, also_requires=("glass ; platform_machine == 'aarch64'",))
+    assert deb_tree(anywhere, by_extra).architecture == "armel"
+    assert "glass" not in ", ".join(deb_tree(anywhere, by_extra).depends)
+
+
+def test_debians_own_package_meets_the_pin_that_it_was_taken_for() -> None:
+    wheel = replace(WHEEL, requires_dist=("bulb==2.28.1",))
+    settings = replace(SETTINGS, debian={"python3-bulb": "2.28.1+dfsg-1"})
+    assert deb_tree(wheel, settings).depends[1:] == (
+        "python3-bulb (<< 2.28.1+dfsg+a~)", "python3-bulb (>= 2.28.1)")
+
+
+def test_what_is_replaced_with_a_relation_is_not_provided() -> None:
+    settings = replace(SETTINGS, replaces=("python3-lamp-bin", "python3-lights (>= 0~~)"))
+    assert settings.provides == ("python3-lamp-bin",)
+
+
+def test_members_that_a_deb_does_not_get() -> None:
+    wheel = replace(WHEEL, files=(*WHEEL.files, WheelFile("ns/__init__.py", False, "0" * 64, 1)))
+    with_it = {file.path for file in deb_tree(wheel, SETTINGS).files}
+    without = {file.path for file in deb_tree(wheel, SETTINGS, left_out=frozenset({"ns/__init__.py"})).files}
+    assert with_it - without == {"usr/lib/python3/dist-packages/ns/__init__.py"}
 
 
 def test_requirements_on_the_device_are_compared() -> None:

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -106,11 +107,15 @@ class WheelMember:
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """A project that is taken from the release's own packages."""
+    """A project of which the release has a package; it is taken from there unless the chain makes it.
+
+    ``version`` is Debian's ("" when not known), with which relations on the package are compared.
+    """
 
     name: str
     package: str
     epoch: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -355,10 +360,10 @@ def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str,
 
 
 def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
-    faults.known(table, ("name", "package", "epoch"), where)
+    faults.known(table, ("name", "package", "epoch", "version"), where)
     return DebianPackage(
         faults.text(table, "name", where, needed=True), faults.text(table, "package", where, needed=True),
-        faults.number(table, "epoch", where))
+        faults.number(table, "epoch", where), faults.text(table, "version", where, pattern=_VERSION))
 
 
 def _wheel(
@@ -390,6 +395,20 @@ def _wheel(
         if name not in known:
             faults.add(f"{where}build-requires", f"{name!r} is not among the [[build-tool]] tables")
     return wheel
+
+
+def misjudged(chain: Chain, member: WheelMember) -> dict[str, str]:
+    """Return the versions of Debian's packages that relations of a wheel's deb must be told of.
+
+    They are those that the requirements would judge in another way; see core.wheel.version.relations.
+    """
+    known = {normalise(one.name): one for one in chain.debian if one.version}
+    found = {}
+    for requirement in map(Requirement, (*member.requires, *member.also_requires)):
+        one = known.get(normalise(requirement.name))
+        if one and version.misjudged(one.package, requirement.specifier, one.epoch, one.version):
+            found[one.package] = one.version
+    return found
 
 
 _TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")

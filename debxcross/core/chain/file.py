@@ -15,7 +15,8 @@ def to_toml(chain: Chain, notes: tuple[str, ...] = ()) -> str:
     for tool in chain.build_tools:
         lines += _table("[[build-tool]]", _pin(tool))
     for one in chain.debian:
-        lines += _table("[[debian]]", {"name": one.name, "package": one.package, "epoch": one.epoch})
+        lines += _table("[[debian]]", {"name": one.name, "package": one.package, "epoch": one.epoch,
+                                       "version": one.version})
     for wheel in chain.wheels:
         lines += _table("[[wheel]]", _wheel(wheel))
     lines += _table("[trial]", {"packages": chain.trial.packages, "python": chain.trial.python})

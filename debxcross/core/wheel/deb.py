@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import PurePosixPath
@@ -20,15 +20,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from debxcross.core.architecture import Architecture
+from debxcross.core.architecture import ARCHITECTURES, Architecture
 from debxcross.core.wheel.index import bare
-from debxcross.core.wheel.licence import shortened
+from debxcross.core.wheel.licence import folded, licence_paragraph
 from debxcross.core.wheel.metadata import EntryPoint, Wheel, WheelFile, license_files
 from debxcross.core.wheel.version import debian_version, relations, with_epoch
 from debxcross.errors import ConfigurationError, GateError
 
 #: Raised whenever the same wheel with the same settings and templates would be wrapped into other bytes.
-SCHEMA = 1
+SCHEMA = 2
 
 #: What a marker can ask for (PEP 508).  All must be given: packaging fills gaps from the
 #: interpreter it runs in, which is the build machine's.
@@ -55,8 +55,9 @@ class WrapSettings:
     that name; ``device_environment`` has all MARKER_VARIABLES.  ``epochs`` are those that
     Debian's versions of packages have, so that ours compare with them.  ``also_requires``
     are requirements that extras of the wheel's own requirements add.  ``replaces`` are
-    packages that hold the same files, and that this one stands for.  ``changes`` are lines for
-    the changelog.
+    packages that hold the same files, and that this one stands for; what is named with a relation
+    it does not stand for.  ``debian`` are the versions of Debian's own packages that relations must
+    judge as the requirements do.  ``changes`` are lines for the changelog.
     """
 
     host_architecture: str
@@ -74,11 +75,17 @@ class WrapSettings:
     also_requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    debian: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def major(self) -> str:
         """The first number of the Python version."""
         return self.python.partition(".")[0]
+
+    @property
+    def provides(self) -> tuple[str, ...]:
+        """The packages that this one stands for."""
+        return tuple(name for name in self.replaces if " " not in name)
 
     @property
     def interpreter(self) -> str:
@@ -178,10 +185,12 @@ def deb_version(version: str, package: str, settings: WrapSettings) -> str:
     return f"{text}-{settings.revision}"
 
 
-def deb_tree(wheel: Wheel, settings: WrapSettings, shared_library_depends: str = "") -> DebTree:
-    """Decide everything about the deb of a wheel.
+def deb_tree(wheel: Wheel, settings: WrapSettings, shared_library_depends: str = "",
+             left_out: frozenset[str] = frozenset()) -> DebTree:
+    """Decide everything about the deb of a wheel, whose members ``left_out`` it does not get.
 
-    ``shared_library_depends`` is what dpkg-shlibdeps found ("libc6 (>= 2.4), ...").
+    ``shared_library_depends`` is what dpkg-shlibdeps found ("libc6 (>= 2.4), ...").  It is for all
+    architectures when nothing in the wheel is for one, nor its requirements.
     Raises GateError when the wheel is not for this Python or two of its files would be one,
     and ConfigurationError for faulty settings.
     """
@@ -191,16 +200,17 @@ def deb_tree(wheel: Wheel, settings: WrapSettings, shared_library_depends: str =
     if not package:
         raise ConfigurationError(f"{wheel.name} is said to come with Python {settings.python}",
                                  resolution="Give it a Debian package name, or leave the wheel out.")
-    files = _files(wheel, settings, package)
+    files = _files(wheel, settings, package, left_out)
     with_modules = any(file.path.startswith(settings.site) and file.path.endswith(".py")
                        for file in files)
-    license_name, license_lines = _license(wheel)
+    license_name, license_lines = licence_paragraph(wheel)
     depends = [*_python_depends(wheel, settings), *sorted(_requirements(wheel, settings)),
                *re.split(r"\s*,\s*", shared_library_depends.strip())]
     return DebTree(
         package=package,
         version=deb_version(wheel.version, package, settings),
-        architecture="all" if wheel.pure else settings.host_architecture,
+        architecture="all" if wheel.pure and not _of_one_machine(wheel, settings)
+        else settings.host_architecture,
         files=files,
         depends=tuple(dict.fromkeys(relation for relation in depends if relation)),
         synopsis=_synopsis(wheel),
@@ -256,11 +266,12 @@ def _suits(tag: str, python: str) -> bool:
     return match[3] == minor
 
 
-def _files(wheel: Wheel, settings: WrapSettings, package: str) -> tuple[DebFile, ...]:
+def _files(wheel: Wheel, settings: WrapSettings, package: str, left_out: frozenset[str]
+           ) -> tuple[DebFile, ...]:
     """Return the deb's files sorted by path; GateError when two have the same path."""
     documents = f"usr/share/doc/{package}"
     found = [
-        *_placed(wheel, settings),
+        *_placed(wheel, settings, left_out),
         *(DebFile(f"usr/bin/{entry.name}", 0o755, program_text(entry, settings.interpreter))
           for entry in (*wheel.console_scripts, *wheel.gui_scripts)),
         DebFile(f"{documents}/changelog.Debian.gz", 0o644, Template("changelog.j2", compressed=True)),
@@ -279,10 +290,10 @@ def _files(wheel: Wheel, settings: WrapSettings, package: str) -> tuple[DebFile,
     return tuple(by_path[path] for path in sorted(by_path))
 
 
-def _placed(wheel: Wheel, settings: WrapSettings) -> Iterator[DebFile]:
+def _placed(wheel: Wheel, settings: WrapSettings, left_out: frozenset[str]) -> Iterator[DebFile]:
     """Yield the wheel's own files at their places in the deb."""
     # License texts of .dist-info go to Debian's copyright file instead.
-    dropped = {f"{wheel.dist_info}/{name}" for name in _DROPPED}
+    dropped = {*left_out, *(f"{wheel.dist_info}/{name}" for name in _DROPPED)}
     dropped |= {path for path in license_files(file.path for file in wheel.files)
                 if path.startswith(wheel.dist_info)}
     for file in wheel.files:
@@ -357,6 +368,14 @@ def active_requirements(wheel: Wheel, settings: WrapSettings) -> tuple[str, ...]
     return tuple(sorted(map(bare, set(_active(wheel, wheel.requires_dist, settings)))))
 
 
+def _of_one_machine(wheel: Wheel, settings: WrapSettings) -> bool:
+    """Whether a wheel would require something else on another architecture (a marker says so)."""
+    environment = settings.device_environment
+    texts = (*wheel.requires_dist, *settings.also_requires)
+    return len({frozenset(map(bare, _active(wheel, texts, replace(settings, device_environment={
+        **environment, "platform_machine": one.uname})))) for one in ARCHITECTURES.values()}) > 1
+
+
 def _active(wheel: Wheel, texts: Sequence[str], settings: WrapSettings) -> Iterator[Requirement]:
     """Yield the requirements whose markers hold on the device; extras are none."""
     environment = {**settings.device_environment, "extra": ""}
@@ -376,17 +395,8 @@ def _requirements(wheel: Wheel, settings: WrapSettings) -> Iterator[str]:
     for requirement in _active(wheel, (*wheel.requires_dist, *settings.also_requires), settings):
         package = package_name(requirement.name, settings)
         if package:
-            yield from relations(package, requirement.specifier, settings.epochs.get(package, 0))
-
-
-def folded(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return lines as the continuation of a field (Policy 5.6.13): indented, blank ones as " ."."""
-    result = []
-    for line in lines:
-        text = "".join(letter for letter in line.expandtabs().rstrip() if letter.isprintable())
-        # " .x" is reserved; with one more space the line is taken as it is.
-        result.append(f"  {text}" if text.startswith(".") else f" {text}" if text else " .")
-    return tuple(result)
+            yield from relations(package, requirement.specifier, settings.epochs.get(package, 0),
+                                 settings.debian.get(package, ""))
 
 
 def _synopsis(wheel: Wheel) -> str:
@@ -422,19 +432,6 @@ def _prose(description: str) -> str:
                 and not re.search(r"::|<|\]\(|={3}|-{3}|[*|`_]", text)):
             return text
     return ""
-
-
-def _license(wheel: Wheel) -> tuple[str, tuple[str, ...]]:
-    """Return DEP-5's short name of the licence and its text, folded."""
-    name = re.sub(r"[^\w.+-]+", "-", wheel.license or "unknown", flags=re.ASCII).strip("-")
-    lines: list[str] = []
-    for text in wheel.license_texts:
-        text = shortened(text)
-        lines += ["", *text.strip("\n").splitlines()] if lines else text.strip("\n").splitlines()
-    if not lines:
-        lines = [f"The wheel's metadata says {wheel.license or 'nothing about its license'}"
-                 " and has no text of a license."]
-    return name or "unknown", folded(lines)
 
 
 def installed_size(sizes: Sequence[int], directories: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts of licences, without those that every Debian system has.
+"""Licences as copyright files have them: without the texts that every Debian system has.
 
 Sources: Debian Policy 12.5 (/usr/share/common-licenses), and lintian, for which a copyright
 file that holds one of them whole has an error.
@@ -7,6 +7,9 @@ file that holds one of them whole has an error.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from debxcross.core.wheel.metadata import Wheel
 
 #: Texts that Debian has in /usr/share/common-licenses, by what they begin with.
 _COMMON = (
@@ -49,3 +52,26 @@ def shortened(text: str) -> str:
     if _APACHE_NOTICE.search(text) and (pointer := _pointer("Apache-2.0")) not in text:
         return f"{text.rstrip()}\n\n{pointer}\n"
     return text
+
+
+def licence_paragraph(wheel: Wheel) -> tuple[str, tuple[str, ...]]:
+    """Return DEP-5's short name of the licence and its text, folded."""
+    name = re.sub(r"[^\w.+-]+", "-", wheel.license or "unknown", flags=re.ASCII).strip("-")
+    lines: list[str] = []
+    for text in wheel.license_texts:
+        text = shortened(text)
+        lines += ["", *text.strip("\n").splitlines()] if lines else text.strip("\n").splitlines()
+    if not lines:
+        lines = [f"The wheel's metadata says {wheel.license or 'nothing about its license'}"
+                 " and has no text of a license."]
+    return name or "unknown", folded(lines)
+
+
+def folded(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return lines as the continuation of a field (Policy 5.6.13): indented, blank ones as " ."."""
+    result = []
+    for line in lines:
+        text = "".join(letter for letter in line.expandtabs().rstrip() if letter.isprintable())
+        # " .x" is reserved; with one more space the line is taken as it is.
+        result.append(f"  {text}" if text.startswith(".") else f" {text}" if text else " .")
+    return tuple(result)

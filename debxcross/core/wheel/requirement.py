@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +23,11 @@ _ANY_HASH = re.compile(r"\s+--hash[= ](\S+)")
 #: Options that decide where files come from: here that is pip's own configuration.
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links",
                   "--trusted-host")
+#: Byte order marks, longer ones first, with what follows them.
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"),
+          (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+#: PEP 263, of the first two lines.
+_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,12 @@ class ProjectOptions:
     package: str = ""
     revision: str = ""
     optional_modules: tuple[str, ...] = ()
+
+    @property
+    def of_the_build(self) -> bool:
+        """Whether anything is said of the build; then it is said instead of Debian's packaging."""
+        return bool(self.host_needs or self.build_packages or self.build_requires or self.environment
+                    or self.settings)
 
 
 def read_requirements(
@@ -168,6 +178,29 @@ class _Reader:
         into.append(Wanted(bare, origin, hashes))
 
 
+def decoded(content: bytes, name: str) -> str:
+    """Return a file's text as pip reads it: by its byte order mark, else by its coding line (PEP 263).
+
+    Without either it is UTF-8.  Raises ConfigurationError that names the encoding.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            content = content[len(mark):]
+            break
+    else:
+        said = next(filter(None, map(_CODING.match, content.split(b"\n")[:2])), None)
+        encoding = said[1].decode() if said else "utf-8"
+    try:
+        return content.decode(encoding)
+    except LookupError as error:
+        raise ConfigurationError(f"{name} says that it is in {encoding}, which is not known here", "",
+                                 "Write it in UTF-8, and correct the line that names the coding.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{name} cannot be read as {encoding}", str(error),
+            "Write it in UTF-8, or name its encoding in the first line: # -*- coding: latin-1 -*-") from error
+
+
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the logical lines of a requirements file with their numbers, without comments."""
     joined, start = "", 0
@@ -214,26 +247,3 @@ def parse_options(document: Mapping[str, Any], origin: str) -> dict[str, Project
         raise ConfigurationError(f"the options for projects in {origin} have faults", "\n".join(faults),
                                  f"Mend the keys named above; known: {', '.join(known)}.")
     return found
-
-
-@dataclass(frozen=True)
-class Names:
-    """How projects are called in Debian, by normalised name; empty without dh-python's map."""
-
-    packages: Mapping[str, str] = field(default_factory=dict)
-
-    def package(self, project: str) -> str:
-        """Return the Debian package of a project for Python 3."""
-        return self.packages.get(normalise(project), f"python3-{normalise(project)}")
-
-
-def parse_names(text: str) -> Names:
-    """Read dh-python's map (dist/cpython3_fallback): "PROJECT PACKAGE [relation rules]" a line."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        words = line.split("#")[0].split()
-        if len(words) >= 2 and words[1].startswith("python3-"):
-            found.setdefault(normalise(words[0]), words[1].rstrip(";"))
-    # A package of many projects (python3-azure has 269) is none that one of them can stand for.
-    shared = {package for package, count in Counter(found.values()).items() if count > 1}
-    return Names({project: package for project, package in found.items() if package not in shared})

@@ -16,10 +16,11 @@ from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 
+from debxcross.core.architecture import ARCHITECTURES
 from debxcross.core.wheel.index import SDIST_ENDINGS, IndexFile, bare, normalise, sdist_version
 from debxcross.core.wheel.requirement import Wanted
 from debxcross.errors import UnsatisfiableError
@@ -44,6 +45,11 @@ class Release:
     def words(self) -> str:
         """ "name version", as a person reads it."""
         return f"{self.name} {self.version}"
+
+    @property
+    def build(self) -> BuildTag:
+        """The build tag of a wheel, () for none (PEP 427)."""
+        return parse_wheel_filename(self.file.name)[2] if self.wheel else ()
 
 
 class Finder(Protocol):
@@ -129,11 +135,12 @@ def order_releases(
 ) -> tuple[Release, ...]:
     """Return the files that can be taken: newest version first, of one version wheels first.
 
+    Of several builds of one wheel the highest build tag comes first (PEP 427).
     Left out are files for other Pythons and platforms, and those without a sha256.
     """
     ranks = {tag: rank for rank, tag in enumerate(usable)}
     platforms = {tag.platform for tag in usable}
-    found: list[tuple[Version, int, Release]] = []
+    found: list[tuple[Version, int, BuildTag, Release]] = []
     for file in files:
         if not file.sha256 or not _python_allows(file.requires_python, python_full_version):
             continue
@@ -142,20 +149,20 @@ def order_releases(
             if platforms.isdisjoint(file.name[:-4].rpartition("-")[2].split(".")):
                 continue
             try:
-                project, version, _, file_tags = parse_wheel_filename(file.name)
+                project, version, build, file_tags = parse_wheel_filename(file.name)
             except (InvalidWheelFilename, InvalidVersion):
                 continue
             rank = min((ranks[tag] for tag in file_tags if tag in ranks), default=None)
             if normalise(project) == name and rank is not None:
-                found.append((version, -rank, Release(name, version, file)))
+                found.append((version, -rank, build, Release(name, version, file)))
         elif sdists and file.name.endswith(SDIST_ENDINGS):
             sdist = sdist_version(file.name, name)
             if sdist is not None:
                 ending = next(rank for rank, one in enumerate(SDIST_ENDINGS) if file.name.endswith(one))
-                found.append((sdist, -len(ranks) - ending - 1, Release(name, sdist, file)))
-    found.sort(key=lambda one: one[:2], reverse=True)
+                found.append((sdist, -len(ranks) - ending - 1, (), Release(name, sdist, file)))
+    found.sort(key=lambda one: one[:3], reverse=True)
     best: dict[Version, Release] = {}
-    for version, _, release in found:
+    for version, _, _, release in found:
         best.setdefault(version, release)
     return tuple(best.values())
 
@@ -293,14 +300,19 @@ class _Provider(_Base):
             found += self.needs(requirement, release.words)
         return found
 
-    def _requirements(self, release: Release, extra: str) -> Iterator[Requirement]:
-        """Yield what a release needs (with an extra: what that adds), without its markers."""
+    def _requirements(self, release: Release, extra: str, environment: Mapping[str, str] | None = None
+                      ) -> Iterator[Requirement]:
+        """Yield what a release needs (with an extra: what that adds), without its markers.
+
+        It holds in an ``environment``, by default that of the machine.
+        """
+        environment = environment or self.environment
         for text in self.finder.requires(release):
             try:
                 requirement = Requirement(text)
                 marker = requirement.marker
-                plain = marker is None or marker.evaluate({**self.environment, "extra": ""})
-                with_extra = marker is not None and bool(extra) and _holds(marker, self.environment, extra)
+                plain = marker is None or marker.evaluate({**environment, "extra": ""})
+                with_extra = marker is not None and bool(extra) and _holds(marker, environment, extra)
             except (InvalidRequirement, UndefinedEnvironmentName) as error:
                 raise UnsatisfiableError(
                     f"{release.words}: {text!r} is not a requirement (PEP 508)", str(error),
@@ -314,10 +326,24 @@ class _Provider(_Base):
         return tuple(sorted({bare(one) for one in self._requirements(release, "")}))
 
     def beyond(self, release: Release, chosen: Mapping[str, Release]) -> tuple[str, ...]:
-        """Return what the extras add that a release's requirements name."""
-        return tuple(sorted({
-            bare(more) for one in self._requirements(release, "") for extra in sorted(one.extras)
-            for more in self._requirements(chosen[normalise(one.name)], normalise(extra))}))
+        """Return what the extras add that a release's requirements name.
+
+        What holds on some machines only keeps a marker that names them, on every machine.
+        """
+        if not any("[" in text for text in self.finder.requires(release)):
+            return ()  # which is quickly seen of nearly all
+        machines = sorted({self.environment["platform_machine"], *(
+            one.uname for one in ARCHITECTURES.values())})
+        found: dict[str, list[str]] = {}
+        for machine in machines:
+            environment = {**self.environment, "platform_machine": machine}
+            for text in {bare(more) for one in self._requirements(release, "", environment)
+                         for extra in sorted(one.extras) if normalise(one.name) in chosen
+                         for more in self._requirements(
+                             chosen[normalise(one.name)], normalise(extra), environment)}:
+                found.setdefault(text, []).append(f"platform_machine == '{machine}'")
+        return tuple(sorted(text if len(those) == len(machines) else f"{text} ; {' or '.join(those)}"
+                            for text, those in found.items()))
 
     def notes(self, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Say which newer releases were passed over and why."""

@@ -17,6 +17,10 @@ from packaging.version import InvalidVersion, Version
 from debxcross.errors import GateError, UnsupportedError
 
 
+#: An operator and a version in a relation; those made here are >= and << only.
+_BOUND = re.compile(r"\((>=|<<) ([^)]+)\)")
+
+
 def _parse(version: str) -> Version:
     try:
         return Version(version)
@@ -70,10 +74,24 @@ def revision_above(version: str, theirs: str) -> str:
     return f"{revision}+debxcross1" if upstream == version else ""
 
 
+def rebuilt(revision: str, build: tuple[()] | tuple[int, str]) -> str:
+    """Return the revision of a deb of a wheel with this build tag (PEP 427): higher than of a lower one.
+
+    Without a revision or a tag it stays what it is.
+    """
+    if not (revision and build):
+        return revision
+    return f"{revision}+build{build[0]}" + re.sub(r"[^A-Za-z0-9+.~]", ".", build[1])
+
+
 def upstream_version(version: str) -> Version | None:
-    """Return a Debian version's PEP 440 version, without what Debian adds to it; None for none."""
+    """Return a Debian version's PEP 440 version, without what Debian adds to it; None for none.
+
+    Of 2.0+really1.9 it is 1.9, which is what the package has.
+    """
     text = version.partition(":")[2] or version
     text = text.rpartition("-")[0] or text
+    text = text.rpartition("+really")[2]
     for mark in ("+dfsg", "+ds", "~dfsg", "+repack"):
         text = text.partition(mark)[0]
     try:
@@ -138,23 +156,62 @@ def _clauses(package: str, specifier: Specifier) -> tuple[str, ...]:
             f"{package} (<< {_next_prefix(parsed, len(parsed.release) - 1)})")
 
 
+def _with_epochs(clauses: Sequence[str], epoch: int) -> tuple[str, ...]:
+    return tuple(_BOUND.sub(lambda match: f"({match[1]} {with_epoch(match[2], epoch)})", clause)
+                 for clause in clauses)
+
+
+def misjudged(package: str, specifiers: SpecifierSet, epoch: int, theirs: str) -> bool:
+    """Tell whether the relations need to know the version of Debian's package to mean what they should."""
+    return relations(package, specifiers, epoch) != relations(package, specifiers, epoch, theirs)
+
+
+def _fitted(clauses: tuple[str, ...], specifier: Specifier, theirs: str) -> tuple[str, ...]:
+    """Return the clauses of a specifier so that Debian's version meets them when it meets that."""
+    version = upstream_version(theirs) if theirs else None
+    if version is None:
+        return clauses
+    upstream = theirs.rpartition("-")[0] or theirs
+    wanted = specifier.contains(version, prereleases=True)
+    if wanted == all(_met(clause, theirs) for clause in clauses):
+        return clauses
+    if wanted:
+        return tuple(clause if _met(clause, theirs) else _BOUND.sub(
+            lambda match: f"(>= {upstream})" if match[1] == ">=" else f"(<< {upstream}+a~)", clause)
+            for clause in clauses)
+    # It is above an upper bound that is left out, or not below a lower one: the bound moves past it.
+    if specifier.operator in ("!=", ">", ">="):
+        mark = "q" if specifier.operator == ">" else "a"
+        return tuple(re.sub(r"\(>= [^)]+\)", f"(>= {upstream}+{mark}~)", clause) for clause in clauses)
+    return tuple(re.sub(r"\(<< [^)]+\)", f"(<< {upstream}~~)", clause) for clause in clauses)
+
+
+def _met(clause: str, version: str) -> bool:
+    """Tell whether a package of this version meets a clause, as dpkg decides it."""
+    found = DebianVersion(version)
+    return any(found >= DebianVersion(bound) if operator == ">=" else found < DebianVersion(bound)
+               for operator, bound in _BOUND.findall(clause))
+
+
 def with_epoch(version: str, epoch: int) -> str:
     """Return a Debian version with an epoch, unless it has one of its own."""
     return version if not epoch or ":" in version else f"{epoch}:{version}"
 
 
-def relations(package: str, specifiers: SpecifierSet, epoch: int = 0) -> tuple[str, ...]:
+def relations(package: str, specifiers: SpecifierSet, epoch: int = 0, theirs: str = "") -> tuple[str, ...]:
     """Return the Debian relations, all to be met, of a requirement on ``package``.
 
-    ``epoch`` is that of Debian's versions of the package.
+    ``epoch`` is that of Debian's versions of the package.  ``theirs`` is the version of Debian's own
+    package, "" for none: where it is spelt so that the relations would judge it otherwise than the
+    specifiers do (zeros at the end, +dfsg), they are made to agree.
 
     They are sorted, lower bounds first; no specifier gives the bare name.  A ``!=`` becomes
     an alternative of what is older and what is newer, as Debian's relations have no "not".
 
     Raises UnsupportedError for ``===`` with something that is no PEP 440 version.
     """
-    found = {re.sub(r"(\([<>=]+ )([^)]+)", lambda match: match[1] + with_epoch(match[2], epoch), clause)
-             for specifier in specifiers for clause in _clauses(package, specifier)}
+    found = {clause for specifier in specifiers
+             for clause in _fitted(_with_epochs(_clauses(package, specifier), epoch), specifier, theirs)}
     if not found:
         return (package,)
     return tuple(sorted(found, key=lambda clause: ("|" in clause, "(<<" in clause, clause)))

@@ -13,7 +13,7 @@ from debxcross.core.archive.source import SourcePackage, expected_binaries, host
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.commands import wheel_packages
 from debxcross.core.chain import order
-from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember
+from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember, misjudged
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import DebxcrossError, SkewError, UnsupportedError
@@ -182,7 +182,7 @@ def _spec(chain: Chain, member: WheelMember, patches: tuple[RulesPatch, ...], ma
         known = tuple(other for other in known if normalise(other.name) in concerned)
     names = {normalise(other.name): other.package for other in known if other.package}
     epochs = {other.package: other.epoch for other in known if other.epoch}
-    return WheelSpec(member, tools, names, maintainer, epochs, patches)
+    return WheelSpec(member, tools, names, maintainer, epochs, patches, misjudged(chain, member))
 
 
 def _suffix(context: Context, member: SourceMember, known: probe.Known, judged: Patches) -> str:

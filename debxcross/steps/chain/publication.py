@@ -13,6 +13,7 @@ from typing import Any
 from debxcross.core.archive.predict import stanza_text
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import digest
+from debxcross.core.wheel.files import check_owners
 from debxcross.doors import deb
 from debxcross.doors.template import data_directory
 from debxcross.errors import UnsatisfiableError
@@ -110,6 +111,7 @@ class Publication:
             context.store.lay_out(files, directory / "debs")
             unpublished = self._uninstallable(files, directory)
             files = tuple(file for file in files if _package(file.name) not in unpublished)
+            self._check_owners([directory / "debs" / file.name for file in files])
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
             given = [path for path in given_files([directory / "debs", directory / "beside"])
@@ -159,6 +161,12 @@ class Publication:
         found: dict[str, list[str]] = device.ask(
             {"ask": "installable", "names": names, "architecture": context.host.name})
         return found
+
+    def _check_owners(self, paths: Sequence[Path]) -> None:
+        """Raise GateError when two wheels have the same file: dpkg would find out on the device."""
+        facts = [deb.read_facts(path) for path in paths]
+        check_owners({one.control["Package"]: one.md5sums for one in facts
+                      if "Python-Distribution" in one.control})
 
     def _warn_of_keys(self) -> None:
         """Tell what is worth saying of the signing keys; gpg is asked once a day and key."""

@@ -9,6 +9,7 @@ from typing import Any
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain
+from debxcross.core.chain.trial import excused
 from debxcross.core.processor import baseline
 from debxcross.errors import DebxcrossError, DiskFullError, HostError
 from debxcross.events import data_of
@@ -187,14 +188,18 @@ class Run:
             name for name in chain.trial.packages if name not in self._absent()))
         work = TrialWork(self.settings.publication.web_root, chain.release,
                          self._summary["published"], trial, smoke, tuple(sorted(
-                             {module for member in chain.wheels for module in member.optional_modules})))
+                             {module for member in chain.wheels for module in member.optional_modules})),
+                         {member.package: tuple(sorted(member.projects)) for member in chain.wheels})
         key = trial_key(work, self._device, baseline(self.context.host.name).qemu)
         if (known := context.store.memo("trial", key)) is not None:
             self._summary["trial"] = known
             return "cached"
         results = try_on_device(context, work, self._device, TRIAL)
         self._summary["trial"] = {
-            "packages": list(work.trial.packages or work.trial.before), "passed": len(results)}
+            "packages": list(work.trial.packages or work.trial.before),
+            "passed": sum(result.ok for result in results),
+            "imported": sum(result.ok and result.kind == "import" for result in results),
+            "noted": list(excused(results, work.required).values())}
         context.store.remember("trial", key, self._summary["trial"])
         return "built"
 

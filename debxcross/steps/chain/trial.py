@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,7 +47,7 @@ class TrialWork:
     """What the device is to do.
 
     ``published`` is the digest of what the repository offers; ``optional`` are modules that may be
-    missing something.
+    missing something; ``required`` are the projects that those of each package require.
     """
 
     repository: Path
@@ -56,6 +56,7 @@ class TrialWork:
     trial: Trial
     smoke: Mapping[str, str]
     optional: tuple[str, ...] = ()
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> str:
@@ -65,7 +66,8 @@ def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> st
     """
     return digest({
         "kind": "trial", "published": work.published, "device": device.key, "trial": work.trial,
-        "smoke": work.smoke, "optional": work.optional, "program": _PROGRAM.read_text(),
+        "smoke": work.smoke, "optional": work.optional, "required": work.required,
+        "program": _PROGRAM.read_text(),
         "processor": processor,
     })
 
@@ -241,6 +243,6 @@ class Device:
                 f"{done.stderr[-1500:]}\n{process.describe(done.argv[-6:], done.exit_status)}",
                 f"The whole log is {self.root.log}. If the emulator crashed, try another version of it.")
         results = parse_report(done.stdout)
-        for note in judge(results, done.stdout + done.stderr, self.processor):
+        for note in judge(results, done.stdout + done.stderr, self.processor, self.work.required):
             self.context.events.tell("note", self.root.name, note)
         return results

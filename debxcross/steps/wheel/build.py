@@ -19,6 +19,7 @@ from debxcross.doors.wheelfile import install_tools, unpack
 from debxcross.errors import BuildError
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.turn import Turn
+from debxcross.steps.wheel.configs import answer_configs
 from debxcross.steps.wheel.crates import fetch_crates
 from debxcross.steps.wheel.hooks import CRATES, HookBuild, sdist_facts
 from debxcross.steps.wheel.inputs import WheelSpec, inputs_of_wheel, packages_here, packages_there
@@ -72,6 +73,7 @@ class WheelBuild:
             context.store.lay_out((known,), root.directory / "wheel")
             return root.directory / "wheel" / known.name
         settings_module = self.install(environment)
+        answer_configs(self.root, environment.device)
         self._show_tools()
         wheel = (self._build_with_setup(pinned, settings_module) if self.spec.member.python == "2.7"
                  else self._build_with_hooks(pinned, settings_module))

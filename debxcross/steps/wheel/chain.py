@@ -2,33 +2,26 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, Trial, WheelMember
+from debxcross.core.chain.chain import Chain, PinnedFile, Trial, WheelMember
 from debxcross.core.wheel import backend
 from debxcross.core.wheel.index import normalise
-from debxcross.core.wheel.requirement import Names, ProjectOptions
+from debxcross.core.wheel.packaging import Needs, needs_of
 from debxcross.core.wheel.resolution import Choice, Resolution
-from debxcross.core.wheel.version import debian_version, revision_above, upstream_version, with_epoch
-from debxcross.errors import ConfigurationError, UnsatisfiableError
-from debxcross.steps.wheel.resolve import DEBIAN, BuildRequirements, IndexFinder, Tools
-
-#: What to do about a package that Debian has, too.
-POLICIES = ("replace", "prefix", "refuse")
-_PREFIX = "debxcross-"
+from debxcross.errors import UnsatisfiableError
+from debxcross.steps.wheel.places import Places
+from debxcross.steps.wheel.resolve import BuildRequirements, IndexFinder
 
 
 @dataclass(frozen=True)
 class ChainMaker:
     """Everything that decides the chain beside the choices."""
 
-    tools: Tools
-    names: Names
+    places: Places
     finder: IndexFinder
     build: BuildRequirements
-    options: Mapping[str, ProjectOptions]
-    policy: str
 
     def make(self, name: str, resolution: Resolution) -> tuple[Chain, tuple[str, ...]]:
         """Return the chain, and notes about it.
@@ -36,27 +29,35 @@ class ChainMaker:
         Raises UnsatisfiableError for build requirements that cannot be met, and ConfigurationError
         when Debian's packages are in the way of the policy "refuse".
         """
-        device = self.finder.machine
         ours: list[Choice] = []
         theirs: list[Choice] = []
         for one in resolution.choices:
-            (theirs if self._from_debian(one) else ours).append(one)
-        notes = [*resolution.notes, *self._conflicts(ours), *map(self._taken, theirs)]
+            (theirs if self.places.from_debian(one) else ours).append(one)
+        places = self.places.apart([one.release.name for one in ours])
+        return replace(self, places=places)._make(name, resolution, ours, theirs)
+
+    def _make(self, name: str, resolution: Resolution, ours: Sequence[Choice], theirs: Sequence[Choice]
+              ) -> tuple[Chain, tuple[str, ...]]:
+        device, places = self.finder.machine, self.places
+        notes = [*resolution.notes, *places.conflicts(ours), *map(places.taken, theirs)]
         if not ours:
             raise UnsatisfiableError(
-                f"{self.tools.release} has everything already: there is nothing to make",
-                "\n".join(map(self._taken, theirs)),
+                f"{places.tools.release} has everything already: there is nothing to make",
+                "\n".join(map(places.taken, theirs)),
                 "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
-        wheels = tuple(self._member(one, pins[one.release.name]) for one in ours)
+        needs, said = self._needs([one for one in ours if not one.release.wheel])
+        notes += [*said, *(
+            f"{one.release.words} is taken without compiled modules, which its wheels for other machines have"
+            for one in ours if one.release.wheel and self.finder.compiled_elsewhere(one.release))]
+        wheels = places.bound(tuple(self._member(
+            one, pins[one.release.name], needs.get(one.release.name, Needs())) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
-        debian = tuple(DebianPackage(one.release.name, name, self._epoch(name))
-                       for one in theirs for name in (self._plain(one.release.name),))
         packages = tuple(sorted(wheel.package for wheel in wheels))
         chain = Chain(
-            name, self.tools.release, (), wheels, tuple(build_tools),
-            trial=Trial(packages, device.python), debian=debian,
+            name, places.tools.release, (), wheels, tuple(build_tools),
+            trial=Trial(packages, device.python), debian=places.known(ours, theirs),
             summary=f"{len(wheels)} wheels for Python {device.python}")
         return chain, tuple(notes)
 
@@ -65,102 +66,46 @@ class ChainMaker:
         if release.wheel:
             return ()
         facts = self.finder.facts(release)
-        more = self._options(release.name).build_requires
+        more = self.places.option(release.name).build_requires
         return self.build.pins(release, backend.build_requirements(facts, more))
 
-    def _from_debian(self, choice: Choice) -> bool:
-        """Tell whether a project is taken from Debian: chosen from there, or the same and not to be topped.
+    def _needs(self, choices: Sequence[Choice]) -> tuple[dict[str, Needs], list[str]]:
+        """Return what builds need by Debian's own packaging of the projects, and notes that say so.
 
-        Debian may spell a version so that no deb of ours can be newer: 1.17.0 is above our 1.17.
+        What a file says of the build of a project counts instead.
         """
-        if choice.release.file.url.startswith(DEBIAN):
-            return True
-        theirs = self.tools.versions.get(self._package(choice.release.name), "")
-        return bool(theirs) and upstream_version(theirs) == choice.release.version \
-            and not self._revision(choice)
+        places = self.places
+        packages = {places.plain(one.release.name): one.release.name for one in choices
+                    if not places.option(one.release.name).of_the_build}
+        found, said = {}, []
+        context = self.finder.context
+        known = places.debian.packaging(
+            [name for name in packages if name in places.tools.available]) if places.debian else {}
+        for package, packaging in sorted(known.items()):
+            needs = needs_of(packaging, context.host.name, context.table)
+            found[packages[package]] = needs
+            if needs.words:
+                said.append(f"{packages[package]}: needs from Debian's {packaging.source} "
+                            f"{packaging.version}: {needs.words}")
+        return found, said
 
-    def _taken(self, choice: Choice) -> str:
-        name = self._plain(choice.release.name)
-        return f"{choice.release.words} is Debian's own {name} {self.tools.versions[name]}"
-
-    def _revision(self, choice: Choice) -> str:
-        """Return the revision with which ours replaces Debian's package, "" when none does."""
-        if own := self._options(choice.release.name).revision:
-            return own
-        name = self._package(choice.release.name)
-        if not (theirs := self.tools.versions.get(name, "")):
-            return "1"
-        return revision_above(self._own_version(choice), theirs)
-
-    def _own_version(self, choice: Choice) -> str:
-        return with_epoch(debian_version(str(choice.release.version)), self._own_epoch(choice.release.name))
-
-    def _options(self, project: str) -> ProjectOptions:
-        return self.options.get(project, ProjectOptions())
-
-    def _member(self, choice: Choice, pins: Sequence[PinnedFile]) -> WheelMember:
-        release, device = choice.release, self.finder.machine
-        options = self._options(release.name)
+    def _member(self, choice: Choice, pins: Sequence[PinnedFile], needs: Needs) -> WheelMember:
+        release, device, places = choice.release, self.finder.machine, self.places
+        options, package = places.option(release.name), places.package(release.name)
         member = WheelMember(
-            release.name, device.python, self.finder.pin(release), package=self._package(release.name),
+            release.name, device.python, self.finder.pin(release), package=package,
             smoke=options.smoke, requires=choice.requires, also_requires=choice.beyond,
-            resolved_for=device.full_version, epoch=self._own_epoch(release.name),
-            replaces=self._replaces(release.name, options), revision=self._revision(choice),
+            resolved_for=device.full_version, epoch=places.epoch(package),
+            replaces=places.replaces(release.name), revision=places.revision(choice),
             optional_modules=options.optional_modules)
         if release.wheel:
             return member
+        host_needs = options.host_needs or needs.host
         return replace(
             member, build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
             build_packages=backend.build_packages(
-                self.finder.facts(release), options.build_packages, options.host_needs),
-            host_needs=options.host_needs, environment=options.environment, settings=options.settings)
-
-    def _plain(self, project: str) -> str:
-        """Return what Debian calls a project, whatever the policy."""
-        return self._options(project).package or self.names.package(project)
-
-    def _package(self, project: str) -> str:
-        name = self._plain(project)
-        taken = self.policy == "prefix" and name in self.tools.versions
-        return f"{_PREFIX}{name}" if taken else name
-
-    def _replaces(self, project: str, options: ProjectOptions) -> tuple[str, ...]:
-        """Return what stands in the way of our package: with a prefix, Debian's own as well."""
-        plain = self._plain(project)
-        return (*((plain,) if plain != self._package(project) else ()), *options.replaces)
-
-    def _epoch(self, package: str) -> int:
-        epoch, colon, _ = self.tools.versions.get(package, "").partition(":")
-        return int(epoch) if colon and epoch.isdigit() else 0
-
-    def _own_epoch(self, project: str) -> int:
-        return self._epoch(self._package(project))
-
-    def _conflicts(self, choices: Sequence[Choice]) -> list[str]:
-        """Say which of Debian's packages are replaced.
-
-        Raises ConfigurationError when that is refused, UnsatisfiableError for one that is newer.
-        """
-        said, newer = [], []
-        for choice in choices:
-            name = self._plain(choice.release.name)
-            if version := self.tools.versions.get(name, ""):
-                revision = self._revision(choice)
-                said.append((name, f"{self._own_version(choice)}-{revision}", version))
-                if not revision:
-                    newer.append(f"{name} {version} is newer than {choice.release.words}")
-        if said and self.policy == "refuse":
-            raise ConfigurationError(
-                f"Debian has {len(said)} of these packages already",
-                "\n".join(f"{name}: {theirs}" for name, _, theirs in said),
-                "Take them from there with --prefer debian, or choose --debian-names replace or prefix.")
-        if newer:
-            raise UnsatisfiableError(
-                "devices would keep Debian's own packages, which are newer", "\n".join(newer),
-                "Take another version, or choose --debian-names prefix: then the names differ.")
-        if self.policy == "prefix":
-            return [f"{name} stays Debian's {theirs}; ours is {_PREFIX}{name}" for name, _, theirs in said]
-        return [f"{name} {ours} replaces Debian's {theirs}" for name, ours, theirs in said]
+                self.finder.facts(release), (*options.build_packages, *needs.build), host_needs),
+            host_needs=host_needs, environment=options.environment, settings=options.settings)
 
 
 def without(chain: Chain, failed: Collection[str]) -> Chain:

@@ -21,6 +21,7 @@ from pathlib import Path
 from debxcross.core.wheel.deb import (
     DebFile, DebTree, Member, Template, WrapSettings, deb_tree, fix_shebang, installed_size,
 )
+from debxcross.core.wheel.files import is_namespace
 from debxcross.core.wheel.metadata import Wheel
 from debxcross.doors import process
 from debxcross.doors.process import Completed
@@ -28,6 +29,8 @@ from debxcross.doors.template import render
 from debxcross.doors.wheelfile import Reader, open_wheel
 from debxcross.errors import BuildError, GateError
 
+#: In bytes; what declares a namespace and a licence is smaller.
+_LARGEST_NAMESPACE = 4096
 #: Runs argv in a directory with more environment; paths in argv are relative to the directory.
 ToolRunner = Callable[[Sequence[str], Path, Mapping[str, str]], Completed]
 
@@ -61,7 +64,8 @@ def wrap_wheel(wheel: Path, settings: WrapSettings, output: Path,
     ConfigurationError for faulty settings or templates, BuildError when dpkg-deb fails.
     """
     with open_wheel(wheel) as (content, read):
-        tree = deb_tree(content, settings)
+        left_out = _namespaces(content, read) if settings.major == "3" else frozenset()
+        tree = deb_tree(content, settings, left_out=left_out)
         work = output / f".wrap-{tree.package}"
         shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
         work.mkdir(parents=True)
@@ -71,7 +75,7 @@ def wrap_wheel(wheel: Path, settings: WrapSettings, output: Path,
                                          _bytes(file, read, values, settings))
                        for file in tree.files}
             libraries = _shared_library_depends(tree, settings, work, run, libraries)
-            tree = deb_tree(content, settings, libraries)
+            tree = deb_tree(content, settings, libraries, left_out)
             _write_control(tree, content, settings, work / "root", digests)
             _normalise(work / "root", settings.source_date_epoch)
             run(
@@ -83,6 +87,14 @@ def wrap_wheel(wheel: Path, settings: WrapSettings, output: Path,
             return (work / tree.file_name).replace(output / tree.file_name)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _namespaces(wheel: Wheel, read: Reader) -> frozenset[str]:
+    """Return the modules that only declare a namespace: other projects have the same one."""
+    return frozenset(
+        file.path for file in wheel.files
+        if file.path.endswith("/__init__.py") and 0 < file.size <= _LARGEST_NAMESPACE
+        and is_namespace(read(file.path).decode("utf-8", "replace")))
 
 
 def _write(path: Path, mode: int, content: bytes) -> tuple[str, int]:

@@ -26,7 +26,10 @@ _FULL_VERSION = {"2.7": "2.7.18"}
 
 @dataclass(frozen=True)
 class WheelSpec:
-    """What a wheel member is made of: its pinned file and tools, Debian's names, patches."""
+    """What a wheel member is made of: its pinned file and tools, Debian's names, patches.
+
+    ``debian`` are versions of Debian's packages that relations of the deb must be told of.
+    """
 
     member: WheelMember
     tools: tuple[PinnedFile, ...]
@@ -34,6 +37,7 @@ class WheelSpec:
     maintainer: str
     epochs: Mapping[str, int] = field(default_factory=dict)
     patches: tuple[RulesPatch, ...] = ()
+    debian: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def full_version(self) -> str:
@@ -88,4 +92,5 @@ def inputs_of(context: Context, spec: WheelSpec, environment: Environment) -> Ma
         "names": spec.names, "maintainer": spec.maintainer, "templates": _templates(),
         "wrapping": deb.SCHEMA, "epochs": spec.epochs,
         "member": replace(spec.member, smoke="", optional_modules=()),
+        **({"debian": spec.debian} if spec.debian else {}),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from email.parser import HeaderParser
 from typing import Any, TypeVar
 
@@ -23,8 +23,10 @@ from debxcross.core.wheel import backend
 from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.deb import device_environment
 from debxcross.core.wheel.index import ACCEPT, IndexFile, Pin, normalise
+from debxcross.core.wheel.packaging import Packaging, read_packaging
 from debxcross.core.wheel.patch import applied, place
-from debxcross.core.wheel.requirement import Names, Wanted
+from debxcross.core.wheel.names import Names
+from debxcross.core.wheel.requirement import Wanted
 from debxcross.core.wheel.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
 from debxcross.core.wheel.version import upstream_version
 from debxcross.doors.index import Index
@@ -64,25 +66,49 @@ class Machine:
 class Tools:
     """What the release offers: versions of Debian packages by name, for the host architecture.
 
-    ``available`` are those that the host architecture itself has.
+    ``available`` are those that the host architecture itself has; ``provided`` maps virtual packages
+    for Python 3 to those that provide them.
     """
 
     release: str
     versions: Mapping[str, str]
     available: frozenset[str] = frozenset()
+    provided: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def ask_tools(context: Context, release: str, names: Names, more: Sequence[str] = ()) -> Tools:
     """Ask apt for the versions of the tools that builds need, of every Python package, and of ``more``."""
     packages = {"python3", "libc6", "rustc", "cargo", "cmake", "libssl-dev", "libsodium-dev",
-                *names.packages.values(), *more}
+                *names.packages.values(), *names.holders.values(), *more}
     request = {"ask": "facts", "build": context.build.name, "host": context.host.name, "sources": [],
                "packages": sorted(packages), "host_needs": []}
-    answer = probe.remembered(context, "tools", request, context.world)["packages"]
     host, build = context.host.name, context.build.name
+    named = probe.remembered(context, "named", {
+        "ask": "named", "prefix": "python3-", "build": build, "host": host}, context.world)
+    answer = {**named["versions"], **probe.remembered(context, "tools", request, context.world)["packages"]}
     versions = {name: found.get(host) or found.get(build, "") for name, found in answer.items()}
     return Tools(release, {name: version for name, version in versions.items() if version},
-                 frozenset(name for name, found in answer.items() if found.get(host)))
+                 frozenset(name for name, found in answer.items() if found.get(host)), named["provides"])
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What the release says of its own packages of projects; see steps.wheel.chain.Debian."""
+
+    context: Context
+
+    def packaging(self, packages: Sequence[str]) -> Mapping[str, Packaging]:
+        """Ask apt how Debian builds these packages; those that it has no source of are left out."""
+        return read_packaging(self._ask("packaging", names=sorted(packages))) if packages else {}
+
+    def dependents(self, ours: Mapping[str, str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Ask apt which other packages need what these do not give in our versions."""
+        found = self._ask("dependents", ours=dict(ours)) if ours else {}
+        return {name: [(package, relation) for package, relation in said] for name, said in found.items()}
+
+    def _ask(self, kind: str, **more: object) -> Any:
+        request = {"ask": kind, "build": self.context.build.name, "host": self.context.host.name, **more}
+        return probe.remembered(self.context, kind, request, self.context.world)
 
 
 def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Machine]:
@@ -152,6 +178,18 @@ class IndexFinder:
         context.store.remember("index-page", key, {
             "time": int(time.time()), "files": [asdict(file) for file in files]})
         return files
+
+    def compiled_elsewhere(self, release: Release) -> bool:
+        """Tell whether the index has compiled wheels of this version for some machine."""
+        for file in self._files(release.name):
+            if file.name.endswith(".whl") and not file.name.endswith("-any.whl"):
+                parts = file.name[:-4].split("-")
+                try:
+                    if parts[-2] != "none" and Version(parts[1]) == release.version:
+                        return True
+                except (InvalidVersion, IndexError):
+                    continue
+        return False
 
     def pin(self, release: Release) -> PinnedFile:
         """Return a release's file as a pin."""
@@ -302,7 +340,10 @@ def leave_out(
 def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[str, Release]:
     """Return Debian's own packages as releases, except those of the projects ``wanted``."""
     found = {}
-    for project, package in names.packages.items():
+    mapped = frozenset(names.packages.values())
+    # What the map does not know has no other project's name in Debian.
+    more = {project: package for project, package in names.found.items() if package not in mapped}
+    for project, package in {**more, **names.packages}.items():
         parsed = upstream_version(tools.versions.get(package, ""))
         if parsed is not None and project not in wanted:
             file = IndexFile(package, f"{DEBIAN}{package}", "-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from debxcross.core.artifact import StoredFile
@@ -11,8 +12,9 @@ from debxcross.core.build import commands
 from debxcross.core.build.environment import Environment
 from debxcross.core.chain.lock import LockedMember
 from debxcross.core.patch import RulesPatch
+from debxcross.core.wheel.files import is_compiled
 from debxcross.core.wheel.metadata import check_release
-from debxcross.doors.sdist import newest_time
+from debxcross.doors.sdist import newest_time, read_texts
 from debxcross.doors.wheelfile import open_wheel
 from debxcross.errors import UsageError
 from debxcross.steps.build.buildroot import BuildRoot
@@ -100,6 +102,15 @@ class WheelWork:
         raise UsageError(f"{self.name} is a wheel; only its failed builds can be entered",
                          resolution=f"Its log: debxcross log {self.name}")
 
+    def _tell_of_sources(self, context: Context, sdist: Path) -> None:
+        """Warn when nothing was compiled though there was something: many projects go on without a word."""
+        _, texts = read_texts(sdist, is_compiled)
+        if sources := sorted(texts):
+            more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+            context.events.tell("warning", self.name, (
+                f"{self.name} {self.version} was built without any compiled module, though its sdist has "
+                f"{', '.join(sources[:3])}{more}: its log says why"))
+
     def build(self, turn: Turn, root: BuildRoot, environment: Environment, again: bool) -> Made:
         """Build or take the wheel, wrap it, judge both."""
         member, store = self.spec.member, turn.context.store
@@ -112,6 +123,9 @@ class WheelWork:
             wheel = WheelBuild(turn, self.spec, root).wheel(pinned, environment, again)
         with open_wheel(wheel) as (content, _):
             check_release(wheel.name, content, member.pin.name, member.pin.version)
+            compiled = any(file.elf for file in content.files)
+        if not compiled and not member.pure:
+            self._tell_of_sources(turn.context, root.directory / "source" / pinned.name)
         wrapping = Wrapping(root, self.spec, wheel, pinned, epoch)
         deb = wrapping.deb()
         wrapping.judge(deb)

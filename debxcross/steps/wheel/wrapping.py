@@ -49,7 +49,7 @@ class Wrapping:
             provenance=(f"{self.pinned.name} sha256:{self.pinned.sha256}", *self._told()),
             changes=tuple(f"debxcross rules patch {one.name}: {one.description}" for one in spec.patches),
             epochs=spec.epochs, also_requires=member.also_requires, replaces=member.replaces,
-            revision=member.revision or "1",
+            revision=member.revision or "1", debian=spec.debian,
         )
 
     def _told(self) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache of an isolated apt, for the child process that answers questions about it."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apt_pkg
+
+
+class Archive:
+    """The isolated apt's cache with the few look-ups that facts() and installable() need."""
+
+    def __init__(self) -> None:
+        apt_pkg.init()
+        self.cache = apt_pkg.Cache(None)
+        self.depcache = apt_pkg.DepCache(self.cache)
+        # The depcache forgets candidates while it tries installations; the policy does not.
+        self.policy = self.depcache.policy.get_candidate_ver
+        self.records = apt_pkg.PackageRecords(self.cache)
+
+    def package(self, name: str, architecture: str) -> Any | None:
+        try:
+            return self.cache[name, architecture]
+        except KeyError:
+            return None
+
+    def candidate(self, name: str, architecture: str) -> Any | None:
+        package = self.package(name, architecture)
+        return self.policy(package) if package is not None else None
+
+    def available(self, name: str, architecture: str) -> Any | None:
+        """Return the candidate; one that is Architecture: all, which apt files as native, is for each."""
+        version = self.candidate(name, architecture)
+        if version is None:
+            native = self.candidate(name, apt_pkg.config.find("APT::Architecture"))
+            version = native if native is not None and native.arch == "all" else None
+        return version
+
+    def offered(self, name: str, build: str, host: str) -> list[Any]:
+        """Return a package's section, and whether each architecture has or provides it; [] for neither."""
+        found = []
+        providers = [version for architecture in dict.fromkeys((build, host))
+                     if (package := self.package(name, architecture)) is not None and package.has_provides
+                     for _, _, version in package.provides_list]
+        for architecture in (build, host):
+            versions = [self.available(name, architecture), *(
+                version for version in providers if version.arch in (architecture, "all"))]
+            found.append(next((version for version in versions if version is not None), None))
+        sections = [version.section for version in found if version is not None]
+        return [sections[0], *(version is not None for version in found)] if sections else []
+
+    def record(self, version: Any) -> apt_pkg.TagSection:
+        self.records.lookup(version.file_list[0])
+        return apt_pkg.TagSection(self.records.record)
+
+    def of_source(self, name: str, build: str, host: str) -> Iterator[tuple[Any, str]]:
+        """Yield every version of every package of a source, with the source's version."""
+        records = apt_pkg.SourceRecords()
+        binaries = set()
+        while records.lookup(name):
+            if records.package == name:
+                binaries.update(records.binaries)
+        for binary in sorted(binaries):
+            for architecture in dict.fromkeys((build, host)):
+                package = self.package(binary, architecture)
+                for version in package.version_list if package is not None else ():
+                    if version.downloadable:
+                        self.records.lookup(version.file_list[0])
+                        if (self.records.source_pkg or binary) == name:
+                            yield version, self.records.source_ver or version.ver_str
+
+    def offer(self, version: Any, lists: Any) -> dict[str, Any]:
+        """Return a version's stanza and what is needed to fetch its .deb."""
+        file, _ = version.file_list[0]
+        record = self.record(version)
+        uri = lists.find_index(file).archive_uri(record["Filename"])
+        return {"stanza": str(record).rstrip("\n") + "\n", "architecture": version.arch,
+                "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
+                "sha256": record["SHA256"]}
+
+    def closure(self, names: list[str], architecture: str) -> dict[str, str]:
+        """Follow Depends and Pre-Depends (first alternative that exists); name → version of arch."""
+        found: dict[str, str] = {}
+        waiting = [(name, architecture) for name in names]
+        seen = set()
+        while waiting:
+            name, wanted = waiting.pop()
+            if (name, wanted) in seen:
+                continue
+            seen.add((name, wanted))
+            version = self.candidate(name, wanted)
+            if version is None:
+                continue
+            if version.arch == architecture:
+                found[name] = version.ver_str
+            for kind in ("PreDepends", "Depends"):
+                for alternatives in version.depends_list.get(kind, ()):
+                    for one in alternatives:
+                        if one.all_targets():
+                            target = one.target_pkg
+                            waiting.append((target.name, target.architecture))
+                            break
+        return found
