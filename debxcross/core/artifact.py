@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from debxcross.core.border import Line, Name, Sha256, Size, is_sha256, read_as
+
 
 @dataclass(frozen=True)
 class StoredFile:
     """A file of an artifact: its name, its sha256 (hex) and its size in bytes."""
 
-    name: str
-    sha256: str
-    size: int
+    name: Name
+    sha256: Sha256
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Artifact:
     ``provenance`` is what ``explain`` and the summary tell; it is not part of any key.
     """
 
-    key: str
-    member: str
+    key: Sha256
+    member: Line
     files: tuple[StoredFile, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -36,3 +38,18 @@ class Artifact:
     def packages(self) -> frozenset[tuple[str, str]]:
         """The file name and sha256 of every binary package: the bytes that matter."""
         return frozenset((file.name, file.sha256) for file in self.files if file.name.endswith(".deb"))
+
+
+def artifact_from(value: Any, key: str) -> Artifact:
+    """Make an artifact of what JSON gave; every store, export and substitute is read by this alone.
+
+    Raises ValueError, in words, unless it is the artifact with this key: its files have names of
+    one component, each once, and digests of 64 hexadecimal digits.
+    """
+    found = read_as(Artifact, value)
+    names = [file.name for file in found.files]
+    if found.key != key or not is_sha256(key):
+        raise ValueError("it is the entry of another key")
+    if len(set(names)) != len(names):
+        raise ValueError("it names a file twice")
+    return found

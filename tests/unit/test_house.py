@@ -34,7 +34,7 @@ TREES = {module: ast.parse(path.read_text(), str(path)) for module, path in FILE
 #: Layer → what its modules may import of this package (a module or a whole layer).
 MAY_IMPORT = {
     "errors": (),
-    "config": ("errors",),
+    "config": ("core.border", "errors"),
     "events": ("errors",),
     "core": ("core", "errors"),
     "doors": ("core", "errors", "doors.process", "doors.files"),
@@ -74,7 +74,8 @@ PURE_LAYERS = ("core", "repository.core")
 PURE = frozenset((
     "__future__", "base64", "binascii", "collections", "configparser", "csv", "dataclasses", "datetime",
     "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
-    "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "typing", "urllib.parse",
+    "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "tomllib", "types", "typing",
+    "urllib.parse",
 ))
 #: Of these modules, core may import only the names that compute.
 PURE_NAMES = {"pathlib": {"PurePosixPath"}}
