@@ -231,11 +231,11 @@ def _wrong(where: str, value: Any) -> ValueError:
 
 
 def _short(value: Any) -> str:
-    text = ascii(value) if isinstance(value, (str, int, float, bool, type(None))) else type(value).__name__
+    text = ascii(value)
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
-def shown(names: Sequence[str], most: int = 8) -> str:
+def shown(names: Sequence[object], most: int = 8) -> str:
     """Return names as one line, the first ``most`` of them, and how many more there are."""
     words = ", ".join(_short(name) for name in names[:most])
     return f"{words} and {len(names) - most} more" if len(names) > most else words

@@ -213,7 +213,8 @@ class _Reader:
             fields = row.split(" ") if isinstance(row, str) else []
             if (len(fields) != words or not is_sha256(fields[-3 if words > 2 else -1])
                     or words > 2 and not fields[-2].isdecimal()):
-                self.faults.append(f"{where}{key}: {shown([row])} is not a line of {words} words with a digest")
+                self.faults.append(f"{where}{key}: {shown([row])} is not a line of {words} words "
+                                   "with a digest")
             elif not _is_row(fields):
                 self.faults.append(f"{where}{key}: {shown([row])} has a name, a size or a place that "
                                    "no file can have")
