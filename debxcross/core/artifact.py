@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from debxcross.core.border import Line, Name, Sha256, Size, is_sha256, read_as
+from debxcross.core.border import Line, Name, Sha256, Size, is_line, is_sha256, read_as
+
+#: What of an artifact's provenance, and of its inputs, is a line of text where it is told.
+_TEXTS = ("kind", "source", "version", "suite", "dsc", "file", "sha256", "host", "build")
 
 
 @dataclass(frozen=True)
@@ -52,4 +55,17 @@ def artifact_from(value: Any, key: str) -> Artifact:
         raise ValueError("it is the entry of another key")
     if len(set(names)) != len(names):
         raise ValueError("it names a file twice")
+    _check_told(found.provenance, "provenance", ("patches", "tools", "build-packages"))
+    inputs = read_as(dict[str, Any], found.provenance.get("inputs", {}))
+    _check_told(inputs, "inputs", ("environment", "patches"))
+    read_as(tuple[tuple[Line, Line], ...], inputs.get("files", []))
     return found
+
+
+def _check_told(told: Mapping[str, Any], where: str, lists: tuple[str, ...]) -> None:
+    """Raise ValueError unless the names that explain() and the publication use are lines, or lists of them."""
+    for key in _TEXTS:
+        if not is_line(told.get(key, "")):
+            raise ValueError(f"{where}.{key} is no text")
+    for key in lists:
+        read_as(tuple[Line, ...], told.get(key, []))

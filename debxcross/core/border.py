@@ -9,6 +9,7 @@ raises ValueError; who asks knows the file, and raises the error that names it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import tomllib
@@ -86,6 +87,7 @@ Sha256 = Annotated[str, is_sha256]
 Size = Annotated[int, is_size]
 Line = Annotated[str, is_line]
 Word = Annotated[str, is_word]
+Empty = Annotated[str, lambda value: value == ""]
 
 
 def size_of(text: str) -> int:
@@ -183,8 +185,6 @@ def _made(kind: Any, value: Any, where: str) -> Any:
             raise _wrong(where, value)
         return {_made(arguments[0], key, where): _made(arguments[1], one, f"{where}.{key}")
                 for key, one in value.items()}
-    if kind is type(None):
-        kind = types.NoneType
     # bool is an int to isinstance, and neither is meant where the other stands.
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise _wrong(where, value)
@@ -211,14 +211,19 @@ def _tuple(arguments: Sequence[Any], value: Any, where: str) -> tuple[Any, ...]:
                  for number, (kind, one) in enumerate(zip(arguments, value)))
 
 
+@functools.cache
+def _shape(kind: Any) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """Return the types of a dataclass's fields, and those that must be there."""
+    return get_type_hints(kind, include_extras=True), frozenset(
+        field.name for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING)
+
+
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong(where, value)
-    hints = get_type_hints(kind, include_extras=True)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    needed = {name for name, field in fields.items()
-              if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING}
-    if strange := sorted(set(value) - set(fields)):
+    hints, needed = _shape(kind)
+    if strange := sorted(set(value) - set(hints)):
         raise ValueError(f"{where or 'it'} has {shown(strange)}, which has no place there")
     if missing := sorted(needed - set(value)):
         raise ValueError(f"{where or 'it'} lacks {shown(missing)}")

@@ -28,7 +28,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
-from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.artifact import Artifact, StoredFile, artifact_from
+from debxcross.core.border import is_name, is_sha256, read_json
+from debxcross.core.chain import answers
 from debxcross.core.key import canonical
 from debxcross.doors import files
 from debxcross.doors.entries import Entries
@@ -67,7 +69,7 @@ class Store:
         try:
             layout = directory / "layout"
             if not layout.exists():
-                directory.mkdir(parents=True, exist_ok=True)
+                directory.mkdir(0o755, parents=True, exist_ok=True)
                 check_file_system(directory)
                 files.write(layout, f"{LAYOUT}\n", 0o444)
             found = layout.read_text(errors="replace").strip()
@@ -75,8 +77,9 @@ class Store:
                 raise StoreError(
                     f"the store {directory} has layout {found or 'unknown'}, this debxcross knows {LAYOUT}",
                     resolution="Use the debxcross that made it, or another directory with --store.")
-            for name in ("objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
-                (directory / name).mkdir(exist_ok=True)
+            for name in ("", "objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
+                (directory / name).mkdir(0o755, exist_ok=True)
+                check_ours(directory / name)
         except OSError as error:
             raise_for_os_error(error, directory)
         self._locks = Locks(directory)
@@ -85,7 +88,9 @@ class Store:
     # Objects
 
     def path(self, sha256: str) -> Path:
-        """Return where the object with this digest is, or would be."""
+        """Return where the object with this digest is, or would be.  ValueError for what is no digest."""
+        if not is_sha256(sha256):
+            raise ValueError(f"{sha256[:80]!r} is no sha256")
         return self.directory / "objects" / sha256[:2] / sha256
 
     def has(self, *files: StoredFile) -> bool:
@@ -134,7 +139,12 @@ class Store:
         """Put files, under their names, into a directory: hard links, but copies outside the store.
 
         Whoever writes to a link would change the object; with ``copies`` nothing done to it is seen.
+        Raises StoreError for a name that is a path, before anything is written.
         """
+        if strange := [file.name for file in files if not is_name(file.name)]:
+            raise StoreError(
+                f"a result names the file {strange[0][:160]!r}, which is no file's name", "",
+                "Run 'debxcross store verify', then run the command again with --rebuild for that member.")
         directory.mkdir(parents=True, exist_ok=True)
         inside = directory.resolve().is_relative_to(self.directory.resolve())
         for file in files:
@@ -156,11 +166,9 @@ class Store:
         if value is None:
             return None
         try:
-            files = tuple(StoredFile(**file) for file in value["files"])
-            found = Artifact(key, value["member"], files, value["provenance"])
-        except (KeyError, TypeError):
+            return artifact_from(self._read(self._entry("artifacts", key)), key)
+        except ValueError:
             return None  # damaged
-        return found if self.has(*files) else None
 
     def commit(self, artifact: Artifact) -> Artifact:
         """Make an artifact visible, whose files must have been put before; return what stands."""

@@ -2,6 +2,7 @@
 """The doors and settings that every step of one run works with."""
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,13 @@ class Context:
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""
-        self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{step}.log"
-        path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
-        path.write_bytes(b"")
+        try:
+            make_directory(self.logs)
+            path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
+            os.close(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except OSError as error:
+            raise_for_os_error(error, self.logs)
         return path
 
     def shell_command(self, member: str) -> str:

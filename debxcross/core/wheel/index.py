@@ -18,7 +18,9 @@ from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from debxcross.core.border import is_line, is_name, is_sha256, is_size, read_json, shown
+from debxcross.core.border import (
+    Empty, Line, Name, Sha256, Size, is_line, is_name, is_sha256, is_size, read_json, shown,
+)
 from debxcross.core.url import without_password
 from debxcross.errors import FetchError
 
@@ -49,12 +51,12 @@ class IndexFile:
     ".metadata" behind (PEP 658, PEP 714).
     """
 
-    name: str
-    url: str
-    sha256: str = ""
-    requires_python: str = ""
+    name: Name
+    url: Line
+    sha256: Sha256 | Empty = ""
+    requires_python: Line = ""
     yanked: bool = False
-    size: int | None = None
+    size: Size | None = None
     metadata: bool = False
 
 

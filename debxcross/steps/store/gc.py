@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.border import read_as, read_json
+from debxcross.core.build.environment import InstalledPackage
 from debxcross.core.chain.history import moment
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
@@ -46,7 +47,8 @@ def take_inventory(store: Store, *, sizes: bool = True) -> Inventory:
 def title(value: Mapping[str, Any]) -> str:
     """Return what a person calls an artifact: its member, version and architecture."""
     provenance = value.get("provenance", {})
-    host = provenance.get("inputs", {}).get("host", "")
+    inputs = provenance.get("inputs", {})
+    host = inputs.get("host", "") if isinstance(inputs, Mapping) else ""
     if not host:
         debs = [file["name"] for file in value.get("files", ()) if file["name"].endswith(".deb")]
         host = debs[0].removesuffix(".deb").rpartition("_")[2] if debs else ""
@@ -216,12 +218,9 @@ def verify(store: Store, chroots: Chroots) -> Damage:
 
 def _fault(store: Store, kind: str, key: str, value: Any) -> str:
     if value is None:
-        return "cannot be read"
-    if kind == "artifacts":
-        if store.artifact(key) is None:
-            return f"the result {title(value)} has lost files" if isinstance(value, dict) else "no result"
-        if value.get("key") != key:
-            return "is the entry of another key"
+        return "it is cut short, or not what debxcross writes"
+    if kind == "artifacts" and store.artifact(key) is None:
+        return f"the result {title(value)} has lost files"
     return ""
 
 

@@ -10,14 +10,15 @@ the member is built instead.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.artifact import Artifact, StoredFile, artifact_from
+from debxcross.core.border import read_json
+from debxcross.core.chain import answers
 from debxcross.core.openpgp import dearmor
 from debxcross.core.store import signed as substitute
 from debxcross.doors import gpg
@@ -50,16 +51,14 @@ class Substitute:
         if entry is None:
             return None
         try:
-            value = json.loads(entry)
-            files = tuple(StoredFile(**file) for file in value["files"])
-            if value["key"] != key or value["member"] != member:
-                raise KeyError(key)
-            found = Artifact(key, member, files, value["provenance"])
-        except (ValueError, KeyError, TypeError):
-            self._refuse(member, f"its entry {key[:12]}… is not that of {member}", name)
+            found = artifact_from(read_json(entry, whole=True), key)
+            if found.member != member:
+                raise ValueError("it is the entry of another member")
+        except ValueError as error:
+            self._refuse(member, f"its entry {key[:12]}… is not that of {member}: {error}", name)
             return None
         self._events.tell("activity", member, f"substituting from {self.url}")
-        for file in files:
+        for file in found.files:
             try:
                 if not self._store.has(file):
                     self._fetch(file)
