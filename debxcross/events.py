@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from debxcross.errors import DebxcrossError
+from debxcross.core.border import read_as, read_json
+from debxcross.errors import DebxcrossError, without_logins
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Event:
 
     @staticmethod
     def parse(line: str) -> Event:
-        """Read back what line() wrote."""
-        value = json.loads(line)
-        return Event(value["kind"], value["member"], value["text"], value["time"],
-                     value.get("data", {}))
+        """Read back what line() wrote.  Raises ValueError for another line."""
+        value = read_json(line)
+        if not isinstance(value, dict) or not {"kind", "member", "text", "time"} <= value.keys():
+            raise ValueError("it is no event")
+        return read_as(Event, value)
 
 
 #: run-started  data: chain, architecture, release, members (list of names), arguments
@@ -57,6 +59,15 @@ class Event:
 KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "error", "run-ended")
 
 Listener = Callable[[Event], None]
+
+
+def _shown(value: Any) -> Any:
+    """Return data without the logins of addresses: events are written down and shown."""
+    if isinstance(value, str):
+        return without_logins(value)
+    if isinstance(value, Mapping):
+        return {name: _shown(one) for name, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 class Clock(Protocol):
@@ -81,7 +92,8 @@ class Events:
         """Make an event and hand it on.  ValueError for a kind that is not in KINDS."""
         if kind not in KINDS:
             raise ValueError(f"unknown kind of event: {kind}")
-        event = Event(kind, member, text, self._clock(), data)
+        event = Event(kind, member, without_logins(text), self._clock(),
+                      {name: _shown(value) for name, value in data.items()})
         with self._lock:
             for listener in self._listeners:
                 listener(event)

@@ -63,7 +63,7 @@ def artifact_from(value: Any, key: str) -> Artifact:
 
 
 def _check_told(told: Mapping[str, Any], where: str, lists: tuple[str, ...]) -> None:
-    """Raise ValueError unless the names that explain() and the publication use are lines, or lists of them."""
+    """Raise ValueError unless what explain() and the publication tell is lines, or lists of them."""
     for key in _TEXTS:
         if not is_line(told.get(key, "")):
             raise ValueError(f"{where}.{key} is no text")

@@ -20,6 +20,8 @@ from typing import Any
 
 import apt_pkg
 
+from debxcross.errors import without_logins
+
 
 def machine() -> dict[str, Any]:
     """Return the machine's own sources, its download settings and python-apt's Debian templates."""
@@ -106,7 +108,7 @@ class _Archive:
         """Return a version's stanza and what is needed to fetch its .deb."""
         file, _ = version.file_list[0]
         record = self.record(version)
-        uri = lists.find_index(file).archive_uri(record["Filename"])
+        uri = without_logins(lists.find_index(file).archive_uri(record["Filename"]))
         return {"stanza": str(record).rstrip("\n") + "\n", "architecture": version.arch,
                 "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
                 "sha256": record["SHA256"]}

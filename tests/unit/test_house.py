@@ -35,7 +35,7 @@ TREES = {module: ast.parse(path.read_text(), str(path)) for module, path in FILE
 MAY_IMPORT = {
     "errors": (),
     "config": ("core.border", "errors"),
-    "events": ("errors",),
+    "events": ("core.border", "errors"),
     "core": ("core", "errors"),
     "doors": ("core", "errors", "doors.process", "doors.files"),
     "run": ("core", "errors", "events", "run"),

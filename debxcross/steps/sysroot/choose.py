@@ -14,6 +14,7 @@ from debxcross.core.artifact import StoredFile
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.core.sysroot.manifest import Manifest
+from debxcross.core.url import below
 from debxcross.doors import deb
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
 from debxcross.doors.process import Completed
@@ -130,8 +131,8 @@ def _origin(context: Context, uri: str) -> tuple[str, str]:
     """Return which archive a URI of apt's is in, and the path below the archive's base."""
     for use in context.world.suites:
         for base in (f"mirror+file:{context.apt.mirror_files[use.archive.role]}", *use.archive.uris):
-            if uri.startswith(f"{base.rstrip('/')}/"):
-                return use.archive.role, uri.removeprefix(base.rstrip("/")).lstrip("/")
+            if (rest := below(uri, base)) is not None:
+                return use.archive.role, rest
     return "local", ""
 
 
