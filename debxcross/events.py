@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from debxcross.core.border import read_as, read_json
+from debxcross.core.border import is_size, read_as, read_json
 from debxcross.errors import DebxcrossError, without_logins
 
 
@@ -44,7 +44,11 @@ class Event:
         value = read_json(line)
         if not isinstance(value, dict) or not {"kind", "member", "text", "time"} <= value.keys():
             raise ValueError("it is no event")
-        return read_as(Event, value)
+        event = read_as(Event, value)
+        for name, rule in _RULES.items():
+            if name in event.data and not rule(event.data[name]):
+                raise ValueError(f"its {name} has no place there")
+        return event
 
 
 #: run-started  data: chain, architecture, release, members (list of names), arguments
@@ -68,6 +72,19 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _shown(one) for name, one in value.items()}
     return [_shown(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) in (int, float)
+
+
+#: What is more than text in an event's data, and what it must be where an event is read back.
+_RULES: Mapping[str, Callable[[Any], bool]] = {
+    "members": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "pid": lambda value: type(value) is int and 0 <= value < 1 << 31,
+    "exit_status": lambda value: value is None or type(value) is int and 0 <= value < 256,
+    "size": is_size, "seconds": _is_number, "request": lambda value: isinstance(value, dict),
+}
 
 
 class Clock(Protocol):

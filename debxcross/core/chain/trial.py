@@ -2,11 +2,12 @@
 """What the emulated device said, and what it means."""
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from debxcross.core.border import read_as, read_json
 from debxcross.errors import EmulatorError, TrialError
 from debian.deb822 import Deb822
 from debian.debian_support import Version
@@ -48,7 +49,8 @@ def parse_report(output: str) -> tuple[TrialResult, ...]:
     found = []
     for line in output.splitlines():
         if line.startswith("{"):
-            found.append(TrialResult(**json.loads(line)))
+            with suppress(ValueError):
+                found.append(read_as(TrialResult, read_json(line)))
     return tuple(found)
 
 
