@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.border import read_toml
 from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -77,8 +77,8 @@ def load_chain(name: str) -> Chain:
             f"{guess}Chains that ship: {', '.join(chain_names())}. "
             "A chain of your own is named by its file's path."))
     try:
-        return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse(read_toml(path.read_text()), str(path) if path.parent != _CHAINS else name)
+    except ValueError as error:
         raise ConfigurationError(
             f"the chain {path} is not a TOML file", str(error),
             "Mend the line named above; toml.io describes the syntax.") from error

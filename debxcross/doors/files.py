@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import grp
 import hashlib
-import json
 import os
 import pwd
 import secrets
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from debxcross.core import border
 from debxcross.errors import DiskFullError, StoreError
 
 
@@ -69,8 +69,8 @@ def read_json(path: Path, *, below: Path) -> Any | None:
     Raises StoreError, which names ``below``, when it may not or cannot be read.
     """
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # no JSON, or no UTF-8
+        return border.read_json(path.read_bytes(), whole=True)
+    except (FileNotFoundError, ValueError):  # no JSON, or none that debxcross wrote
         return None
     except OSError as error:
         raise_for_os_error(error, below)

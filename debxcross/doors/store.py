@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from debxcross.core.artifact import Artifact, StoredFile, artifact_from
-from debxcross.core.border import is_name, is_sha256, read_json
-from debxcross.core.chain import answers
+from debxcross.core.border import is_name, is_sha256
 from debxcross.core.key import canonical
 from debxcross.doors import files
 from debxcross.doors.entries import Entries
-from debxcross.doors.files import appearing, file_digest, raise_for_os_error
+from debxcross.doors.files import appearing, check_ours, file_digest, raise_for_os_error
 from debxcross.doors.locks import Locks
 from debxcross.doors.roots import BaseRoots, KeptRoots
 from debxcross.doors.storefs import check_file_system
@@ -165,10 +164,8 @@ class Store:
         value = self.entries.read("artifacts", key)
         if value is None:
             return None
-        try:
-            return artifact_from(self._read(self._entry("artifacts", key)), key)
-        except ValueError:
-            return None  # damaged
+        found = artifact_from(value, key)
+        return found if self.has(*found.files) else None
 
     def commit(self, artifact: Artifact) -> Artifact:
         """Make an artifact visible, whose files must have been put before; return what stands."""
@@ -179,7 +176,7 @@ class Store:
         return artifact
 
     def memo(self, kind: str, key: str) -> Any | None:
-        """Return a remembered answer, or None."""
+        """Return a remembered answer; None when there is none, or one that has not the shape of its kind."""
         return self.entries.read(f"memo/{kind}", key)
 
     def remember(self, kind: str, key: str, value: Any) -> None:

@@ -13,6 +13,7 @@ from debxcross.core.archive.world import World
 from debxcross.core.architecture import Architecture
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
+from debxcross.doors.files import make_directory, open_regular, raise_for_os_error
 from debxcross.doors.store import Store
 from debxcross.events import Events
 from debxcross.steps.held import Held

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.border import read_as, read_json
-from debxcross.core.build.environment import InstalledPackage
 from debxcross.core.chain.history import moment
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
@@ -36,7 +34,8 @@ def take_inventory(store: Store, *, sizes: bool = True) -> Inventory:
             if name == HISTORY:
                 histories.append(_keys(value))
             elif value is not None:
-                memos.append(Thing(key, name, names_in(json.dumps(value)), store.entries.size(kind, key)))
+                memos.append(Thing(key, name, names_in(canonical(value).decode()),
+                                   store.entries.size(kind, key)))
     roots = tuple(_root(store, key, sizes) for key in store.roots.keys())
     indexes = tuple(
         Thing(path.name, path.name, frozenset(), _size(path) if sizes else 0)
@@ -64,12 +63,10 @@ def _keys(value: Any) -> tuple[str, ...]:
 
 def _root(store: Store, key: str, sizes: bool) -> Thing:
     packages = store.roots.packages(key)
-    try:
-        architectures = sorted({one["architecture"] for one in packages or ()} - {"all"})
-        words = f"{len(packages)} packages for {' and '.join(architectures)}" if packages else "unfinished"
-    except (TypeError, KeyError):
-        packages, words = None, "unfinished"
-    return Thing(key, words, names_in(json.dumps(packages)), _size(store.roots.place(key)) if sizes else 0)
+    architectures = sorted({one["architecture"] for one in packages or ()} - {"all"})
+    words = f"{len(packages)} packages for {' and '.join(architectures)}" if packages else "unfinished"
+    return Thing(key, words, names_in(canonical(packages).decode()),
+                 _size(store.roots.place(key)) if sizes else 0)
 
 
 def _size(path: Path) -> int:

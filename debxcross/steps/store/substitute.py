@@ -71,8 +71,19 @@ class Substitute:
 
     def memo(self, member: str, kind: str, key: str) -> Any | None:
         """Return a remembered answer of the substitute, or None."""
-        entry = self._entry(entry_name(f"memo/{kind}", key), member)
-        return None if entry is None else json.loads(entry)
+        name = entry_name(f"memo/{kind}", key)
+        entry = self._entry(name, member)
+        if entry is None:
+            return None
+        try:
+            value = read_json(entry, whole=True)
+            fault = answers.fault(kind, value)
+        except ValueError as error:
+            fault = str(error)
+        if fault:
+            self._refuse(member, f"its answer {key[:12]}… is none: {fault}", name)
+            return None
+        return value
 
     def _fetch(self, file: StoredFile) -> None:
         path = self._store.path(file.sha256)
