@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.border import read_toml
+from debxcross.core.border import is_line, read_toml
 from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -110,10 +110,19 @@ def to_json(request: Request) -> dict[str, Any]:
 
 
 def remembered_request(values: Mapping[str, Any]) -> Request:
-    """Return the request that the run-started event remembers."""
+    """Return the request that the run-started event remembers.  Raises UsageError for another one."""
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    texts = ("architecture", "chain", "release", "isolation")
+    lists = ("targets", "patches", "without")
+    paths = ("output", "store", "locked")
+    if (set(read) != set(_KEPT) or not all(is_line(read[name]) for name in texts)
+            or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
+            or not all(read[name] is None or is_line(read[name]) for name in paths)
+            or type(read["offline"]) is not bool):
+        raise UsageError("the events of that run are not those of this debxcross",
+                         resolution="Run it again, then this.")
     read["patches"] = tuple(Path(path) for path in read["patches"])
-    for name in ("output", "store", "locked"):
-        read[name] = Path(read[name]) if read.get(name) else None
+    for name in paths:
+        read[name] = Path(read[name]) if read[name] else None
     return Request(**read)

@@ -14,6 +14,7 @@ import pwd
 import secrets
 import shlex
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,6 +134,17 @@ def check_ours(directory: Path) -> None:
             f"others may write to the directory {name}",
             f"Its mode is {stat.S_IMODE(found.st_mode):04o}; what they put there would be used and run here.",
             f"If nobody has put anything there: chmod go-w {quoted}. Else name another directory.")
+
+
+def check_temporary() -> None:
+    """Raise StoreError when others may change what is in the directory for temporary files.
+
+    /tmp is everybody's, but in a sticky directory (chmod(1)) nobody can touch what is not his.
+    """
+    directory = Path(tempfile.gettempdir())
+    found = directory.stat()
+    if not found.st_mode & stat.S_ISVTX or found.st_uid not in _trusted():
+        check_ours(directory)
 
 
 def _trusted() -> set[int]:

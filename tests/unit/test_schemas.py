@@ -22,7 +22,7 @@ SCHEMAS = (
     ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "3c0dccc8d77f3e98"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "8975cda9629cbcf1"),
+     "325f8a30869521bf"),
     ("core/wheel/deb.py", deb.SCHEMA, ("core/wheel/deb.py", "core/wheel/licence.py", "core/wheel/version.py",
                                        "steps/wheel/deb.py"), "e9f68d6de55659b6"),
 )
