@@ -12,6 +12,7 @@
       work/ID/                  throw-away directories, each held by a lock while in use
       locks/                    files to flock; a lock ends with its process
       signed, signer.gpg        what ``store sign`` vouches for, and the key to check it with
+      public/                   links to what others may read: what a web server shows
 
 Everything becomes visible by one rename, after its bytes are on the disk: a file is
 complete or not there.  Objects are committed before the artifact that names them, and go
@@ -23,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
@@ -186,6 +187,21 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the store itself by its name."""
         files.write(self.directory / name, content, 0o444, below=self.directory)
+
+    def show(self, names: Sequence[str]) -> Path:
+        """Have links to these parts of the store, and to nothing else, in a directory; return it."""
+        public = self.directory / "public"
+        try:
+            for name in names:
+                link = public / name
+                link.parent.mkdir(0o755, parents=True, exist_ok=True)
+                target = os.path.relpath(self.directory / name, link.parent)
+                if not link.is_symlink() or os.readlink(link) != target:
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(target)
+        except OSError as error:
+            raise_for_os_error(error, self.directory)
+        return public
 
     # Looking and deleting
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from debxcross.core.archive.binaries import ArchiveBinary
 from debxcross.core.artifact import StoredFile
 from debxcross.core.border import Line, Name, Sha256, Size, read_as
 from debxcross.core.build.environment import PackageFile, is_deb
@@ -73,6 +74,12 @@ class _Compared:
 
 
 @dataclass(frozen=True)
+class _Binaries:
+    binaries: tuple[ArchiveBinary, ...]
+    provides: Mapping[str, tuple[Line, ...]]
+
+
+@dataclass(frozen=True)
 class _Machine:
     entries: tuple[_Entry, ...]
     acquire: tuple[tuple[Line, Line], ...]
@@ -124,8 +131,9 @@ class _Trial:
 
 #: Kind → the type of its answers.
 _SHAPES: Mapping[str, Any] = {
-    **dict.fromkeys(("facts", "carried", "skew"), _Facts),
+    **dict.fromkeys(("facts", "carried", "skew", "tools"), _Facts),
     "compared": tuple[_Compared, ...],
+    "binaries": tuple[_Binaries, ...],
     "closure": _Versions,
     **dict.fromkeys(("environment", "root-packages", "sysroot"), tuple[PackageFile, ...]),
     "sound": bool,

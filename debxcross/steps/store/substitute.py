@@ -2,7 +2,7 @@
 """Takes results from another machine's store instead of building them, and vouches for one's own.
 
 The owner of a store signs a list of its artifacts and resolved environments, each with the
-sha256 of its entry; a plain web server shows the store's directory.  A substitute's list is
+sha256 of its entry; a plain web server shows the store's directory public/.  A substitute's list is
 believed when a trusted key signed it, an entry when its bytes have the listed sha256, and a
 file when its bytes have the sha256 the entry names.  What is not so is told by name, and
 the member is built instead.
@@ -30,6 +30,8 @@ from debxcross.errors import ConfigurationError, FetchError, PublishError, Verif
 from debxcross.events import Events
 
 _HOME = "store"
+#: What others may read of a store.  Not apt/ and memo/machine: they may hold passwords of mirrors.
+_PUBLIC = (substitute.LIST, "signer.gpg", "objects", "artifacts", "memo/environment")
 _USER = "debxcross store signing key"
 
 
@@ -186,4 +188,5 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
         gpg.sign(home, (key.fingerprint,), document, clear=signed, detached=Path(directory, "apart"))
         store.write("signer.gpg", gpg.export_public(home, (key.fingerprint,)))
         store.write(substitute.LIST, signed.read_bytes())
+    store.show(_PUBLIC)
     return key.fingerprint, len(listed)
