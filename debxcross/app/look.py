@@ -38,7 +38,8 @@ def _events(directory: Path) -> tuple[Event, ...]:
         text = files.read(directory / "logs" / "events.jsonl").decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(
-            f"no run is known below {directory}", f"{error.strerror}: {error.filename}",
+            f"no run is known below {directory}",
+            "" if isinstance(error, FileNotFoundError) else f"{error.strerror}: {error.filename}",
             "Name the architecture or --output of a run, such as: debxcross status armel") from error
     return read_events(text)
 
