@@ -361,7 +361,8 @@ def drips(first: bytes, body: bytes = b"x", seconds: float = 0.05) -> Answer:
 
 
 @pytest.mark.parametrize("first", [
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-A: ",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-A: ",
     b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=",
 ], ids=["body", "no-length", "header", "status-line", "chunks", "chunk-extension"])

@@ -72,7 +72,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 PURE_LAYERS = ("core", "repository.core")
 #: Libraries that only compute, which is all that core may use.
 PURE = frozenset((
-    "__future__", "base64", "binascii", "collections", "configparser", "contextlib", "csv", "dataclasses", "datetime",
+    "__future__", "base64", "binascii", "collections", "configparser",
+    "contextlib", "csv", "dataclasses", "datetime",
     "debian", "difflib", "email", "enum", "fnmatch", "functools", "hashlib", "html", "itertools", "json",
     "packaging", "re", "resolvelib", "shlex", "string", "textwrap", "tomllib", "types", "typing",
     "urllib.parse",
