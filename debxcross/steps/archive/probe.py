@@ -19,8 +19,6 @@ from debxcross.core.release import archive_role, is_suite, release
 from debxcross.errors import ConfigurationError, DebxcrossError, UnsupportedError, VerificationError
 from debxcross.steps.context import Context
 
-#: So many unknown sources are named in one error.
-_MOST_TOLD = 10
 _DEFAULT_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 #: What a machine's apt may call a Debian suite beside its code name.
 _ALIASES = re.compile(r"(stable|oldstable|oldoldstable|testing|unstable)(-updates|-security)?\Z")
