@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from debxcross.core.artifact import artifact_from
 from debxcross.core.chain import answers
 from debxcross.doors import files
 from debxcross.doors.files import raise_for_os_error
+
+
+#: Kinds whose values may hold passwords of mirrors and proxies.
+_PRIVATE = ("memo/machine",)
 
 
 def entry_name(kind: str, key: str) -> str:
@@ -27,6 +32,9 @@ class Entries:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        for kind in _PRIVATE:
+            with suppress(OSError):  # where there is none yet; an older debxcross let everybody look
+                (directory / kind).chmod(0o700)
 
     def _path(self, kind: str, key: str) -> Path:
         return self._directory / entry_name(kind, key)
@@ -48,6 +56,11 @@ class Entries:
 
     def write(self, kind: str, key: str, content: bytes) -> None:
         """Let an entry appear, whose JSON text is given."""
+        if kind in _PRIVATE:
+            try:
+                (self._directory / kind).mkdir(0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise_for_os_error(error, self._directory)
         files.write(self._path(kind, key), content, 0o444, below=self._directory)
 
     def all(self, kind: str) -> Iterator[tuple[str, Any | None]]:

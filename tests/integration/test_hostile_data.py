@@ -333,6 +333,18 @@ def test_what_is_signed_for_others_holds_nothing_private(desk: Desk) -> None:  #
     assert SECRET not in "".join(served)
 
 
+def test_what_is_remembered_of_the_machine_is_private(store: Store) -> None:
+    proxy = ["Acquire::http::Proxy", f"http://me:{SECRET}@h/"]
+    machine = {"entries": [], "acquire": [proxy], "templates": {}}
+    store.remember("machine", KEY, machine)
+    assert store.memo("machine", KEY) == machine
+    directory = store.directory / "memo" / "machine"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    directory.chmod(0o755)
+    Store(store.directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
 # A reader that has gone (D1)
 
 
