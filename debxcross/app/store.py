@@ -46,8 +46,7 @@ def take_in(directory: Path | None, source: Path) -> Exchange:
 
 
 def sign(directory: Path | None) -> tuple[Path, str, int]:
-    """Vouch for a store's results; return what is to be served, the key's fingerprint, how many entries."""
+    """Vouch for a store's results; return the directory to serve, the key's fingerprint, how many entries."""
     configuration = config.load(store=directory)
     store = Store(configuration.store)
-    signed = substitute.sign(store, configuration.keys)
-    return store.directory / "public", *signed
+    return substitute.sign(store, configuration.keys)

@@ -86,7 +86,6 @@ Name = Annotated[str, is_name]
 Sha256 = Annotated[str, is_sha256]
 Size = Annotated[int, is_size]
 Line = Annotated[str, is_line]
-Word = Annotated[str, is_word]
 Empty = Annotated[str, lambda value: value == ""]
 
 
@@ -158,7 +157,7 @@ def read_as(kind: type[_Kind], value: Any) -> _Kind:
     """Make a value of a type of what JSON gave: frozen dataclasses, tuples, mappings, words, numbers.
 
     A dataclass must have all its fields that have no default, and no others; a field's rule is in
-    its type (Name, Sha256, Size, Line, Word).  Raises ValueError naming the place.
+    its type (Name, Sha256, Size, Line).  Raises ValueError naming the place.
     """
     made: _Kind = _made(kind, value, "")
     return made

@@ -37,7 +37,7 @@ from debxcross.doors.entries import Entries
 from debxcross.doors.files import appearing, check_ours, file_digest, raise_for_os_error
 from debxcross.doors.locks import Locks
 from debxcross.doors.roots import BaseRoots, KeptRoots
-from debxcross.doors.storefs import check_file_system
+from debxcross.doors.storefs import check_file_system, show_parts
 from debxcross.errors import StoreError
 
 LAYOUT = 1
@@ -189,19 +189,8 @@ class Store:
         files.write(self.directory / name, content, 0o444, below=self.directory)
 
     def show(self, names: Sequence[str]) -> Path:
-        """Have links to these parts of the store, and to nothing else, in a directory; return it."""
-        public = self.directory / "public"
-        try:
-            for name in names:
-                link = public / name
-                link.parent.mkdir(0o755, parents=True, exist_ok=True)
-                target = os.path.relpath(self.directory / name, link.parent)
-                if not link.is_symlink() or os.readlink(link) != target:
-                    link.unlink(missing_ok=True)
-                    link.symlink_to(target)
-        except OSError as error:
-            raise_for_os_error(error, self.directory)
-        return public
+        """Have links to these parts, and to nothing else, in a directory to be served; return it."""
+        return show_parts(self.directory, names)
 
     # Looking and deleting
 

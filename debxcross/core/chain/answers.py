@@ -123,12 +123,6 @@ class _Publication:
     versions: Mapping[Sha256, Line]
 
 
-@dataclass(frozen=True)
-class _Trial:
-    packages: tuple[Line, ...]
-    passed: int
-
-
 #: Kind → the type of its answers.
 _SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("facts", "carried", "skew", "tools"), _Facts),
@@ -136,7 +130,7 @@ _SHAPES: Mapping[str, Any] = {
     "binaries": tuple[_Binaries, ...],
     "closure": _Versions,
     **dict.fromkeys(("environment", "root-packages", "sysroot"), tuple[PackageFile, ...]),
-    "sound": bool,
+    **dict.fromkeys(("sound", "foreseen"), bool | Mapping[str, tuple[str, ...]]),
     "history": _History,
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
@@ -145,13 +139,16 @@ _SHAPES: Mapping[str, Any] = {
     "index-page": _Page,
     "publication": _Publication,
     "key-warnings": tuple[str, ...],
-    "trial": _Trial,
+    "trial": Mapping[str, tuple[Line, ...] | int],
     "libraries": Mapping[str, Line],
     "missed": tuple[Line, tuple[Line, ...]],
 }
 #: Kinds whose values need another look: apt's packages have names that can be taken apart.
-_RULES: Mapping[str, Callable[[Any], bool]] = dict.fromkeys(
-    ("environment", "root-packages", "sysroot"), lambda files: all(is_deb(file.file) for file in files))
+_RULES: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("environment", "root-packages", "sysroot"),
+                    lambda files: all(is_deb(file.file) for file in files)),
+    "trial": lambda told: isinstance(told.get("packages"), tuple) and type(told.get("passed")) is int,
+}
 
 
 def fault(kind: str, value: Any) -> str:
@@ -167,4 +164,4 @@ def fault(kind: str, value: Any) -> str:
         made: Any = read_as(_SHAPES[kind], value)
     except ValueError as error:
         return str(error)
-    return "" if _RULES.get(kind, lambda _: True)(made) else "it names what is no package"
+    return "" if _RULES.get(kind, lambda _: True)(made) else "it has not what it must have"

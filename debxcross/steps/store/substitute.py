@@ -169,8 +169,10 @@ def open_substitutes(
     return tuple(Substitute(url, store.path(keyring.sha256), transfer, store, events) for url in urls)
 
 
-def sign(store: Store, keys: Path) -> tuple[str, int]:
-    """Vouch for every result of the store; return the key's fingerprint and how many entries.
+def sign(store: Store, keys: Path) -> tuple[Path, str, int]:
+    """Vouch for every result of the store.
+
+    Returns the directory that others may read, the key's fingerprint and how many entries.
 
     The key is made at first use, in ``keys``.  Entries whose files are not all there are left
     out.  Raises PublishError.
@@ -188,5 +190,4 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
         gpg.sign(home, (key.fingerprint,), document, clear=signed, detached=Path(directory, "apart"))
         store.write("signer.gpg", gpg.export_public(home, (key.fingerprint,)))
         store.write(substitute.LIST, signed.read_bytes())
-    store.show(_PUBLIC)
-    return key.fingerprint, len(listed)
+    return store.show(_PUBLIC), key.fingerprint, len(listed)
