@@ -219,6 +219,11 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
     os.chown(theirs, 1234, 1234)
     with pytest.raises(StoreError, match="belongs to the user 1234"):
         Store(theirs)
+    output = tmp_path / "out"
+    output.mkdir()
+    os.chown(output, 1234, 1234)
+    with pytest.raises(StoreError, match="belongs to the user 1234"), event_log(output):
+        pass
     # Who called sudo may have made it before.
     monkeypatch.setenv("SUDO_UID", "1234")
     Store(theirs)
