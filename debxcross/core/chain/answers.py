@@ -56,13 +56,25 @@ class _Facts:
 
 
 @dataclass(frozen=True)
-class _Offer:
-    stanza: str
+class _Download:
     architecture: Line
     file: Name
     uri: Line
     size: Size
     sha256: Sha256
+
+
+@dataclass(frozen=True)
+class _Offer(_Download):
+    stanza: str
+
+
+@dataclass(frozen=True)
+class _Native(_Download):
+    package: Line
+    version: Line
+    source: Line
+    source_version: Line
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,7 @@ _SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("facts", "carried", "skew", "tools"), _Facts),
     "compared": tuple[_Compared, ...],
     "binaries": tuple[_Binaries, ...],
+    "natives": tuple[_Native, ...],
     "closure": _Versions,
     **dict.fromkeys(("environment", "root-packages", "sysroot"), tuple[PackageFile, ...]),
     **dict.fromkeys(("sound", "foreseen"), bool | Mapping[str, tuple[str, ...]]),
