@@ -248,7 +248,7 @@ class _Reader:
 
 #: What becomes a file's name or a part of a version.
 _RULES: Mapping[str, Callable[[str], object]] = {
-    "name": is_name, "kind": lambda text: text in ("source", "wheel"), "version": is_word,
+    "name": is_name, "kind": is_name, "version": is_word,
     "suffix": re.compile(r"[0-9A-Za-z.+~]*\Z").match}
 _WORDS: Mapping[type[Any], str] = {str: "a string", dict: "a table", list: "a list"}
 
