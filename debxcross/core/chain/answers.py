@@ -154,6 +154,7 @@ _SHAPES: Mapping[str, Any] = {
     "key-warnings": tuple[str, ...],
     "trial": Mapping[str, tuple[Line, ...] | int],
     "libraries": Mapping[str, Line],
+    "alternatives": Mapping[str, tuple[Line, ...]],
     "missed": tuple[Line, tuple[Line, ...]],
 }
 #: Kinds whose values need another look: apt's packages have names that can be taken apart.
