@@ -3,6 +3,7 @@
 #   make chain ARCH=armel   set this machine up, then build the default chain for ARCH
 #   make test               set this machine up, then check types, style and dead code, and run the tests
 #   make test-slow          the tests that take minutes
+#   make fuzz               texts nobody should write, EXAMPLES of them for each parser
 #   make bench              the benchmarks
 
 ARCH ?= armel
@@ -22,9 +23,12 @@ TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev rep
 # Only slow ones: a machine that builds with a sysroot and its own compiler.
 SLOW_TEST_PREREQUISITES := g++-arm-linux-gnueabi pkg-config
 
-TEST_TOOLS := pytest mypy flake8 vulture
+TEST_TOOLS := pytest mypy flake8 vulture hypothesis
+# How many texts each parser gets; 20000 take about an hour.
+EXAMPLES ?= 20000
 
-.PHONY: chain test test-slow check bench prerequisites test-prerequisites emulation subordinate-ids clean
+.PHONY: chain test test-slow fuzz check bench prerequisites test-prerequisites emulation subordinate-ids \
+	clean
 
 chain: $(VENV)/bin/debxcross emulation subordinate-ids
 	$(VENV)/bin/debxcross build-dep-chain $(ARCH)
@@ -39,6 +43,9 @@ test: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 test-slow: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 	@$(MAKE) --no-print-directory _install PACKAGES="$(SLOW_TEST_PREREQUISITES)"
 	$(VENV)/bin/python -m pytest -m slow
+
+fuzz: $(VENV)/.tested
+	DEBXCROSS_FUZZ=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/unit/test_fuzz_parsers.py
 
 bench: $(VENV)/bin/debxcross emulation subordinate-ids
 	$(VENV)/bin/python benchmarks/overhead.py

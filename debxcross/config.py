@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.border import is_line, is_quotable, is_word, read_toml, shown
 from debxcross.errors import ConfigurationError
 
+#: After so many faults of a file the others are not told; a guess at what was meant takes time.
+_MOST_TOLD = 20
 SYSTEM_FILE = Path("/etc/debxcross.toml")
 PROJECT_FILE = Path("debxcross.toml")
 
@@ -77,6 +79,9 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
     ("repository", "url"): ("repository_url", str),
     **{("limits", field.replace("_", "-")): (f"limits.{field}", int) for field in vars(Limits())},
 }
+#: What becomes a word of apt's configuration, and what is written between its quotes.
+_WORD_FIELDS = ("mirrors_main", "mirrors_security", "keyrings")
+_QUOTED_FIELDS = ("store", "keys")
 _ENVIRONMENT = {"DEBXCROSS_STORE": "store", "DEBXCROSS_KEYS": "keys"}
 
 
@@ -98,14 +103,17 @@ def load(
         if not path.is_file():
             continue
         try:
-            document = tomllib.loads(path.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            document = read_toml(path.read_text())
+        except (ValueError, OSError) as error:
             faults.append(f"{path}: {error}")
             continue
         _merge(values, document, path, faults)
     for variable, field in _ENVIRONMENT.items():
         if environment.get(variable):
             values[field] = Path(environment[variable])
+            if not is_quotable(environment[variable]):
+                faults.append(f"{variable}: {shown([environment[variable]])} cannot be written into "
+                              "apt's configuration")
     if faults:
         raise ConfigurationError(
             f"the configuration has {len(faults)} fault{'s' if len(faults) > 1 else ''}",
@@ -124,22 +132,42 @@ def load(
 def _merge(values: dict[str, Any], document: Mapping[str, Any], path: Path, faults: list[str]) -> None:
     tables = {table for table, _ in _KEYS if table}
     for name, value in document.items():
+        if len(faults) > _MOST_TOLD:
+            faults.append(f"{path}: and more")
+            return
         pairs = [("", name, value)]
         if name in tables:
             if not isinstance(value, dict):
                 faults.append(f"{path}: {name}: must be a table: [{name}]")
                 continue
             pairs = [(name, key, one) for key, one in value.items()]
-        for table, key, one in pairs:
+        for table, key, one in pairs[:len(_KEYS) + _MOST_TOLD]:
             place = f"{table}.{key}" if table else key
             if (table, key) not in _KEYS:
                 known = [f"{a}.{b}" if a else b for a, b in _KEYS]
-                near = difflib.get_close_matches(place, known, n=1)
+                near = difflib.get_close_matches(place[:80], known, n=1)
                 faults.append(f"{path}: {place}: unknown setting"
                               + (f"; did you mean {near[0]}?" if near else ""))
                 continue
             field, kind = _KEYS[table, key]
+            count = len(faults)
             _set(values, field, kind, one, path, place, faults)
+            if len(faults) == count and (fault := _fault(field, one)):
+                faults.append(f"{path}: {place}: {fault}")
+
+
+def _fault(field: str, value: Any) -> str:
+    """Return why a value must not become a part of a line of somebody's configuration; "" for a good one."""
+    texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    if not all(map(is_line, texts)):
+        return f"{shown(texts)} has a control character"
+    if field in _WORD_FIELDS and not all(is_word(one) and (field != "keyrings" or not set(one) & set("[],"))
+                                         for one in texts):
+        return (f"{shown(texts)} cannot stand in a sources.list: white space, quotes and the like are "
+                "written %20, %22 …")
+    if field in _QUOTED_FIELDS and not all(map(is_quotable, texts)):
+        return f"{shown(texts)} cannot be written into apt's configuration"
+    return ""
 
 
 def _set(

@@ -10,6 +10,17 @@ Errors cross threads and process borders, so they pickle: all arguments are posi
 """
 from __future__ import annotations
 
+import re
+
+#: User name and password in an address, wherever it stands in a text: a password may hold what is
+#: not allowed there, but neither white space nor a quote nor a slash.
+_LOGIN = re.compile(r"(?<=://)[^\s/\"'<>]+@")
+
+
+def without_logins(text: str) -> str:
+    """Return a text whose addresses have no user name and password in them."""
+    return _LOGIN.sub("", text) if "@" in text else text
+
 
 class DebxcrossError(Exception):
     """Base of all errors a user is meant to see.  Exit status 1."""
@@ -19,6 +30,8 @@ class DebxcrossError(Exception):
     failure_class = "error"
 
     def __init__(self, brief: str, details: str = "", resolution: str = "") -> None:
+        # Errors quote what programs and servers said, who may quote addresses.
+        brief, details, resolution = map(without_logins, (brief, details, resolution))
         super().__init__(brief, details, resolution)
         self.brief = brief
         self.details = details

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from debxcross.errors import DebxcrossError
+from debxcross.core.border import is_size, read_as, read_json
+from debxcross.errors import DebxcrossError, without_logins
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,15 @@ class Event:
 
     @staticmethod
     def parse(line: str) -> Event:
-        """Read back what line() wrote."""
-        value = json.loads(line)
-        return Event(value["kind"], value["member"], value["text"], value["time"],
-                     value.get("data", {}))
+        """Read back what line() wrote.  Raises ValueError for another line."""
+        value = read_json(line)
+        if not isinstance(value, dict) or not {"kind", "member", "text", "time"} <= value.keys():
+            raise ValueError("it is no event")
+        event = read_as(Event, value)
+        for name, rule in _RULES.items():
+            if name in event.data and not rule(event.data[name]):
+                raise ValueError(f"its {name} has no place there")
+        return event
 
 
 #: run-started  data: chain, architecture, release, members (list of names), arguments
@@ -57,6 +63,28 @@ class Event:
 KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "error", "run-ended")
 
 Listener = Callable[[Event], None]
+
+
+def _shown(value: Any) -> Any:
+    """Return data without the logins of addresses: events are written down and shown."""
+    if isinstance(value, str):
+        return without_logins(value)
+    if isinstance(value, Mapping):
+        return {name: _shown(one) for name, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) in (int, float)
+
+
+#: What is more than text in an event's data, and what it must be where an event is read back.
+_RULES: Mapping[str, Callable[[Any], bool]] = {
+    "members": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "pid": lambda value: type(value) is int and 0 <= value < 1 << 31,
+    "exit_status": lambda value: value is None or type(value) is int and 0 <= value < 256,
+    "size": is_size, "seconds": _is_number, "request": lambda value: isinstance(value, dict),
+}
 
 
 class Clock(Protocol):
@@ -81,7 +109,8 @@ class Events:
         """Make an event and hand it on.  ValueError for a kind that is not in KINDS."""
         if kind not in KINDS:
             raise ValueError(f"unknown kind of event: {kind}")
-        event = Event(kind, member, text, self._clock(), data)
+        event = Event(kind, member, without_logins(text), self._clock(),
+                      {name: _shown(value) for name, value in data.items()})
         with self._lock:
             for listener in self._listeners:
                 listener(event)

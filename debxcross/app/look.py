@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +14,13 @@ from debxcross.app.build import open_root
 from debxcross.app.opening import Opening
 from debxcross.app.request import remembered_request
 from debxcross.core.architecture import architecture
+from debxcross.core.border import is_name
 from debxcross.core.doctor import Check, examine
-from debxcross.doors import process
+from debxcross.doors import files, process
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.host import gather
 from debxcross.errors import UsageError
-from debxcross.events import Listener
+from debxcross.events import Event, Listener
 from debxcross.run.status import RunStatus, fold, read_events
 from debxcross.steps.build.keep import is_kept, kept
 
@@ -28,12 +30,18 @@ def status(directory: Path) -> RunStatus:
 
     Raises UsageError when there was none.
     """
-    log = directory / "logs" / "events.jsonl"
-    if not log.is_file():
+    return fold(_events(directory), time.time(), _alive)
+
+
+def _events(directory: Path) -> tuple[Event, ...]:
+    try:
+        text = files.read(directory / "logs" / "events.jsonl").decode("utf-8", "replace")
+    except OSError as error:
         raise UsageError(
             f"no run is known below {directory}",
-            resolution="Name the architecture or --output of a run, such as: debxcross status armel")
-    return fold(read_events(log.read_text(errors="replace")), time.time(), _alive)
+            "" if isinstance(error, FileNotFoundError) else f"{error.strerror}: {error.filename}",
+            "Name the architecture or --output of a run, such as: debxcross status armel") from error
+    return read_events(text)
 
 
 def _alive(pid: int) -> bool:
@@ -49,11 +57,19 @@ def _alive(pid: int) -> bool:
 def log_path(directory: Path, member: str) -> Path:
     """Return a member's log file of the last run.  Raises UsageError naming those there are."""
     path = directory / "logs" / f"{member}.log"
-    if "/" in member or not path.is_file():
+    if not is_name(member) or not stat.S_ISREG(_mode(path)):
         logs = sorted(one.stem for one in (directory / "logs").glob("*.log"))
         raise UsageError(f"there is no log of {member!r} below {directory}",
                          resolution=f"Logs there: {', '.join(logs) or 'none'}.")
     return path
+
+
+def _mode(path: Path) -> int:
+    """Return a file's type and permissions, of a link its own; 0 when there is none."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
 
 
 def default_output(name: str) -> Path:
@@ -100,9 +116,11 @@ def last_run(directory: Path, member: str, listeners: Sequence[Listener], *, sto
 
     Raises UsageError when there was none, or it has no such member.
     """
-    status(directory)
-    log = directory / "logs" / "events.jsonl"
-    request = remembered_request(read_events(log.read_text(errors="replace"))[0].data["request"])
+    request = next((event.data["request"] for event in _events(directory) if "request" in event.data), None)
+    if request is None:
+        raise UsageError(f"no run is known below {directory}", "Its events do not tell what was asked for.",
+                         "Run it again.")
+    request = remembered_request(request)
     opening = Opening(replace(request, store=store or request.store, jobs=jobs, same_indexes=same_indexes),
                       listeners)
     if member not in opening.chain.members:

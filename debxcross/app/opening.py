@@ -29,6 +29,7 @@ from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, read_page
+from debxcross.doors.files import check_temporary
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patches
 from debxcross.doors.store import Store
@@ -73,6 +74,7 @@ class Opening:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
                              resolution=f"Its members: {', '.join(self.chain.members)}.")
         self.events = Events(time.time, tuple(listeners))
+        check_temporary()
         self.store = Store(self.configuration.store)
         self._stop = False
         self._webs: list[Web] = []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.border import is_line, read_toml
 from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -77,8 +77,8 @@ def load_chain(name: str) -> Chain:
             f"{guess}Chains that ship: {', '.join(chain_names())}. "
             "A chain of your own is named by its file's path."))
     try:
-        return parse(tomllib.loads(path.read_text()), str(path) if path.parent != _CHAINS else name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse(read_toml(path.read_text()), str(path) if path.parent != _CHAINS else name)
+    except ValueError as error:
         raise ConfigurationError(
             f"the chain {path} is not a TOML file", str(error),
             "Mend the line named above; toml.io describes the syntax.") from error
@@ -110,10 +110,19 @@ def to_json(request: Request) -> dict[str, Any]:
 
 
 def remembered_request(values: Mapping[str, Any]) -> Request:
-    """Return the request that the run-started event remembers."""
+    """Return the request that the run-started event remembers.  Raises UsageError for another one."""
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    texts = ("architecture", "chain", "release", "isolation")
+    lists = ("targets", "patches", "without")
+    paths = ("output", "store", "locked")
+    if (set(read) != set(_KEPT) or not all(is_line(read[name]) for name in texts)
+            or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
+            or not all(read[name] is None or is_line(read[name]) for name in paths)
+            or type(read["offline"]) is not bool):
+        raise UsageError("the events of that run are not those of this debxcross",
+                         resolution="Run it again, then this.")
     read["patches"] = tuple(Path(path) for path in read["patches"])
-    for name in ("output", "store", "locked"):
-        read[name] = Path(read[name]) if read.get(name) else None
+    for name in paths:
+        read[name] = Path(read[name]) if read[name] else None
     return Request(**read)

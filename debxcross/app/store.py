@@ -46,7 +46,7 @@ def take_in(directory: Path | None, source: Path) -> Exchange:
 
 
 def sign(directory: Path | None) -> tuple[Path, str, int]:
-    """Vouch for a store's results; return its directory, the key's fingerprint, how many entries."""
+    """Vouch for a store's results; return the directory to serve, the key's fingerprint, how many entries."""
     configuration = config.load(store=directory)
     store = Store(configuration.store)
-    return store.directory, *substitute.sign(store, configuration.keys)
+    return substitute.sign(store, configuration.keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from debxcross.app.opening import Opening
 from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
+from debxcross.core.border import read_toml
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
@@ -103,8 +103,8 @@ def _options(paths: Sequence[Path]) -> dict[str, ProjectOptions]:
     options: dict[str, ProjectOptions] = {}
     for path in paths:
         try:
-            options.update(parse_options(tomllib.loads(_read(str(path))), str(path)))
-        except tomllib.TOMLDecodeError as error:
+            options.update(parse_options(read_toml(_read(str(path))), str(path)))
+        except ValueError as error:
             raise ConfigurationError(f"{path} is not TOML", str(error), "Mend it there.") from error
     return options
 

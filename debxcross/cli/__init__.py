@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -55,6 +57,23 @@ _HELP = {
 }
 
 
+#: As a program ends that SIGPIPE ended: 128 and the signal's number.
+_GONE = 141
+
+
+@contextmanager
+def _told_when_gone() -> Iterator[None]:
+    """Turn a failed write into OutputGone: click would end with status 1, or with a traceback."""
+    from debxcross.cli.report import OutputGone, output_gone
+
+    try:
+        yield
+    except OSError as error:
+        if output_gone(error):
+            raise OutputGone from error
+        raise
+
+
 class _Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -69,6 +88,14 @@ class _Commands(click.Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_HELP.items()))
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        with _told_when_gone():
+            return super().make_context(*arguments, **more)  # --help writes here
+
+    def invoke(self, context: click.Context) -> Any:
+        with _told_when_gone():
+            return super().invoke(context)
 
     def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
         name = arguments[0]
@@ -95,21 +122,37 @@ def main() -> None:
     """Run the command line; exit with the status of the error's class (docs/errors.md)."""
     # The users inside build roots read what is laid out for them; what is secret has its own mode.
     os.umask(0o022)
+    from debxcross.cli.report import OutputGone, be_silent, nobody_reads, output_gone
+
+    try:
+        status = _status()
+        sys.stdout.flush()
+    except OutputGone:
+        status = _GONE
+    except OSError as error:
+        if not output_gone(error):
+            raise
+        status = _GONE
+    if status == _GONE or nobody_reads():
+        # Whoever read our output has seen enough.
+        be_silent()
+        status = _GONE
+    sys.exit(status)
+
+
+def _status() -> int:
+    """Run the command and return its exit status, its error shown."""
     try:
         # Outside its standalone mode click returns the status of an Exit.
-        sys.exit(_group(standalone_mode=False) or 0)
+        return int(_group(standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Run the same command again: what is finished is kept.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stderr.close()
-        sys.exit(141)
+        return 130
     except DebxcrossError as error:
         from debxcross.cli.report import show_error
 
         show_error(error)
-        sys.exit(error.exit_status)
+        return error.exit_status

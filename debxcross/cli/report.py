@@ -2,10 +2,13 @@
 """Chooses how a run is shown, and prints errors."""
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sys
+import termios
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,9 +43,79 @@ def tail(path: str) -> str:
         return ""
 
 
+class OutputGone(BaseException):
+    """Nobody can read what is written any more: the pipe was closed, or the terminal."""
+
+
+def output_gone(error: OSError) -> bool:
+    """Tell whether a write failed because nobody can read it: a closed pipe, or a terminal that is gone."""
+    if error.errno == errno.EPIPE:
+        return True
+    if error.errno != errno.EIO:
+        return False
+    for number in (1, 2):
+        try:
+            termios.tcgetattr(number)
+        except termios.error as fault:
+            if fault.args[0] == errno.EIO:  # hung up; of what is no terminal it is ENOTTY
+                return True
+    return False
+
+
+def be_silent() -> None:
+    """Let everything that is written from now on go nowhere, and fail nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+class _Guarded:
+    """Hands events to a report; when its output is gone, ends the run as Ctrl-C does, silently.
+
+    Events come from the threads of the run, which an error here would end in the middle of a step.
+    """
+
+    gone = False
+
+    def __init__(self, report: Listener) -> None:
+        self._report = report
+
+    def __call__(self, event: Event) -> None:
+        if not _Guarded.gone:
+            with quietly():
+                self._report(event)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Do something that writes; when nobody can read it, be silent and end the run."""
+    try:
+        yield
+    except OSError as error:
+        if not output_gone(error):
+            raise
+        be_silent()
+        if not _Guarded.gone:
+            _Guarded.gone = True
+            # To the main thread, wherever this one is.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def nobody_reads() -> bool:
+    """Tell whether a report has found its output gone."""
+    return _Guarded.gone
+
+
 @contextmanager
 def listener(json_lines: bool) -> Iterator[Listener]:
     """Yield what shows the events: JSON lines on standard output, a live table, or plain lines."""
+    with quietly(), _listener(json_lines) as report:
+        yield _Guarded(report)
+
+
+@contextmanager
+def _listener(json_lines: bool) -> Iterator[Listener]:
     if json_lines:
         from debxcross.run.jsonlines import JsonLines
 

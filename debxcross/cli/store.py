@@ -91,8 +91,9 @@ def take_in(file: Path, directory: Path | None, as_json: bool) -> None:
 def sign(directory: Path | None, as_json: bool) -> None:
     """Vouch for the store's results, so that others may --substitute them.
 
-    Writes the files 'signed' and 'signer.gpg'; any web server that shows the store's
-    directory then serves it.  Run it again after a build.
+    Writes the files 'signed' and 'signer.gpg', and the directory 'public' with links to what
+    others may read.  Any web server that shows that directory serves the store; one that shows
+    more would show what is private.  Run it again after a build.
     """
     place, fingerprint, entries = app.sign(directory)
     if as_json:

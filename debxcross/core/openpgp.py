@@ -7,7 +7,6 @@ Sources: RFC 4880 sections 4.2 (packet headers), 5.2 (signatures), 6 (armor), 9 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ def dearmor(content: bytes) -> bytes:
         after_headers = after_headers or not line.strip()
     try:
         return base64.b64decode("".join(body), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; so is what is no ASCII
         raise _unreadable(str(error)) from error
 
 
@@ -114,7 +113,8 @@ def _new_length(content: bytes, position: int) -> tuple[int, int]:
 def public_keys(content: bytes) -> tuple[PublicKey, ...]:
     """Return the primary keys of a binary keyring in its order.
 
-    Only keys of version 4 are known, which is all that gpgv of Debian 8 to 12 reads.
+    Raises PublishError for what is none.  Only keys of version 4 are known, which is all that gpgv
+    of Debian 8 to 12 reads.
     """
     found: list[tuple[bytes, list[bytes], list[str]]] = []
     user = False
@@ -122,11 +122,15 @@ def public_keys(content: bytes) -> tuple[PublicKey, ...]:
         if tag == _PUBLIC_KEY:
             if body[:1] != b"\x04":
                 raise _unreadable(f"its version is {body[:1].hex() or 'missing'}, not 04")
+            if len(body) > 0xFFFF:
+                raise _unreadable("it is longer than a key can be")
             found.append((body, [], []))
         elif not found:
             raise _unreadable(f"it starts with a packet of kind {tag}")
         user = tag == _USER_ID or user and tag == _SIGNATURE
         found[-1][1].append(whole)
+        if user and tag == _SIGNATURE and len(body) < 4:
+            raise _unreadable("it has a signature that is cut short")
         if user and tag == _SIGNATURE and body[:1] == b"\x04" and body[1] in _CERTIFICATIONS:
             if body[3] in _WEAK_DIGESTS:
                 found[-1][2].append(_WEAK_DIGESTS[body[3]])

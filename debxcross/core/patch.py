@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from debian.deb822 import Deb822
 from debian.debian_support import DpkgArchTable, Version
 
-from debxcross.errors import ConfigurationError
+from debxcross.errors import ConfigurationError, PatchError
 
 _SUFFIX = "+debxcross"
 _RELATION = re.compile(r"(<<|<=|=|>=|>>)\s*(\S+)\Z")
@@ -74,7 +74,7 @@ def parse(source: str, name: str, text: str) -> RulesPatch:
         faults.append("Origin or Author: missing (DEP-3)")
     versions = []
     for part in filter(None, (one.strip() for one in header.get("Applies-Versions", "").split(","))):
-        if match := _RELATION.match(part):
+        if (match := _RELATION.match(part)) and _is_version(match[2]):
             versions.append((match[1], match[2]))
         else:
             faults.append(f"Applies-Versions: {part!r} is not a relation such as '>= 1.2-3'")
@@ -90,6 +90,14 @@ def parse(source: str, name: str, text: str) -> RulesPatch:
             "\n".join(faults), "docs/rules-patches.md describes the header.")
     return RulesPatch(source, name, description.splitlines()[0], text, tuple(versions),
                       tuple(header.get("Applies-Architectures", "").split()), condition)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except ValueError:
+        return False
+    return True
 
 
 _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
@@ -152,12 +160,15 @@ def changelog_with(changelog: str, version: str, patches: tuple[RulesPatch, ...]
 
     With a suffix a new top entry is written, dated like the one below it (the date becomes
     SOURCE_DATE_EPOCH); without one the lines are added to the present top entry.  ``rebuild`` says
-    that the suffix is the number of a binNMU.
+    that the suffix is the number of a binNMU.  Raises PatchError for a text that has no entry.
     """
     said = [f"  * debxcross rules patch {patch.name}: {patch.description}" for patch in patches]
     said = said or ["  * Built again by debxcross; the source is unchanged."]
     lines = changelog.splitlines()
-    trailer = next(number for number, line in enumerate(lines) if line.startswith(" -- "))
+    trailer = next((number for number, line in enumerate(lines) if number and line.startswith(" -- ")), 0)
+    if not trailer:
+        raise PatchError("debian/changelog has no entry to build on (deb-changelog(5))", changelog[:400],
+                         "The source is damaged: choose another version of it.")
     if not suffix:
         body = lines[:trailer]
         while body and not body[-1].strip():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import time
@@ -18,15 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from debxcross.core.archive.world import World, apt_configuration
+from debxcross.core.border import is_name, is_sha256, size_of
 from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.doors import process
 from debxcross.errors import (
     DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,
+    without_logins,
 )
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def ask(request: Mapping[str, Any], configuration: Path | None = None) -> Any:
@@ -135,7 +145,10 @@ class AptRoot:
                 for use in self.world.suites}
 
     def write(self, status: str = "", local: str = "") -> None:
-        """Write the files apt reads; ``status`` is a dpkg status database's text."""
+        """Write the files apt reads; ``status`` is a dpkg status database's text.
+
+        Those with the mirrors' and proxies' passwords are for this user alone.
+        """
         for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
                      "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial",
                      "var/cache/apt/archives/partial", "var/lib/dpkg"):
@@ -143,12 +156,12 @@ class AptRoot:
         files = self.mirror_files
         for use in () if self.over else self.world.suites:
             lines = [f"{uri}\tpriority:{number}" for number, uri in enumerate(use.archive.uris, 1)]
-            Path(files[use.archive.role]).write_text("\n".join(lines) + "\n")
+            _private(Path(files[use.archive.role]), "\n".join(lines) + "\n")
         world = self.world
-        (self.directory / "etc/apt/sources.list").write_text(world.sources_list(files, local))
+        _private(self.directory / "etc/apt/sources.list", world.sources_list(files, local, logins=True))
         (self.directory / "etc/apt/preferences").write_text(world.preferences())
         (self.directory / "var/lib/dpkg/status").write_text(status)
-        self.configuration.write_text(apt_configuration(
+        _private(self.configuration, apt_configuration(
             str(self.directory), world.build_architecture, world.architectures, self.acquire,
             # With a fallback at hand the next mirror is asked, not the same one again.
             0 if any(len(use.archive.uris) > 1 for use in world.suites) else 3))
@@ -175,6 +188,10 @@ class AptRoot:
         Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words,
         HostError for a keyring that is not there.
         """
+        # An older debxcross let everybody read them.
+        for path in (self.configuration, self.directory / "etc/apt/sources.list",
+                     *self.directory.glob("mirrors-*.txt")):
+            path.chmod(0o600)
         if self.is_fresh(maximum_age):
             return False
         keyrings = {keyring for use in self.world.suites for keyring in use.archive.keyrings}
@@ -248,14 +265,19 @@ _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?P<hash>
 def parse_print_uris(text: str) -> tuple[PackageFile, ...]:
     """Read the output of ``apt-get --print-uris``, by file name.
 
-    Raises VerificationError when the strongest digest offered is not SHA256.
+    Addresses have no logins: they are remembered, locked and shown.  Raises VerificationError when
+    the strongest digest offered is not SHA256, or a name is that of no file.
     """
     found = []
     for match in _URI_LINE.finditer(text):
         kind, _, value = match["hash"].partition(":")
-        if kind != "SHA256":
+        if not (is_name(match["file"]) and len(match["size"]) < 20):
+            raise VerificationError(
+                f"the index names a file {match['file'][:160]!r}", match[0][:400],
+                "Nothing of it is used. Check the mirror.")
+        if kind != "SHA256" or not is_sha256(value):
             raise VerificationError(
                 f"the index has no SHA256 for {match['file']}", match[0],
                 "Use a repository whose Packages files carry SHA256.")
-        found.append(PackageFile(match["uri"], match["file"], int(match["size"]), value))
+        found.append(PackageFile(without_logins(match["uri"]), match["file"], size_of(match["size"]), value))
     return tuple(sorted(found, key=lambda one: one.file))

@@ -7,6 +7,8 @@ from typing import Any
 
 import apt_pkg
 
+from debxcross.errors import without_logins
+
 
 class Archive:
     """The isolated apt's cache with the few look-ups that facts() and installable() need."""
@@ -74,7 +76,7 @@ class Archive:
         """Return a version's stanza and what is needed to fetch its .deb."""
         file, _ = version.file_list[0]
         record = self.record(version)
-        uri = lists.find_index(file).archive_uri(record["Filename"])
+        uri = without_logins(lists.find_index(file).archive_uri(record["Filename"]))
         return {"stanza": str(record).rstrip("\n") + "\n", "architecture": version.arch,
                 "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
                 "sha256": record["SHA256"]}

@@ -55,6 +55,11 @@ def machine() -> dict[str, Any]:
     return {"entries": entries, "acquire": acquire, "templates": templates}
 
 
+#: A guess at what a name was meant to be takes a good part of a second.
+_MOST_GUESSES = 5
+_MANY = 20
+
+
 def facts(
     build: str, host: str, sources: list[dict[str, str]], packages: list[str], host_needs: list[str]
 ) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def facts(
         }
         answers[name] = versions
     return {
-        "sources": [_source(wanted) for wanted in sources],
+        "sources": _sources(sources),
         "packages": answers,
         "compiler": _compiler(archive, build),
         "skew": _skew(archive, build, host, host_needs),
@@ -107,6 +112,18 @@ def _skew(archive: Archive, build: str, host: str, host_needs: list[str]) -> lis
     return skewed
 
 
+def _sources(wanted: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return what is known of each source; near names only for the first few that nobody has."""
+    # apt reads all indexes for each name it looks up; for many names they are read once before.
+    known = set(_names()) if len(wanted) > _MANY else {one["name"] for one in wanted}
+    nothing: dict[str, Any] = {"found": None, "others": [], "near": []}
+    answers = [_source(one) if one["name"] in known else dict(nothing) for one in wanted]
+    unknown = [(one["name"], answer) for one, answer in zip(wanted, answers) if not answer["others"]]
+    for name, answer in unknown[:_MOST_GUESSES]:
+        answer["near"] = _near(name)
+    return answers
+
+
 def _source(wanted: dict[str, str]) -> dict[str, Any]:
     records = apt_pkg.SourceRecords()
     found: dict[str, Any] | None = None
@@ -127,16 +144,20 @@ def _source(wanted: dict[str, str]) -> dict[str, Any]:
                 "Package", "Version", "Binary", "Build-Depends", "Build-Depends-Arch", "Build-Conflicts",
                 "Build-Conflicts-Arch", "Package-List", "Checksums-Sha256", "Format", "Architecture",
             ) if key in section}}
-    near = [] if others else _near(wanted["name"])
-    return {"found": found, "others": others, "near": near}
+    return {"found": found, "others": others, "near": []}
 
 
-def _near(name: str) -> list[str]:
+@functools.cache
+def _names() -> tuple[str, ...]:
     records = apt_pkg.SourceRecords()
     names = set()
     while records.step():
         names.add(records.package)
-    return difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
+    return tuple(sorted(names))
+
+
+def _near(name: str) -> list[str]:
+    return difflib.get_close_matches(name, _names(), n=3, cutoff=0.6)
 
 
 def installable(names: list[str], architecture: str) -> dict[str, list[str]]:
@@ -228,7 +249,7 @@ def compared(names: list[str], build: str, host: str) -> list[dict[str, Any]]:
         }
         answers.append({
             "versions": versions, "all": only_all,
-            "source": _source({"name": name, "version": versions[build], "suite": ""}),
+            "source": _sources([{"name": name, "version": versions[build], "suite": ""}])[0],
             "beside": [archive.offer(version, lists) for version, source in binaries
                        if source == versions[build] != versions[host] and version.arch in (build, "all")],
         })

@@ -191,6 +191,10 @@ class _Receipt:
                     self._write(block)
                     if self._size is not None and self._done > self._size:
                         break
+                    if self._size is None and self._done > self._transfer.largest:
+                        self._restart()
+                        raise Trouble(f"it has more than {self._transfer.largest} bytes, and its size is "
+                                      "not known beforehand", wrong=True)
                     if self._progress:
                         self._progress(self._done, total)
                 else:

@@ -7,15 +7,20 @@ leaves the old file as it was, and at most a file ".NAME.XXXXXXXX" beside it.
 from __future__ import annotations
 
 import errno
+import grp
 import hashlib
-import json
 import os
+import pwd
 import secrets
+import shlex
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from debxcross.core import border
 from debxcross.errors import DiskFullError, StoreError
 
 
@@ -65,11 +70,104 @@ def read_json(path: Path, *, below: Path) -> Any | None:
     Raises StoreError, which names ``below``, when it may not or cannot be read.
     """
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # no JSON, or no UTF-8
+        return border.read_json(path.read_bytes(), whole=True)
+    except (FileNotFoundError, ValueError):  # no JSON, or none that debxcross wrote
         return None
     except OSError as error:
         raise_for_os_error(error, below)
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+    """Open a file that somebody else may have left there; return its descriptor.
+
+    A symbolic link is not followed, a FIFO not waited for, and only a regular file with one name is
+    opened: writing to another one would change a file elsewhere.  Raises OSError.
+    """
+    number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    found = os.fstat(number)
+    if not stat.S_ISREG(found.st_mode) or flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
+        os.close(number)
+        raise OSError(errno.EINVAL, "it is not a regular file of one name", str(path))
+    return number
+
+
+def read(path: Path, most: int = 1 << 30) -> bytes:
+    """Return the bytes of a file that somebody else may have left there.  Raises OSError.
+
+    It has at most ``most`` bytes, or EFBIG is raised.
+    """
+    with open(open_regular(path), "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return content
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory in one of our own; a symbolic link that stands there is refused.
+
+    Raises OSError.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
+
+
+def check_ours(directory: Path) -> None:
+    """Raise StoreError, with the command that mends it, for a directory that others can change.
+
+    It must belong to this user or to root (for root under sudo(8), to the user who called), and
+    nobody else may write to it.  The owner's own group may, where it has no other member: that is
+    usual with the umask 002.
+    """
+    found = directory.stat()
+    name, quoted = directory, shlex.quote(str(directory))
+    if found.st_uid not in _trusted():
+        raise StoreError(
+            f"the directory {name} belongs to {_user(found.st_uid)}",
+            "Whoever owns it can change what is used and run here.",
+            f"Name another directory. If it is yours all the same: chown -R {os.geteuid()} {quoted}")
+    others = bool(found.st_mode & stat.S_IWOTH) or (
+        bool(found.st_mode & stat.S_IWGRP) and not _private_group(found.st_gid, found.st_uid))
+    if others:
+        raise StoreError(
+            f"others may write to the directory {name}",
+            f"Its mode is {stat.S_IMODE(found.st_mode):04o}; what they put there would be used and run here.",
+            f"If nobody has put anything there: chmod go-w {quoted}. Else name another directory.")
+
+
+def check_temporary() -> None:
+    """Raise StoreError when others may change what is in the directory for temporary files.
+
+    /tmp is everybody's, but in a sticky directory (chmod(1)) nobody can touch what is not his.
+    """
+    directory = Path(tempfile.gettempdir())
+    found = directory.stat()
+    if not found.st_mode & stat.S_ISVTX or found.st_uid not in _trusted():
+        check_ours(directory)
+
+
+def _trusted() -> set[int]:
+    """Return the users whose directories are used: this one, root, and who called sudo."""
+    trusted, caller = {0, os.geteuid()}, os.environ.get("SUDO_UID", "")
+    return trusted | {int(caller)} if os.geteuid() == 0 and caller.isdecimal() else trusted
+
+
+def _private_group(gid: int, uid: int) -> bool:
+    """Tell whether a group is one user's own: the primary group of nobody else, without other members."""
+    try:
+        owner = pwd.getpwuid(uid)
+        members = set(grp.getgrgid(gid).gr_mem)
+    except KeyError:
+        return gid == uid  # a container without a name for either
+    return owner.pw_gid == gid and members <= {owner.pw_name}
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"the user {uid}"
 
 
 def file_digest(path: Path) -> tuple[str, int]:

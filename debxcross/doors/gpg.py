@@ -22,6 +22,7 @@ from pathlib import Path
 from debxcross.core.openpgp import public_keys
 from debxcross.core.signing import SigningKey, key_fault
 from debxcross.doors import files, process
+from debxcross.doors.files import check_ours, check_temporary
 from debxcross.errors import DiskFullError, PublishError
 
 #: RFC 4880 section 9.4: SHA256, SHA384, SHA512.
@@ -105,7 +106,8 @@ def make_key(home: Path, user_id: str) -> SigningKey:
     PublishError when the home is there and cannot sign.
     """
     home = home.absolute()
-    home.parent.mkdir(parents=True, exist_ok=True)
+    home.parent.mkdir(0o755, parents=True, exist_ok=True)
+    check_ours(home.parent)
     with _locked(home.with_name(f"{home.name}.lock")):
         if not home.exists() or not any(home.iterdir()):
             # Made beside its place and renamed, so that a home is never half a home.
@@ -355,6 +357,8 @@ def _session(home: Path) -> Iterator[Path]:
     # gpg-agent's sockets lie in the home, and a deep home's name does not fit their address.
     parent = tempfile.gettempdir()
     parent = parent if len(parent) <= _LONGEST_TEMPORARY else "/tmp"
+    check_temporary()
+    check_ours(home)
     with _locked(home / ".lock"), tempfile.TemporaryDirectory(prefix="debxcross-gpg-", dir=parent) as name:
         short = Path(name, "home")
         short.symlink_to(home)

@@ -12,11 +12,11 @@ import configparser
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from debxcross.core.url import without_password
+from debxcross.core.url import with_login, without_password
 from debxcross.core.wheel.index import (
     ACCEPT, IndexFile, Page, Pin, choose_sdist, choose_wheel, normalise, parse_page,
 )
@@ -124,6 +124,11 @@ class Index:
         page = f"{base.rstrip('/')}/{normalise(name)}/"
         return page + "index.html" if base.startswith("file:") else page
 
+    def address(self, file: IndexFile) -> str:
+        """Return where a file is, with the login of the index that is on the same host."""
+        return next((full for base in (self.url, *self.extra_urls)
+                     if (full := with_login(file.url, base)) != file.url), file.url)
+
     def files(self, name: str) -> tuple[tuple[IndexFile, ...], ...]:
         """Return what each index that knows a project offers of it, in the order of the indexes.
 
@@ -132,7 +137,9 @@ class Index:
         """
         asked = [self.page_url(base, name) for base in (self.url, *self.extra_urls)]
         pages = [self.read(url, ACCEPT) for url in asked]
-        found = tuple(parse_page(page) for page in pages if page is not None)
+        # They are remembered, so without a login.
+        found = tuple(tuple(replace(file, url=without_password(file.url)) for file in parse_page(page))
+                      for page in pages if page is not None)
         if not found:
             raise FetchError(
                 f"no configured index has the project {name}",
@@ -180,4 +187,4 @@ class Index:
                 f"{file.name} is not the file that was pinned",
                 f"{place}: expected sha256 {expected}, the index has {file.sha256}",
                 "Either the index serves another file or the pinned digest is wrong; nothing was fetched.")
-        return self.fetch((file.url,), directory / file.name, sha256=expected, size=file.size)
+        return self.fetch((self.address(file),), directory / file.name, sha256=expected, size=file.size)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from debxcross.core import border
+from debxcross.core.build.environment import InstalledPackage
 from debxcross.core.key import canonical
 from debxcross.doors import files
 from debxcross.doors.files import appearing, raise_for_os_error
@@ -34,8 +36,12 @@ class BaseRoots:
 
     def packages(self, key: str) -> list[Any] | None:
         """Return what is listed as installed in a root (JSON); None when either half is not there."""
-        listed = files.read_json(self._list(key), below=self._store)
-        return listed if isinstance(listed, list) and self.place(key).is_dir() else None
+        listed: list[Any] | None = files.read_json(self._list(key), below=self._store)
+        try:
+            border.read_as(tuple[InstalledPackage, ...], listed)
+        except ValueError:
+            return None
+        return listed if self.place(key).is_dir() else None
 
     def commit(self, key: str, made: Path, packages: object,
                rename: Callable[[Path, Path], object] = Path.rename) -> Path:

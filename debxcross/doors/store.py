@@ -12,6 +12,7 @@
       work/ID/                  throw-away directories, each held by a lock while in use
       locks/                    files to flock; a lock ends with its process
       signed, signer.gpg        what ``store sign`` vouches for, and the key to check it with
+      public/                   links to what others may read: what a web server shows
 
 Everything becomes visible by one rename, after its bytes are on the disk: a file is
 complete or not there.  Objects are committed before the artifact that names them, and go
@@ -23,19 +24,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
-from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.artifact import Artifact, StoredFile, artifact_from
+from debxcross.core.border import is_name, is_sha256
 from debxcross.core.key import canonical
 from debxcross.doors import files
 from debxcross.doors.entries import Entries
-from debxcross.doors.files import appearing, file_digest, raise_for_os_error
+from debxcross.doors.files import appearing, check_ours, file_digest, raise_for_os_error
 from debxcross.doors.locks import Locks
 from debxcross.doors.roots import BaseRoots, KeptRoots
-from debxcross.doors.storefs import check_file_system
+from debxcross.doors.storefs import check_file_system, show_parts
 from debxcross.errors import StoreError
 
 LAYOUT = 1
@@ -67,7 +69,7 @@ class Store:
         try:
             layout = directory / "layout"
             if not layout.exists():
-                directory.mkdir(parents=True, exist_ok=True)
+                directory.mkdir(0o755, parents=True, exist_ok=True)
                 check_file_system(directory)
                 files.write(layout, f"{LAYOUT}\n", 0o444)
             found = layout.read_text(errors="replace").strip()
@@ -75,8 +77,9 @@ class Store:
                 raise StoreError(
                     f"the store {directory} has layout {found or 'unknown'}, this debxcross knows {LAYOUT}",
                     resolution="Use the debxcross that made it, or another directory with --store.")
-            for name in ("objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
-                (directory / name).mkdir(exist_ok=True)
+            for name in ("", "objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
+                (directory / name).mkdir(0o755, exist_ok=True)
+                check_ours(directory / name)
         except OSError as error:
             raise_for_os_error(error, directory)
         self._locks = Locks(directory)
@@ -85,7 +88,9 @@ class Store:
     # Objects
 
     def path(self, sha256: str) -> Path:
-        """Return where the object with this digest is, or would be."""
+        """Return where the object with this digest is, or would be.  ValueError for what is no digest."""
+        if not is_sha256(sha256):
+            raise ValueError(f"{sha256[:80]!r} is no sha256")
         return self.directory / "objects" / sha256[:2] / sha256
 
     def has(self, *files: StoredFile) -> bool:
@@ -134,7 +139,12 @@ class Store:
         """Put files, under their names, into a directory: hard links, but copies outside the store.
 
         Whoever writes to a link would change the object; with ``copies`` nothing done to it is seen.
+        Raises StoreError for a name that is a path, before anything is written.
         """
+        if strange := [file.name for file in files if not is_name(file.name)]:
+            raise StoreError(
+                f"a result names the file {strange[0][:160]!r}, which is no file's name", "",
+                "Run 'debxcross store verify', then run the command again with --rebuild for that member.")
         directory.mkdir(parents=True, exist_ok=True)
         inside = directory.resolve().is_relative_to(self.directory.resolve())
         for file in files:
@@ -155,12 +165,8 @@ class Store:
         value = self.entries.read("artifacts", key)
         if value is None:
             return None
-        try:
-            files = tuple(StoredFile(**file) for file in value["files"])
-            found = Artifact(key, value["member"], files, value["provenance"])
-        except (KeyError, TypeError):
-            return None  # damaged
-        return found if self.has(*files) else None
+        found = artifact_from(value, key)
+        return found if self.has(*found.files) else None
 
     def commit(self, artifact: Artifact) -> Artifact:
         """Make an artifact visible, whose files must have been put before; return what stands."""
@@ -171,7 +177,7 @@ class Store:
         return artifact
 
     def memo(self, kind: str, key: str) -> Any | None:
-        """Return a remembered answer, or None."""
+        """Return a remembered answer; None when there is none, or one that has not the shape of its kind."""
         return self.entries.read(f"memo/{kind}", key)
 
     def remember(self, kind: str, key: str, value: Any) -> None:
@@ -181,6 +187,10 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the store itself by its name."""
         files.write(self.directory / name, content, 0o444, below=self.directory)
+
+    def show(self, names: Sequence[str]) -> Path:
+        """Have links to these parts, and to nothing else, in a directory to be served; return it."""
+        return show_parts(self.directory, names)
 
     # Looking and deleting
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a file system can hold a store: what it must have is tried, and what is lacking is named."""
+"""Whether a file system can hold a store, and which parts of one others may see.
+
+What a store needs is tried, and what is lacking is named.
+"""
 from __future__ import annotations
 
 import errno
@@ -7,9 +10,10 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from debxcross.doors.files import raise_for_os_error
 from debxcross.errors import StoreError
 
 
@@ -90,3 +94,22 @@ _NEEDS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("programs that can be run (it is mounted noexec)",
      lambda place: not os.statvfs(place).f_flag & os.ST_NOEXEC),
 )
+
+
+def show_parts(store: Path, names: Sequence[str]) -> Path:
+    """Have links to these parts of a store, and to nothing else, in its directory public/; return it.
+
+    Raises StoreError and DiskFullError.
+    """
+    public = store / "public"
+    try:
+        for name in names:
+            link = public / name
+            link.parent.mkdir(0o755, parents=True, exist_ok=True)
+            target = os.path.relpath(store / name, link.parent)
+            if not link.is_symlink() or os.readlink(link) != target:
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
+    except OSError as error:
+        raise_for_os_error(error, store)
+    return public

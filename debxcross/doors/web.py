@@ -7,12 +7,11 @@ environment variables.  Whatever goes wrong is a Trouble, which says whether to 
 """
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import socket
 import ssl
-import string
+import stat
 import threading
 import time
 import urllib.request
@@ -21,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
 import urllib3
@@ -30,7 +29,7 @@ from urllib3.exceptions import TimeoutError as SilenceError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from debxcross import __version__
-from debxcross.core.url import without_password
+from debxcross.core.url import joined, login_of, without_password
 from debxcross.errors import ConfigurationError, InterruptedRunError
 
 _BLOCK = 1 << 16
@@ -43,8 +42,61 @@ _ELSEWHERE = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 #: More than the threads of a run, so that none closes the connection of another.
 _CONNECTIONS = 16
+_SLACK = 1.25  # A connection without a byte is dead before it counts as slow.
 #: A longer body of an error is not read only to keep its connection.
 _SMALL_BODY = 1 << 16
+
+
+class Watch:
+    """Ends a connection whose server is slower than ``slowest`` bytes in every ``period`` seconds.
+
+    A time-out of each read does not: a server that sends a byte now and then, of a head or a
+    body, never meets one.  The first period is that of the answer's head.
+    """
+
+    def __init__(self, period: float, slowest: float) -> None:
+        self._period, self._least = period, max(1, int(period * slowest))
+        self._sock: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+        self._got = self._before = 0
+        #: Whether the connection was ended for being slow.
+        self.ended = False
+
+    def start(self, sock: socket.socket) -> None:
+        """Watch this connection from now on."""
+        self._sock = sock
+        if self._timer is None:
+            self._wind()
+
+    def count(self, size: int) -> None:
+        """Note how many more bytes of the body have arrived."""
+        self._got += size
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wind(self) -> None:
+        self._timer = threading.Timer(self._period, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _look(self) -> None:
+        if self._got - self._before >= self._least:
+            self._before = self._got
+            self._wind()
+            return
+        self.ended = True
+        with suppress(OSError):
+            if self._sock is not None:
+                self._sock.shutdown(socket.SHUT_RDWR)
+
+    def check(self) -> None:
+        """Raise Trouble when the connection was ended; who gave a good part before is asked again."""
+        if self.ended:
+            raise Trouble(f"fewer than {self._least} bytes in {self._period:g} seconds",
+                          again=self._got >= self._least)
 
 
 class Trouble(Exception):
@@ -70,7 +122,9 @@ class Web:
         self._settings: dict[str, Any] = {"maxsize": _CONNECTIONS, "ssl_context": trusted}
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._cut = False
-        self._pools = _pools(self._opened)
+        #: The watch of each thread's present request.
+        self._watches = threading.local()
+        self._pools = _pools(self._opened, self._waits)
         self._direct = urllib3.PoolManager(**self._settings)
         self._direct.pool_classes_by_scheme = self._pools
         self._proxies = {scheme: url for scheme, url in proxies.items() if url}
@@ -90,7 +144,7 @@ class Web:
     def _proxy(self, url: str) -> urllib3.PoolManager:
         try:
             full = url if "://" in url else f"http://{url}"
-            login = _login(urlsplit(full))
+            login = login_of(urlsplit(full))
             manager = urllib3.ProxyManager(
                 without_password(full), proxy_headers={"Proxy-Authorization": login} if login else {},
                 proxy_ssl_context=self._settings["ssl_context"], **self._settings)
@@ -106,6 +160,21 @@ class Web:
             self._sockets.add(sock)
         if self._cut:
             self.hang_up()
+
+    def _waits(self, sock: socket.socket) -> None:
+        """Hear that a thread waits for what a connection brings."""
+        watch: Watch | None = getattr(self._watches, "one", None)
+        if watch is not None:
+            watch.start(sock)
+
+    @contextmanager
+    def watched(self, period: float, slowest: float) -> Iterator[Watch]:
+        """Watch the connections that this thread uses for one request."""
+        self._watches.one = watch = Watch(period, slowest)
+        try:
+            yield watch
+        finally:
+            watch.stop()
 
     def hang_up(self) -> None:
         """Cut all connections, also those to come: whoever waits for bytes of one finds it at its end."""
@@ -124,8 +193,11 @@ class Web:
             timeout=urllib3.Timeout(connect=timeout, read=timeout))
 
 
-def _pools(opened: Callable[[socket.socket], None]) -> dict[str, Any]:
-    """Return urllib3's pools by scheme, with connections that tell of their sockets."""
+def _pools(opened: Callable[[Any], None], waits: Callable[[Any], None]) -> dict[str, Any]:
+    """Return urllib3's pools by scheme, with connections that tell of their sockets.
+
+    They tell when one is open, and when the head of an answer, or of a proxy's, is waited for.
+    """
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
     def telling(pool: Any) -> Any:
@@ -134,8 +206,16 @@ def _pools(opened: Callable[[socket.socket], None]) -> dict[str, Any]:
         def connect(connection: Any) -> None:
             plain.connect(connection)
             opened(connection.sock)
+
+        def getresponse(connection: Any, *more: Any, **named: Any) -> Any:
+            waits(connection.sock)
+            return plain.getresponse(connection, *more, **named)
+
+        def _tunnel(connection: Any) -> None:
+            waits(connection.sock)
+            plain._tunnel(connection)
         return type(pool.__name__, (pool,), {"ConnectionCls": type(plain.__name__, (plain,), {
-            "connect": connect})})
+            "connect": connect, "getresponse": getresponse, "_tunnel": _tunnel})})
 
     return {"http": telling(HTTPConnectionPool), "https": telling(HTTPSConnectionPool)}
 
@@ -145,7 +225,9 @@ class Transfer:
     """How to fetch: over what, how often to try again, after what pause, and when to give up.
 
     ``pause`` is in seconds and doubles with every round; ``timeout`` is the number of
-    seconds without a byte after which a connection counts as dead.
+    seconds without a byte after which a connection counts as dead, and so does one that brings
+    fewer than ``slowest`` bytes a second in as many seconds.  A file whose size nobody knows
+    may have ``largest`` bytes.  So every transfer ends: after its size divided by ``slowest``.
     """
 
     web: Web
@@ -153,6 +235,8 @@ class Transfer:
     pause: float = 1.0
     timeout: float = 60.0
     stopping: Callable[[], bool] = lambda: False
+    slowest: float = 2048.0
+    largest: int = 4 << 30
 
     def check(self) -> None:
         """Raise InterruptedRunError when the run is to end."""
@@ -235,7 +319,7 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
     """
     try:
         parts = urlsplit(url)
-        login = _login(parts)
+        login = login_of(parts)
         place = without_password(url)
     except ValueError as error:
         raise Trouble(f"not an address: {error}") from error
@@ -246,12 +330,14 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
     sent = {"User-Agent": f"debxcross/{__version__}", "Accept-Encoding": "identity", **headers}
     given = {"Authorization": login} if login else {}
     for _ in range(_MOST_REDIRECTS):
-        with _ask(transfer, place, {**sent, **given}) as response:
-            answer = Answer(place, response.status, response.headers, _blocks(_reader(response), transfer))
-            if answer.status < 300:
-                yield answer
-                return
-            _read_small(answer)
+        with transfer.web.watched(_SLACK * transfer.timeout, transfer.slowest) as watch:
+            with _ask(transfer, place, {**sent, **given}, watch) as response:
+                answer = Answer(place, response.status, response.headers,
+                                _blocks(_reader(response), transfer, watch))
+                if answer.status < 300:
+                    yield answer
+                    return
+                _read_small(answer)
         if answer.status not in _ELSEWHERE or not answer.headers.get("Location"):
             raise Trouble(f"{answer.status} {response.reason}", status=answer.status,
                           again=answer.status >= 500 or answer.status in _PASSING)
@@ -262,8 +348,7 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
 def redirected(place: str, location: str) -> str:
     """Return where a redirect leads.  Raises Trouble for one that leaves https."""
     try:
-        # Servers send what is not ASCII as it is; http.client reads it as Latin-1.
-        target = urljoin(place, quote(location, safe=string.punctuation, encoding="iso-8859-1"))
+        target = joined(place, location)
         if urlsplit(place).scheme == "https" and urlsplit(target).scheme != "https":
             raise Trouble(f"redirects from https to {without_password(target)}")
         return without_password(target)
@@ -271,7 +356,7 @@ def redirected(place: str, location: str) -> str:
         raise Trouble(f"redirects to {location!r}, which is not an address") from error
 
 
-def _ask(transfer: Transfer, place: str, headers: Mapping[str, str]) -> Any:
+def _ask(transfer: Transfer, place: str, headers: Mapping[str, str], watch: Watch) -> Any:
     if urlsplit(place).scheme not in ("http", "https"):
         raise Trouble(f"addresses of the kind {urlsplit(place).scheme!r} are not supported")
     try:
@@ -279,18 +364,12 @@ def _ask(transfer: Transfer, place: str, headers: Mapping[str, str]) -> Any:
             return transfer.web.ask(place, headers, transfer.timeout)
         except (ProtocolError, ProxyError):
             transfer.check()
+            watch.check()
             # Of a connection that was kept open, the server may just have let go.
             return transfer.web.ask(place, headers, transfer.timeout)
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        watch.check()
         raise _connection_trouble(error, transfer) from error
-
-
-def _login(parts: SplitResult) -> str:
-    """Return the login in an address as a header's value (RFC 7617, in UTF-8); "" for none."""
-    if parts.username is None:
-        return ""
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 def _reader(response: Any) -> Callable[[int], bytes]:
@@ -314,23 +393,30 @@ def _file(parts: SplitResult, place: str, transfer: Transfer) -> Iterator[Answer
     if parts.netloc not in ("", "localhost"):
         raise Trouble(f"files of {parts.netloc} cannot be read; write file:///PATH")
     try:
-        file = open(unquote(parts.path), "rb")
+        # A FIFO is not waited for.
+        file = open(os.open(unquote(parts.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except FileNotFoundError as error:
         raise Trouble("no such file", status=404) from error
     except (OSError, ValueError) as error:
         raise Trouble(getattr(error, "strerror", None) or f"{error}") from error
     with file:
-        size = str(os.fstat(file.fileno()).st_size)
-        yield Answer(place, 200, {"Content-Length": size}, _blocks(file.read, transfer))
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Trouble("it is no regular file")
+        length = {"Content-Length": str(found.st_size)}
+        yield Answer(place, 200, length, _blocks(file.read, transfer, Watch(0, 0)))
 
 
-def _blocks(read: Callable[[int], bytes], transfer: Transfer) -> Iterator[bytes]:
+def _blocks(read: Callable[[int], bytes], transfer: Transfer, watch: Watch) -> Iterator[bytes]:
     """Yield what arrives as it arrives, so that stops are heard."""
     while True:
         try:
             block = read(_BLOCK)
         except (HTTPError, http.client.HTTPException, OSError) as error:
+            watch.check()
             raise _connection_trouble(error, transfer) from error
+        watch.check()
+        watch.count(len(block))
         if not block:
             return
         yield block

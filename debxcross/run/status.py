@@ -71,7 +71,7 @@ def read_events(text: str) -> tuple[Event, ...]:
     for line in text.split("\n"):
         try:
             events.append(Event.parse(line))
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             continue
     return tuple(events)
 

@@ -2,6 +2,7 @@
 """The doors and settings that every step of one run works with."""
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from debxcross.core.archive.world import World
 from debxcross.core.architecture import Architecture
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
+from debxcross.doors.files import make_directory, open_regular, raise_for_os_error
 from debxcross.doors.store import Store
 from debxcross.events import Events
 from debxcross.steps.held import Held
@@ -47,10 +49,13 @@ class Context:
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""
-        self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{step}.log"
-        path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
-        path.write_bytes(b"")
+        try:
+            make_directory(self.logs)
+            path.unlink(missing_ok=True)  # never through a link: its other end may be in the store
+            os.close(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except OSError as error:
+            raise_for_os_error(error, self.logs)
         return path
 
     def shell_command(self, member: str) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from debxcross.core.archive.world import World
+from debxcross.core.archive.world import Archive, World
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.chain.lock import SCHEME, LockedFile
+from debxcross.core.url import below
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.fetch import fetch
 from debxcross.doors.index import Index
@@ -39,25 +40,30 @@ class Supply:
     offline: bool = False
 
     def urls(self, uri: str) -> tuple[str, ...]:
-        """Return the places to try for a URI that apt printed or a lock names, mirrors resolved."""
+        """Return the places to try for a URI that apt printed or a lock names, mirrors resolved.
+
+        It has no login; that of the mirror is added.
+        """
         if uri.startswith(SCHEME):
             role, _, path = uri.removeprefix(SCHEME).partition("/")
             return tuple(f"{base.rstrip('/')}/{path}" for base in self.mirrors.get(role, ()))
         for use in self.world.suites:
-            prefix = f"mirror+file:{self.apt.mirror_files[use.archive.role]}"
-            if uri.startswith(prefix):
-                rest = uri.removeprefix(prefix).lstrip("/")
-                return tuple(f"{base.rstrip('/')}/{rest}" for base in use.archive.uris)
+            for base in self._bases(use.archive):
+                if (rest := below(uri, base)) is not None:
+                    return tuple(f"{one.rstrip('/')}/{rest}" for one in use.archive.uris)
         return (uri,)
+
+    def _bases(self, archive: Archive) -> tuple[str, ...]:
+        """Return how apt calls an archive: by its list of mirrors, or by one of them."""
+        return (f"mirror+file:{self.apt.mirror_files[archive.role]}", *archive.uris)
 
     def placed(self, file: PackageFile) -> PackageFile:
         """Return a package with a URI that holds on other machines too: archive and path."""
         for use in self.world.suites:
             archive = use.archive
-            for base in (f"mirror+file:{self.apt.mirror_files[archive.role]}", *archive.uris):
-                prefix = f"{base.rstrip('/')}/"
-                if file.uri.startswith(prefix):
-                    return replace(file, uri=f"{SCHEME}{archive.role}/{file.uri.removeprefix(prefix)}")
+            for base in self._bases(archive):
+                if (rest := below(file.uri, base)) is not None:
+                    return replace(file, uri=f"{SCHEME}{archive.role}/{rest}")
         return file
 
     def check_online(self, member: str, missing: Sequence[str]) -> None:

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -344,3 +346,72 @@ def test_pages(server: Server) -> None:
     server.answers["/broken/"] = [status(500)]
     with pytest.raises(FetchError):
         read_page(f"{server.url}/broken/", "text/html", transfer(retries=1))
+
+
+def drips(first: bytes, body: bytes = b"x", seconds: float = 0.05) -> Answer:
+    """Answer a byte now and then, for ever, after ``first``."""
+    def answer(handler: Any) -> None:
+        handler.wfile.write(first)
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(body)
+                handler.wfile.flush()
+                time.sleep(seconds)
+    return answer
+
+
+@pytest.mark.parametrize("first", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-A: ",
+    b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=",
+], ids=["body", "no-length", "header", "status-line", "chunks", "chunk-extension"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_drip_is_ended(server: Server, tmp_path: Path, first: bytes, known: bool) -> None:
+    server.answers["/a"] = [drips(first)]
+    started = time.monotonic()
+    with pytest.raises(FetchError) as caught:
+        fetch([f"{server.url}/a"], tmp_path / "a", sha256=SHA256 if known else None,
+              transfer=transfer(timeout=0.8, retries=3))
+    assert time.monotonic() - started < 8, "each read met its time-out, and the whole none"
+    assert not (tmp_path / "a").exists()
+    assert len(server.requests) <= 2 and caught.value.brief == "a could not be fetched"
+    with pytest.raises(FetchError):
+        read_page(f"{server.url}/a", "*/*", transfer(timeout=0.8, retries=0))
+
+
+def test_a_drip_is_told_in_plain_words(server: Server, tmp_path: Path) -> None:
+    server.answers["/a"] = [drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")]
+    with pytest.raises(FetchError) as caught:
+        fetch([f"{server.url}/a"], tmp_path / "a", transfer=transfer(timeout=0.8))
+    assert caught.value.details == f"{server.url}/a: fewer than 2048 bytes in 1 seconds"
+
+
+def test_a_slow_server_that_is_fast_enough_is_waited_for(server: Server, tmp_path: Path) -> None:
+    def answer(handler: Any) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n")
+        for _ in range(16):
+            handler.wfile.write(b"x" * 4096)
+            time.sleep(0.1)
+    server.answers["/a"] = [answer]
+    fetch([f"{server.url}/a"], tmp_path / "a", transfer=transfer(timeout=0.5, retries=0))
+    assert (tmp_path / "a").stat().st_size == 65536
+
+
+def test_a_file_of_unknown_size_has_a_bound(server: Server, tmp_path: Path) -> None:
+    server.answers["/a"] = [drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536, 0.0)]
+    over = replace(transfer(retries=0), largest=1 << 20)
+    with pytest.raises(VerificationError) as caught:
+        fetch([f"{server.url}/a"], tmp_path / "a", sha256=SHA256, transfer=over)
+    assert "more than 1048576 bytes" in caught.value.details and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("special", ["/dev/zero", "/dev/null", "fifo", "directory"])
+def test_only_regular_files_of_this_machine_are_read(tmp_path: Path, special: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    place = Path(special) if special.startswith("/") else tmp_path / special
+    for sha256 in (None, SHA256):
+        with pytest.raises(FetchError) as caught:
+            fetch([place.as_uri()], tmp_path / "a", sha256=sha256, transfer=transfer())
+        assert "regular file" in caught.value.details or "directory" in caught.value.details

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,24 @@ def test_pip_itself_knows_the_default() -> None:
     found = index.default_index_url(index.PipSettings())
     assert found.startswith("https://") and found.rstrip("/").endswith("/simple")
     assert process.run(index.default_index_argv(sys.executable)).exit_status in (0, 1)
+
+
+def test_logins_go_where_they_belong_and_are_remembered_nowhere() -> None:
+    sha256 = "ab" * 32
+    page = (f'<a href="six-1.tar.gz#sha256={sha256}">a</a>'
+            f'<a href="https://files.example/six-2.tar.gz#sha256={sha256}">b</a>')
+    fetched: list[str] = []
+
+    def fetch(urls: Sequence[str], destination: Path, *, sha256: str | None, size: int | None) -> Path:
+        fetched.extend(urls)
+        return destination
+
+    some = index.Index("https://me:secret@index.example/simple", lambda url, accept: Page(
+        url, "text/html", page.encode()), fetch)
+    (files,) = some.files("six")
+    assert [file.url for file in files] == [
+        "https://index.example/simple/six/six-1.tar.gz", "https://files.example/six-2.tar.gz"]
+    for version in ("1", "2"):
+        some.file_for(Pin("six", version), Path("/x"))
+    assert fetched == ["https://me:secret@index.example/simple/six/six-1.tar.gz",
+                       "https://files.example/six-2.tar.gz"]

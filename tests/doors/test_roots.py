@@ -10,7 +10,7 @@ import pytest
 from debxcross.doors.store import Store
 from debxcross.errors import StoreError
 
-PACKAGES = [{"name": "libc6", "architecture": "armel"}]
+PACKAGES = [{"name": "libc6", "architecture": "armel", "version": "2.36", "sha256": "ab" * 32}]
 #: What is left of a file of JSON when a disk was full or somebody wrote into it.
 DAMAGED = (b"", b"{", b'{"base": "/x", "dir', b"\xff", b"3", b"null")
 

@@ -110,9 +110,9 @@ def test_an_artifact_is_there_with_all_its_files_or_not_at_all(store: Store) -> 
 
 
 def test_answers_are_remembered_by_kind(store: Store) -> None:
-    assert store.memo("facts", KEY) is None
-    store.remember("facts", KEY, {"b": [1], "a": None})
-    assert store.memo("facts", KEY) == {"b": [1], "a": None}
+    assert store.memo("kind", KEY) is None
+    store.remember("kind", KEY, {"b": [1], "a": None})
+    assert store.memo("kind", KEY) == {"b": [1], "a": None}
     assert store.memo("skew", KEY) is None
 
 
@@ -131,11 +131,11 @@ def test_a_damaged_entry_counts_as_missing(store: Store, damage: bytes) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe"], ids=repr)
 def test_a_damaged_answer_counts_as_missing(store: Store, damage: bytes) -> None:
-    store.remember("facts", KEY, 1)
-    entry = store.directory / "memo" / "facts" / KEY[:2] / f"{KEY}.json"
+    store.remember("kind", KEY, 1)
+    entry = store.directory / "memo" / "kind" / KEY[:2] / f"{KEY}.json"
     entry.chmod(0o644)
     entry.write_bytes(damage)
-    assert store.memo("facts", KEY) is None
+    assert store.memo("kind", KEY) is None
 
 
 def test_an_unfinished_download_is_no_object(store: Store) -> None:
@@ -198,7 +198,7 @@ def attempt(function, *arguments):
         said.append([type(error).__name__, error.brief, error.details, error.resolution])
 attempt(store.put, Path(sys.argv[2]))
 attempt(store.put_bytes, b"y" * 300_000, "big")
-attempt(store.remember, "facts", "ab", "z" * 300_000)
+attempt(store.remember, "kind", "ab", "z" * 300_000)
 print(json.dumps({
     "said": said, "kept": store.has(kept),
     "files": sorted(str(path.relative_to(store.directory)) for path in store.directory.rglob("*")

@@ -107,15 +107,15 @@ def test_a_stream_is_taken_in_when_its_bytes_are_right(store: Store, tmp_path: P
 
 
 def test_entries_are_listed_sorted_and_damaged_ones_as_none(store: Store) -> None:
-    store.remember("facts", "bb", 1)
-    store.remember("facts", "aa", {"x": 2})
-    (store.directory / "memo/facts/cc").mkdir()
-    (store.directory / "memo/facts/cc/cc.json").write_bytes(b"\xff")
-    assert list(store.entries.all("memo/facts")) == [("aa", {"x": 2}), ("bb", 1), ("cc", None)]
-    assert store.entries.memo_kinds() == ("memo/facts",)
-    store.entries.drop("memo/facts", "aa")
-    store.entries.drop("memo/facts", "aa")
-    assert [key for key, _ in store.entries.all("memo/facts")] == ["bb", "cc"]
+    store.remember("kind", "bb", 1)
+    store.remember("kind", "aa", {"x": 2})
+    (store.directory / "memo/kind/cc").mkdir()
+    (store.directory / "memo/kind/cc/cc.json").write_bytes(b"\xff")
+    assert list(store.entries.all("memo/kind")) == [("aa", {"x": 2}), ("bb", 1), ("cc", None)]
+    assert store.entries.memo_kinds() == ("memo/kind",)
+    store.entries.drop("memo/kind", "aa")
+    store.entries.drop("memo/kind", "aa")
+    assert [key for key, _ in store.entries.all("memo/kind")] == ["bb", "cc"]
 
 
 def test_a_place_that_cannot_be_written_is_named(store: Store) -> None:

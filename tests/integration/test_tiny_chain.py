@@ -99,9 +99,14 @@ class Desk:
     def run(self, *arguments: str, user: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line as a shell would, with nothing of our own environment but PATH."""
         prefix = ("setpriv", "--reuid", user, "--clear-groups") if user else ()
+        return self.run_to(subprocess.PIPE, *arguments, prefix=prefix)
+
+    def run_to(self, output: int, *arguments: str, prefix: tuple[str, ...] = ()
+               ) -> subprocess.CompletedProcess[str]:
+        """Run the command line with its standard output going to a file descriptor."""
         done = subprocess.run(
             [*prefix, sys.executable, "-c", MAIN, *arguments], cwd=self.directory, text=True,
-            capture_output=True, timeout=60, env={
+            stdout=output, stderr=subprocess.PIPE, timeout=60, env={
                 "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.directory),
                 "DEBXCROSS_STORE": str(self.store), "COLUMNS": "1000", "LC_ALL": "C.UTF-8"})
         done.stderr = without_progress(done.stderr)

@@ -91,7 +91,7 @@ def test_stanzas_are_parted_by_empty_lines_and_empty_fields_left_out() -> None:
 
 def test_a_package_stands_for_what_a_build_needs(table: DpkgArchTable) -> None:
     one = from_fields({
-        "Package": "tiny", "Version": "1", "Checksums-Sha256": "aa 1 tiny_1.dsc",
+        "Package": "tiny", "Version": "1", "Checksums-Sha256": f"{64 * 'a'} 1 tiny_1.dsc",
         "Build-Depends": "debhelper-compat (= 13), libfoo-dev (>= 2) [armel] | libbar-dev, python3:any, "
                          "perl:native, check <!nocheck>, libx-dev [amd64]",
         "Build-Depends-Arch": "libarch-dev", "Build-Conflicts": "libold-dev"}, "sid")

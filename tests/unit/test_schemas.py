@@ -22,7 +22,7 @@ SCHEMAS = (
     ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "3c0dccc8d77f3e98"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "8e8838e9fbbff798"),
+     "942dc36f55da1e2e"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
       "steps/wheel/deb.py"), "0be9bdb9164d47f8"),

@@ -56,7 +56,7 @@ Package-List:
  python2.7-doc deb doc optional arch=all
  python2.7-examples deb python optional arch=all
 Checksums-Sha256:
- aa 3 python2.7_2.7.18-8+deb11u1.dsc
+ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 3 python2.7_2.7.18-8+deb11u1.dsc
 """
 
 

@@ -61,8 +61,11 @@ def missed(changelog: str, host_version: str) -> tuple[str, tuple[str, ...]]:
     headers = list(_HEADER.finditer(changelog))
     ends = [header.start() for header in headers[1:]] + [len(changelog)]
     for header, end in zip(headers, ends):
-        if Version(header["version"]) <= Version(host_version):
-            break
+        try:
+            if Version(header["version"]) <= Version(host_version):
+                break
+        except ValueError:
+            continue  # an entry of no version is none
         trailer = _TRAILER.search(changelog, header.end(), end)
         if trailer and header["distributions"].strip() != "UNRELEASED":
             since = _day(trailer["date"]) or since

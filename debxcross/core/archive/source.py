@@ -10,6 +10,12 @@ from debian.deb822 import PkgRelation
 from debian.debian_support import DpkgArchTable
 
 from debxcross.core.artifact import StoredFile
+from debxcross.core.border import is_name, is_sha256, shown, size_of
+from debxcross.errors import VerificationError
+
+#: Policy 5.6.1 and 5.6.12.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
+_VERSION = re.compile(r"([0-9]+:)?[0-9A-Za-z.+~-]+\Z")
 
 
 @dataclass(frozen=True)
@@ -42,21 +48,44 @@ class SourcePackage:
 
 
 def from_fields(fields: Mapping[str, str], suite: str) -> SourcePackage:
-    """Make a SourcePackage of the fields of a Sources stanza."""
-    files = []
-    for line in fields["Checksums-Sha256"].strip().splitlines():
-        sha256, size, name = line.split()
-        files.append(StoredFile(name, sha256, int(size)))
-    return SourcePackage(
-        fields["Package"], fields["Version"], suite, tuple(sorted(files, key=lambda file: file.name)),
-        fields.get("Build-Depends", ""), fields.get("Build-Depends-Arch", ""), _binaries(fields),
-        ", ".join(filter(None, (fields.get(f"Build-Conflicts{kind}") for kind in ("", "-Arch")))),
-    )
+    """Make a SourcePackage of the fields of a Sources stanza, or of a .dsc.
+
+    Raises VerificationError for fields that cannot be those of a source package (Policy 5.4, 5.6.21).
+    """
+    try:
+        files = []
+        for line in fields["Checksums-Sha256"].strip().splitlines():
+            sha256, size, name = line.split()
+            if not (is_name(name) and is_sha256(sha256)):
+                raise ValueError(f"Checksums-Sha256 names {shown([line])}")
+            files.append(StoredFile(name, sha256, size_of(size)))
+        name, version = fields["Package"], fields["Version"]
+        if not (_NAME.match(name) and _VERSION.match(version)):
+            raise ValueError(f"its name and version are {shown([name, version])}")
+        if sum(file.name.endswith(".dsc") for file in files) > 1:
+            raise ValueError("Checksums-Sha256 names two .dsc files")
+        return SourcePackage(
+            name, version, suite, tuple(sorted(files, key=lambda file: file.name)),
+            fields.get("Build-Depends", ""), fields.get("Build-Depends-Arch", ""), _binaries(fields),
+            ", ".join(filter(None, (fields.get(f"Build-Conflicts{kind}") for kind in ("", "-Arch")))))
+    except KeyError as error:
+        raise _faulty(fields, f"the field {error.args[0]} is missing") from error
+    except ValueError as error:
+        raise _faulty(fields, str(error)) from error
+
+
+def _faulty(fields: Mapping[str, str], what: str) -> VerificationError:
+    name = shown([fields.get("Package") or fields.get("Source") or "?"])
+    return VerificationError(
+        f"the source package {name} is described wrongly", what,
+        "Nothing of it is used. Check the mirror (mirrors.* in debxcross.toml), or choose another version.")
 
 
 def _binaries(fields: Mapping[str, str]) -> tuple[BinaryEntry, ...]:
     entries = []
     for line in fields.get("Package-List", "").strip().splitlines():
+        if len(line.split()) < 4:
+            raise ValueError(f"Package-List has the line {shown([line])}")
         name, kind, _section, _priority, *extra = line.split()
         options = dict(word.split("=", 1) for word in extra if "=" in word)
         entries.append(BinaryEntry(

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from debxcross.errors import without_logins
+
 #: Results of this run win over everything, even when their version is lower: openssl 1.1.1
 #: of the chain against 3.0 of the release.  Only in build roots, never on devices.
 LOCAL_PRIORITY = 1001
@@ -74,8 +76,8 @@ class World:
             return suite.architectures
         return tuple(name for name in suite.architectures if name in suite.carried)
 
-    def sources_list(self, mirror_files: Mapping[str, str], local: str = "") -> str:
-        """Return a sources.list.
+    def sources_list(self, mirror_files: Mapping[str, str], local: str = "", *, logins: bool = False) -> str:
+        """Return a sources.list; only with ``logins`` are the mirrors' passwords in it.
 
         ``mirror_files`` maps an archive's role to the file with its list of mirrors, used
         where there are several (apt-transport-mirror(1)).  ``local`` is the directory of
@@ -87,6 +89,7 @@ class World:
         for use in self.suites:
             archive = use.archive
             uri = f"mirror+file:{mirror_files[archive.role]}" if len(archive.uris) > 1 else archive.uris[0]
+            uri = uri if logins else without_logins(uri)
             trust = f"signed-by={','.join(archive.keyrings)}"
             trust += " check-valid-until=no" if archive.snapshot else ""
             components = " ".join(use.components)

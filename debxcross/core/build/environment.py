@@ -2,25 +2,35 @@
 """The exact package set of a build root, and the keys that are made of it."""
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from debxcross.core.archive.source import SourcePackage
+from debxcross.core.border import Line, Name, Sha256, Size, is_name
 from debxcross.core.build import commands as recipe
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
+from debxcross.errors import VerificationError
+
+_DEB = re.compile(r"[^_\s]+_[^_\s]+_[^_\s]+\.deb\Z")
+
+
+def is_deb(name: str) -> bool:
+    """Tell whether a file's name has the three parts of a package's."""
+    return is_name(name) and _DEB.match(name) is not None
 
 
 @dataclass(frozen=True)
 class InstalledPackage:
     """A package of a base root; ``sha256`` is its .deb's, from the signed index."""
 
-    name: str
-    architecture: str
-    version: str
-    sha256: str
+    name: Line
+    architecture: Line
+    version: Line
+    sha256: Sha256
 
     @property
     def words(self) -> str:
@@ -32,14 +42,20 @@ class InstalledPackage:
 class PackageFile:
     """A .deb that apt wants: where it is, its name (NAME_VERSION_ARCH.deb, escaped) and digest."""
 
-    uri: str
-    file: str
-    size: int
-    sha256: str
+    uri: Line
+    file: Name
+    size: Size
+    sha256: Sha256
 
     @property
     def package(self) -> InstalledPackage:
-        """The package that the file's name speaks of; apt writes ":" and "_" in it as %3a and %5f."""
+        """The package that the file's name speaks of; apt writes ":" and "_" in it as %3a and %5f.
+
+        Raises VerificationError when the name has no such parts.
+        """
+        if not is_deb(self.file):
+            raise VerificationError(f"the index names a package's file {self.file[:160]!r}", "",
+                                    "Its name must be PACKAGE_VERSION_ARCHITECTURE.deb; nothing of it is used.")
         name, version, architecture = self.file.removesuffix(".deb").split("_")
         return InstalledPackage(name, architecture, unquote(version), self.sha256)
 

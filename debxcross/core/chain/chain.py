@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
+from debxcross.core.border import is_line, is_name, is_text, is_word
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
@@ -26,8 +28,18 @@ DEFAULT_PATH_EXCLUDES = (
 )
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Policy 5.6.1
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?\Z")
+_NO_PACKAGE = "is not NAME or NAME:ARCHITECTURE"
 _VERSION = re.compile(r"(\d+:)?[0-9][A-Za-z0-9.+~-]*\Z")  # Policy 5.6.12
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+#: What a device is asked to install: a package, perhaps at a version or from a suite (apt-get(8)).
+_WANTED = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+)?\Z")
+#: A path-exclude of dpkg(1): a shell pattern against paths with a leading slash.
+_PATTERN = re.compile(r"[/*][^\s\x00-\x1f\x7f-\x9f]*\Z")
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # wiki.debian.org/BuildProfileSpec
+_PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")  # PEP 508
+_PYTHON = re.compile(r"(2\.7|3\.\d{1,3})\Z", re.ASCII)
+#: So many faults of one kind are told; a guess at what was meant takes time.
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -186,36 +198,43 @@ class _Faults:
         self.said.append(f"{key}: {text}")
 
     def known(self, table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
-        for key in table:
-            if key not in keys:
-                near = difflib.get_close_matches(key, keys, n=1)
-                guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(keys)}"
-                self.add(f"{where}{key}", f"unknown key{guess}")
+        unknown = [key for key in table if key not in keys]
+        for key in unknown[:_MOST_TOLD]:
+            near = difflib.get_close_matches(key[:80], keys, n=1)
+            guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(keys)}"
+            self.add(f"{where}{key}", f"unknown key{guess}")
+        if more := unknown[_MOST_TOLD:]:
+            self.add(where.rstrip(".") or "the file", f"{len(more)} more unknown keys")
 
     def text(
         self, table: Mapping[str, Any], key: str, where: str, *, needed: bool = False,
-        pattern: re.Pattern[str] | None = None, default: str = "",
+        pattern: re.Pattern[str] | None = None, rule: Callable[[object], bool] = is_line,
     ) -> str:
         if key not in table:
             if needed:
                 self.add(f"{where}{key}", "missing")
-            return default
+            return ""
         value: object = table[key]
         if not isinstance(value, str):
             self.add(f"{where}{key}", f"must be a string, not {value!r}")
-            return default
+            return ""
         if needed and not value:
             self.add(f"{where}{key}", "must not be empty")
-        elif pattern and value and not pattern.match(value):
+        elif value and not (pattern.match(value) if pattern else rule(value)):
             self.add(f"{where}{key}", f"{value!r} is not valid here")
         return value
 
-    def texts(self, table: Mapping[str, Any], key: str, where: str,
-              default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def texts(self, table: Mapping[str, Any], key: str, where: str, default: tuple[str, ...] = (),
+              pattern: re.Pattern[str] | None = None, rule: Callable[[object], bool] = is_line,
+              fault: str = "is not valid here") -> tuple[str, ...]:
+        """Return a list of texts.  They become words and lines of commands and configuration files."""
         value = table.get(key, default)
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
             self.add(f"{where}{key}", f"must be a list of strings, not {value!r}")
             return default
+        for one in value:
+            if not (pattern.match(one) if pattern else rule(one)):
+                self.add(f"{where}{key}", f"{one!r} {fault}")
         return tuple(value)
 
     def number(self, table: Mapping[str, Any], key: str, where: str) -> int:
@@ -267,7 +286,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
     names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if name and count > 1):
         faults.add(name, "named more than once")
     if not names:
         faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")
@@ -279,10 +298,11 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         build_tools=tools,
         tool_suites=tool_suites,
         without_suites=without_suites,
-        profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES),
-        path_excludes=faults.texts(head, "path-excludes", "chain.", DEFAULT_PATH_EXCLUDES),
+        profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES, _PROFILE),
+        # Each becomes a line of a dpkg.cfg(5), which can also name programs to run.
+        path_excludes=faults.texts(head, "path-excludes", "chain.", DEFAULT_PATH_EXCLUDES, _PATTERN),
         trial=_trial(faults, faults.one(document, "trial")),
-        summary=faults.text(head, "summary", "chain."),
+        summary=faults.text(head, "summary", "chain.", rule=is_text),
         security=tuple(member.name for member in security),
         debian=tuple(_debian(faults, *one) for one in faults.tables(document, "debian")),
     )
@@ -309,8 +329,10 @@ def _security(faults: _Faults, table: Mapping[str, Any]) -> tuple[SourceMember, 
 def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
     faults.known(table, ("packages", "python", "before", "commands"), "trial.")
     return Trial(
-        faults.texts(table, "packages", "trial."), faults.text(table, "python", "trial."),
-        faults.texts(table, "before", "trial."), faults.texts(table, "commands", "trial."))
+        faults.texts(table, "packages", "trial.", pattern=_WANTED),
+        faults.text(table, "python", "trial.", pattern=_PYTHON),
+        faults.texts(table, "before", "trial.", pattern=_WANTED),
+        faults.texts(table, "commands", "trial.", rule=is_text))
 
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
@@ -319,18 +341,16 @@ def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMemb
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
-    packages = faults.texts(table, "build-packages", where)
-    for package in packages:
-        # They become a line of a control file.
-        if not _PACKAGE.match(package):
-            faults.add(f"{where}build-packages", f"{package!r} is not NAME or NAME:ARCHITECTURE")
+    # They become a line of a control file.
+    packages = faults.texts(table, "build-packages", where, pattern=_PACKAGE, fault=_NO_PACKAGE)
     revision = table.get("revision", 0)
     if type(revision) is not int or not 0 <= revision < 1000:
         faults.add(f"{where}revision", f"must be a whole number from 0 to 999, not {revision!r}")
         revision = 0
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
-        faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
+        faults.text(table, "version", where, pattern=_VERSION),
+        faults.texts(table, "profiles", where, pattern=_PROFILE),
         packages, revision, _accepted(faults, where, table),
     )
 
@@ -352,9 +372,9 @@ _PIN_KEYS = ("name", "version", "file", "sha256")
 def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str, ...] = ()) -> PinnedFile:
     faults.known(table, (*_PIN_KEYS, *more), where)
     return PinnedFile(
-        faults.text(table, "name", where, needed=True),
-        faults.text(table, "version", where, needed=True),
-        faults.text(table, "file", where, needed=True),
+        faults.text(table, "name", where, needed=True, pattern=_PROJECT),
+        faults.text(table, "version", where, needed=True, rule=is_word),
+        faults.text(table, "file", where, needed=True, rule=is_name),
         faults.text(table, "sha256", where, needed=True, pattern=_SHA256),
     )
 
@@ -362,27 +382,30 @@ def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str,
 def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
     faults.known(table, ("name", "package", "epoch", "version"), where)
     return DebianPackage(
-        faults.text(table, "name", where, needed=True), faults.text(table, "package", where, needed=True),
+        faults.text(table, "name", where, needed=True, pattern=_PROJECT),
+        faults.text(table, "package", where, needed=True, pattern=_SOURCE_NAME),
         faults.number(table, "epoch", where), faults.text(table, "version", where, pattern=_VERSION))
 
 
 def _wheel(
     faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
 ) -> WheelMember:
-    lists = ("build-requires", "host-needs", "build-packages", "environment", "settings", "requires",
-             "also-requires", "replaces", "optional-modules")
+    lists = ("build-requires", "environment", "settings", "requires", "also-requires", "optional-modules")
+    packages = ("host-needs", "build-packages", "replaces")
     pin = _pin(faults, where, table, (
-        "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists))
+        "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists, *packages))
     wheel = WheelMember(
         pin.name,
-        faults.text(table, "python", where, needed=True, pattern=re.compile(r"(2\.7|3\.\d+)\Z")),
+        faults.text(table, "python", where, needed=True, pattern=_PYTHON),
         pin,
-        package=faults.text(table, "package", where),
-        smoke=faults.text(table, "smoke", where),
+        package=faults.text(table, "package", where, pattern=_SOURCE_NAME),
+        smoke=faults.text(table, "smoke", where, rule=is_text),
         resolved_for=faults.text(table, "resolved-for", where, pattern=re.compile(r"\d+\.\d+\.\d+\Z")),
         epoch=faults.number(table, "epoch", where),
         revision=faults.text(table, "revision", where, pattern=re.compile(r"[A-Za-z0-9+.~]+\Z")),
         **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
+        **{key.replace("-", "_"): faults.texts(table, key, where, pattern=_PACKAGE, fault=_NO_PACKAGE)
+           for key in packages},
     )
     for key, texts in (("requires", wheel.requires), ("also-requires", wheel.also_requires)):
         for text in texts:

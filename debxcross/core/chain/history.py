@@ -168,7 +168,8 @@ def _flat(inputs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
             found.update({f"the file {file}": ("there", sha256) for file, sha256 in value})
         elif name == "patches":
             found.update({f"the patch {_named(one)}": ("there", str(one)) for one in value})
-        elif isinstance(value, (list, tuple)) and any(isinstance(one, Mapping) for one in value):
+        elif isinstance(value, (list, tuple)) and value and all(
+                isinstance(one, Mapping) and "name" in one for one in value):
             for one in value:
                 found.update(_record(name, one))
         elif isinstance(value, Mapping) and "name" in value:

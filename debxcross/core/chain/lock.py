@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from debxcross.core.artifact import StoredFile
+from debxcross.core.border import is_line, is_name, is_relative, is_sha256, is_word, shown, size_of
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.chain.chain import Chain
 from debxcross.core.key import digest, plain
@@ -36,7 +37,11 @@ _HEAD = """\
 # version control.  'debxcross build-dep-chain … --locked FILE' builds with exactly these.
 
 """
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+#: Package, version and architecture as Debian Policy 5.6 has them; none can be mistaken for a path.
+_NAME, _VERSION, _ARCHITECTURE = map(re.compile, (
+    r"[a-z0-9][a-z0-9+.-]+\Z", r"([0-9]+:)?[0-9A-Za-z.+~-]+\Z", r"[a-z0-9][a-z0-9-]*\Z"))
+#: So many faults of a lock are told.
+_MOST_TOLD = 40
 _Value = TypeVar("_Value")
 
 
@@ -169,6 +174,25 @@ def to_text(lock: Lock) -> str:
     return "".join(lines)
 
 
+def _is_row(fields: Sequence[str]) -> bool:
+    """Tell whether the words of a line, whose digest is one, are what they must be.
+
+    Names become names of files, places parts of addresses.
+    """
+    names = fields[:-3] if len(fields) > 2 else fields[:-1]
+    if len(fields) > 2:
+        try:
+            size_of(fields[-2])
+        except ValueError:
+            return False
+        if not is_relative(fields[-1]):
+            return False
+    if len(names) == 3:
+        package, version, architecture = names
+        return bool(_NAME.match(package) and _VERSION.match(version) and _ARCHITECTURE.match(architecture))
+    return is_name(names[0])
+
+
 class _Reader:
     """Reads values out of the parsed document and remembers every fault with its place."""
 
@@ -177,19 +201,23 @@ class _Reader:
 
     def value(self, table: Any, key: str, kind: type[_Value], where: str, default: _Value) -> _Value:
         found = table.get(key) if isinstance(table, dict) else None
-        if isinstance(found, kind):
+        if isinstance(found, kind) and (kind is not str or is_line(found)):
             return found
         self.faults.append(f"{where}{key}: must be {_WORDS[kind]}"
-                           + (f", not {found!r}" if found is not None else "; it is missing"))
+                           + (f", not {shown([found])}" if found is not None else "; it is missing"))
         return default
 
     def rows(self, table: Any, key: str, words: int, where: str) -> list[list[str]]:
         rows = []
         for row in self.value(table, key, list, where, []):
             fields = row.split(" ") if isinstance(row, str) else []
-            digests = [field for field in fields if _SHA256.match(field)]
-            if len(fields) != words or len(digests) != 1 or (words > 2 and not fields[-2].isdecimal()):
-                self.faults.append(f"{where}{key}: {row!r} is not a line of {words} words with a digest")
+            if (len(fields) != words or not is_sha256(fields[-3 if words > 2 else -1])
+                    or words > 2 and not fields[-2].isdecimal()):
+                self.faults.append(f"{where}{key}: {shown([row])} is not a line of {words} words "
+                                   "with a digest")
+            elif not _is_row(fields):
+                self.faults.append(f"{where}{key}: {shown([row])} has a name, a size or a place that "
+                                   "no file can have")
             else:
                 rows.append(fields)
         return rows
@@ -203,9 +231,13 @@ class _Reader:
             key=lambda file: file.file))
 
     def member(self, table: Any, number: int) -> LockedMember:
-        where = f"member[{table.get('name', number) if isinstance(table, dict) else number}]."
+        name = table.get("name") if isinstance(table, dict) else None
+        where = f"member[{name if is_name(name) else number}]."
         texts = {key: self.value(table, key, str, where, "")
                  for key in ("name", "kind", "version", "suite", "suffix")}
+        for key, rule in _RULES.items():
+            if not (rule(texts[key]) or self.faults):
+                self.faults.append(f"{where}{key}: {shown([texts[key]])} has no place there")
         return LockedMember(
             **texts,
             files=tuple(LockedFile(name, sha256, int(size), place)
@@ -214,6 +246,10 @@ class _Reader:
             packages=self.packages(table, "packages", where))
 
 
+#: What becomes a file's name or a part of a version.
+_RULES: Mapping[str, Callable[[str], object]] = {
+    "name": is_name, "kind": is_name, "version": is_word,
+    "suffix": re.compile(r"[0-9A-Za-z.+~]*\Z").match}
 _WORDS: Mapping[type[Any], str] = {str: "a string", dict: "a table", list: "a list"}
 
 
@@ -223,9 +259,9 @@ def parse(document: Mapping[str, Any], origin: str) -> Lock:
     Raises LockError: for another schema that alone, else every fault at once.
     """
     schema = document.get("schema")
-    if schema != SCHEMA:
+    if type(schema) is not int or schema != SCHEMA:
         raise LockError(
-            f"the lock {origin} has schema {schema!r}, this debxcross knows {SCHEMA}",
+            f"the lock {origin} has schema {shown([schema])}, this debxcross knows {SCHEMA}",
             resolution="Use the debxcross that wrote it, or write a new one with 'debxcross lock'.")
     read = _Reader()
     texts = {key.replace("-", "_"): read.value(document, key, str, "", "") for key in (
@@ -245,9 +281,11 @@ def parse(document: Mapping[str, Any], origin: str) -> Lock:
 
 
 def faulty(origin: str, faults: Sequence[str]) -> LockError:
-    """Return the one error that tells all faults of a lock file."""
+    """Return the one error that tells all faults of a lock file, the first _MOST_TOLD in words."""
+    more = [f"and {len(faults) - _MOST_TOLD} more"] if len(faults) > _MOST_TOLD else []
     return LockError(
-        f"the lock {origin} has {len(faults)} fault{'s' if len(faults) > 1 else ''}", "\n".join(faults),
+        f"the lock {origin} has {len(faults)} fault{'s' if len(faults) > 1 else ''}",
+        "\n".join((*faults[:_MOST_TOLD], *more)),
         "Take it from version control again, or write a new one with 'debxcross lock'.")
 
 

@@ -2,12 +2,13 @@
 """What the emulated device said, and what it means."""
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from debxcross.core.border import read_as, read_json
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import EmulatorError, TrialError
 from debian.deb822 import Deb822
@@ -99,7 +100,8 @@ def parse_report(output: str) -> tuple[TrialResult, ...]:
     found = []
     for line in output.splitlines():
         if line.startswith("{"):
-            found.append(TrialResult(**json.loads(line)))
+            with suppress(ValueError):
+                found.append(read_as(TrialResult, read_json(line)))
     return tuple(found)
 
 

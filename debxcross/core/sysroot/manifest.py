@@ -13,12 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from debxcross.core.architecture import ARCHITECTURES, Architecture
+from debxcross.core.border import (
+    is_line, is_relative, is_sha256, is_size, read_json, shown,
+)
+from debxcross.core.build.environment import is_deb
 from debxcross.core.key import plain
 from debxcross.core.release import RELEASES
 from debxcross.core.sysroot.filter import PathFilter
 from debxcross.errors import ConfigurationError
 
 SCHEMA = 1
+_MOST_TOLD = 40
+#: The last second that a file's time can have everywhere: 2106-02-07, 32 bits (gzip, cpio).
+_LAST_TIME = (1 << 32) - 1
 #: Where a sysroot keeps what did not come from a package.
 OWN = "debxcross"
 MANIFEST = f"{OWN}/manifest.json"
@@ -68,27 +75,32 @@ class Manifest:
 def parse_manifest(text: str, where: str) -> Manifest:
     """Read a manifest back.  Raises ConfigurationError with every fault; ``where`` names the file."""
     try:
-        document = json.loads(text)
+        document = read_json(text)
     except ValueError as error:
         raise _no_manifest(where, [f"it is no JSON: {error}"]) from error
     if not isinstance(document, dict):
         raise _no_manifest(where, ["it is no JSON object"])
-    if document.get("schema") != SCHEMA:
-        raise _no_manifest(where, [f"schema: {document.get('schema')!r}; this debxcross knows {SCHEMA}"])
+    if type(document.get("schema")) is not int or document["schema"] != SCHEMA:
+        schema = shown([document.get("schema")])
+        raise _no_manifest(where, [f"schema: {schema}; this debxcross knows {SCHEMA}"])
     faults: list[str] = []
     for key, known in (("architecture", ARCHITECTURES), ("release", RELEASES)):
-        if document.get(key) not in known:
-            faults.append(f"{key}: unknown: {document.get(key)!r}")
-    if not isinstance(document.get("source_date_epoch"), int):
-        faults.append("source_date_epoch: must be a whole number")
+        if not isinstance(document.get(key), str) or document[key] not in known:
+            faults.append(f"{key}: unknown: {shown([document.get(key)])}")
+    if not is_size(document.get("source_date_epoch")) or document["source_date_epoch"] > _LAST_TIME:
+        faults.append("source_date_epoch: must be a whole number of seconds")
     requested = document.get("requested")
-    if not isinstance(requested, list) or not all(isinstance(one, str) for one in requested):
+    if not isinstance(requested, list) or not all(map(is_line, requested)):
         faults.append("requested: must be a list of names")
     packages = _entries(document, "packages", SysrootPackage, faults)
     filters = _entries(document, "filters", PathFilter, faults)
     for number, package in enumerate(packages):
-        if "/" in package.file or len(package.sha256) != 64 or ".." in package.path.split("/"):
-            faults.append(f"packages[{number}]: not a package: {package.file!r} {package.sha256!r}")
+        texts = (package.name, package.version, package.architecture, package.origin)
+        if not (is_deb(package.file) and is_sha256(package.sha256) and is_size(package.size)
+                and (not package.path or is_relative(package.path)) and all(map(is_line, texts))):
+            faults.append(f"packages[{number}]: not a package: {shown([package.file, package.sha256])}")
+    if len(faults) > _MOST_TOLD:
+        faults[_MOST_TOLD:] = [f"and {len(faults) - _MOST_TOLD} more"]
     if faults:
         raise _no_manifest(where, faults)
     return Manifest(document["architecture"], document["release"], tuple(requested or ()), packages, filters,

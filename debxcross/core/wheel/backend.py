@@ -16,7 +16,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core.wheel.index import normalise
-from debxcross.errors import UnsupportedError
+from debxcross.errors import GateError, UnsupportedError
 
 #: Raised whenever the same sdist in the same environment would be built into other bytes.
 SCHEMA = 1
@@ -127,6 +127,7 @@ def read_facts(
     Looked at: PKG-INFO, *.egg-info/requires.txt, every Cargo.toml and the head of every Cargo.lock.
     Raises UnsupportedError for an unknown back end.
     """
+    _check_shape(sdist, pyproject)
     system = build_system(pyproject)
     kind = family(system, sdist)
     requires = {normalise(_name(one)) for one in system.requires}
@@ -138,6 +139,26 @@ def read_facts(
         tuple(sorted(normalise(str(one)) for one in info.get_all("Provides-Extra", ()))),
         str(info.get("Requires-Python", "")).strip(), rust,
         _rust_version(project, version, texts) if rust else "")
+
+
+def _check_shape(sdist: str, pyproject: Mapping[str, Any]) -> None:
+    """Raise GateError when what is looked at in pyproject.toml is of another type (PEP 518, PEP 621)."""
+    faults = []
+    for place in ("build-system.requires", "build-system.backend-path", "project.dependencies",
+                  "project.dynamic"):
+        table, _, key = place.partition(".")
+        value = pyproject.get(table, {})
+        listed = value.get(key, []) if isinstance(value, Mapping) else None
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            faults.append(f"{place}: must be a list of strings")
+    project = pyproject.get("project", {})
+    extras = project.get("optional-dependencies", {}) if isinstance(project, Mapping) else {}
+    if not isinstance(extras, Mapping) or not all(
+            isinstance(one, list) and all(isinstance(text, str) for text in one) for one in extras.values()):
+        faults.append("project.optional-dependencies: must be a table of lists of strings")
+    if faults:
+        raise GateError(f"the pyproject.toml of {sdist} is faulty", "\n".join(faults),
+                        "Choose another release of the project.")
 
 
 def _dependencies(

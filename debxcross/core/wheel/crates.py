@@ -40,7 +40,12 @@ def parse_lock(document: Mapping[str, Any], sdist: str) -> tuple[Crate, ...]:
     Raises UnsupportedError for a crate that comes from elsewhere than a registry.
     """
     found = []
-    for package in document.get("package", ()):
+    packages = document.get("package", [])
+    if not isinstance(packages, list) or not all(isinstance(one, dict) for one in packages):
+        raise UnsupportedError(f"{sdist} has a Cargo.lock of another form",
+                               "package: must be an array of tables",
+                               "Choose another release of it.")
+    for package in packages:
         source = package.get("source")
         if source is None:
             continue

@@ -7,7 +7,6 @@ Nothing here opens a connection; urllib.parse only takes addresses apart.
 """
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from debxcross.core.border import (
+    Empty, Line, Name, Sha256, Size, is_line, is_name, is_sha256, is_size, read_json, shown,
+)
 from debxcross.core.url import without_password
 from debxcross.errors import FetchError
 
@@ -28,8 +30,6 @@ ACCEPT = ("application/vnd.pypi.simple.v1+json, "
 
 #: Endings of source distributions, in the order in which they are preferred.
 SDIST_ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class IndexFile:
     ".metadata" behind (PEP 658, PEP 714).
     """
 
-    name: str
-    url: str
-    sha256: str = ""
-    requires_python: str = ""
+    name: Name
+    url: Line
+    sha256: Sha256 | Empty = ""
+    requires_python: Line = ""
     yanked: bool = False
-    size: int | None = None
+    size: Size | None = None
     metadata: bool = False
 
 
@@ -102,29 +102,47 @@ def _check_version(page: Page, version: str) -> None:
 
 def _file_name(page: Page, name: str) -> str:
     """Return ``name`` if it can stand for a file in one directory (an index is not trusted)."""
-    if not name or "/" in name or "\0" in name or name.startswith("."):
-        raise _unreadable(page, f"it names a file {name!r}")
+    if not is_name(name):
+        raise _unreadable(page, f"it names a file {shown([name])}")
     return name
+
+
+def _address(page: Page, base: str, link: str) -> str:
+    """Return where a link leads: a page of the network leads nowhere but into the network."""
+    url = urljoin(base, link)
+    kinds = ("http", "https")
+    if not is_line(url) or (urlsplit(page.url).scheme in kinds and urlsplit(url).scheme not in kinds):
+        raise _unreadable(page, f"it links to {shown([without_password(url)])}")
+    return url
 
 
 def _digest(hashes: Mapping[str, Any]) -> str:
     value = str(hashes.get("sha256", "")).lower()
-    return value if _SHA256.fullmatch(value) else ""
+    return value if is_sha256(value) else ""
+
+
+def _text(value: object) -> str:
+    if not is_line(value):
+        raise ValueError(f"{shown([value])} is no text")
+    return str(value)
 
 
 def _json_files(page: Page) -> Iterator[IndexFile]:
     try:
-        value = json.loads(page.body)
+        value = read_json(page.body)
         _check_version(page, str(value["meta"]["api-version"]))
         for file in value["files"]:
+            size = file.get("size")
+            if size is not None and not is_size(size):
+                raise ValueError(f"a file of {shown([size])} bytes")
             yield IndexFile(
                 _file_name(page, file["filename"]),
-                urljoin(page.url, file["url"]),
+                _address(page, page.url, _text(file["url"])),
                 _digest(file["hashes"]),
-                file.get("requires-python") or "",
+                _text(file.get("requires-python") or ""),
                 # The value is true, false or the reason, which may be any string (PEP 691).
                 file.get("yanked", False) is not False,
-                file.get("size"),
+                size,
                 bool(file.get("core-metadata", file.get("dist-info-metadata", False))),
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -152,11 +170,17 @@ class _Anchors(HTMLParser):
 
 def _html_files(page: Page) -> Iterator[IndexFile]:
     parser = _Anchors()
-    parser.feed(page.body.decode("utf-8", "replace"))
-    parser.close()
-    _check_version(page, parser.version)
-    base = urljoin(page.url, parser.base)
-    for anchor in parser.anchors:
+    try:
+        parser.feed(page.body.decode("utf-8", "replace"))
+        parser.close()
+        _check_version(page, parser.version)
+        yield from _linked(page, parser.anchors, urljoin(page.url, parser.base))
+    except (ValueError, AssertionError) as error:  # no addresses; html.parser asserts what it meets
+        raise _unreadable(page, f"{type(error).__name__}: {error}") from error
+
+
+def _linked(page: Page, anchors: Sequence[Mapping[str, str]], base: str) -> Iterator[IndexFile]:
+    for anchor in anchors:
         parts = urlsplit(urljoin(base, anchor["href"]))
         name = unquote(parts.path.rpartition("/")[2])
         if not name or not (name.endswith(".whl") or name.endswith(SDIST_ENDINGS)):
@@ -164,9 +188,9 @@ def _html_files(page: Page) -> Iterator[IndexFile]:
         algorithm, _, value = parts.fragment.partition("&")[0].partition("=")
         yield IndexFile(
             _file_name(page, name),
-            urlunsplit(parts._replace(fragment="")),
+            _address(page, base, urlunsplit(parts._replace(fragment=""))),
             _digest({algorithm: value}),
-            anchor.get("data-requires-python", ""),
+            _text(anchor.get("data-requires-python", "")),
             "data-yanked" in anchor,
             metadata=bool({"data-core-metadata", "data-dist-info-metadata"} & set(anchor)),
         )

@@ -8,7 +8,6 @@ Everything here is made from texts that somebody else has read.
 from __future__ import annotations
 
 import base64
-import binascii
 import configparser
 import csv
 import re
@@ -134,7 +133,10 @@ def check_record(record: str, files: Sequence[WheelFile], dist_info: str) -> Non
     Every file must be listed, save RECORD and its signatures, with its own sha256.  A
     digest made with another algorithm is not looked at.
     """
-    listed = {row[0]: row[1] for row in csv.reader(record.splitlines()) if len(row) >= 2}
+    try:
+        listed = {row[0]: row[1] for row in csv.reader(record.splitlines()) if len(row) >= 2}
+    except csv.Error as error:
+        raise GateError("the wheel's RECORD cannot be read", str(error), _AGAIN) from error
     faults = []
     for file in files:
         if file.path.startswith(f"{dist_info}/RECORD"):
@@ -154,7 +156,7 @@ def _hexadecimal(value: str) -> str:
     """Return an unpadded URL-safe base64 digest in hexadecimal, or "" when it is none."""
     try:
         return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; so is what is no ASCII
         return ""
 
 

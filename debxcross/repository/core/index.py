@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from debxcross.core.border import is_relative, is_sha256, shown, size_of
 from debxcross.core.stanza import Fields, hostile
 from debxcross.errors import ConfigurationError, PublishError
 
@@ -238,17 +239,26 @@ def _printable(value: str) -> bool:
 
 
 def parse_index(text: str) -> tuple[IndexEntry, ...]:
-    """Read back an index that index_text() wrote; its stanzas are kept to the letter."""
-    entries = []
-    for block in text.split("\n\n"):
-        if not block.strip():
-            continue
-        found = dict(line.partition(": ")[::2] for line in block.split("\n") if line[0] != " ")
+    """Read back an index that index_text() wrote; its stanzas are kept to the letter.
+
+    Raises PublishError for a text that is another one, such as one whose paths lead elsewhere.
+    """
+    return tuple(_read_back(block.strip("\n")) for block in text.split("\n\n") if block.strip())
+
+
+def _read_back(block: str) -> IndexEntry:
+    found = dict(line.partition(": ")[::2] for line in block.split("\n") if line[:1] != " ")
+    try:
         source = found.get("Source", found["Package"]).partition(" ")[0]
-        entries.append(IndexEntry(
+        if not (is_relative(found["Filename"]) and is_sha256(found["SHA256"])):
+            raise ValueError(shown([found["Filename"], found["SHA256"]]))
+        return IndexEntry(
             found["Package"], found["Version"], found["Architecture"], source, found["Filename"],
-            int(found["Size"]), found["SHA256"], block.rstrip("\n") + "\n"))
-    return tuple(entries)
+            size_of(found["Size"]), found["SHA256"], f"{block}\n")
+    except (KeyError, ValueError) as error:
+        raise PublishError(
+            "a published Packages index cannot be read", f"{type(error).__name__}: {error}",
+            "It is not what debxcross wrote: go back with 'debxcross repo rollback'.") from error
 
 
 def index_text(entries: Iterable[IndexEntry], architecture: str) -> str:

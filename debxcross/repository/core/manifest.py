@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 
+from debxcross.core.border import Line, Name, Size, read_as, read_json, shown
 from debxcross.errors import PublishError
 from debxcross.repository.core.index import RepositorySettings
 
@@ -27,11 +28,11 @@ _NAMES = 50
 class Change:
     """What one publication changed; ``added`` and ``removed`` read "package version architecture"."""
 
-    date: int
-    codename: str
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    more: int = 0
+    date: Size
+    codename: Name
+    added: tuple[Line, ...] = ()
+    removed: tuple[Line, ...] = ()
+    more: Size = 0
 
     @staticmethod
     def of(date: int, codename: str, old: Set[Identity], new: Set[Identity]) -> Change:
@@ -47,10 +48,10 @@ class Manifest:
     """A repository as a whole: its releases by code name (suite, component of new packages,
     description), and its newest changes, the newest first."""
 
-    origin: str
-    label: str
-    url: str
-    releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    origin: Line
+    label: Line
+    url: Line
+    releases: Mapping[Name, Mapping[str, Line]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
 
     def with_release(self, settings: RepositorySettings) -> Manifest:
@@ -79,18 +80,17 @@ class Manifest:
 def parse_manifest(text: str) -> Manifest:
     """Read to_text(); PublishError for a newer layout and for what is no manifest."""
     try:
-        values = json.loads(text)
-        if values["format"] > FORMAT:
+        values = read_json(text)
+        if int(values["format"]) > FORMAT:
             raise PublishError(
                 f"the repository has layout {values['format']}, and this debxcross knows layout {FORMAT}",
                 "A newer debxcross wrote it; nothing was changed.", "Use that debxcross, or a newer one.")
-        changes = tuple(
-            Change(int(one["date"]), str(one["codename"]), tuple(map(str, one["added"])),
-                   tuple(map(str, one["removed"])), int(one["more"])) for one in values["changes"])
-        return Manifest(
-            str(values["origin"]), str(values["label"]), str(values["url"]),
-            {str(name): {key: str(value) for key, value in release.items()}
-             for name, release in values["releases"].items()}, changes)
+        found = read_as(Manifest, {key: value for key, value in values.items() if key != "format"})
+        for name, release in found.releases.items():
+            # They become a directory and fields of its Release file.
+            if absent := sorted({"suite", "component", "architectures", "description"} - release.keys()):
+                raise ValueError(f"releases.{name} lacks {shown(absent)}")
+        return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PublishError(
             "repository.json cannot be read", f"{type(error).__name__}: {error}",

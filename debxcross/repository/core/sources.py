@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from debxcross.core.border import is_relative, shown
 from debxcross.core.stanza import parse_stanzas
 from debxcross.errors import PublishError
 from debxcross.repository.core.index import pool_directory
@@ -98,7 +99,8 @@ def _listed(value: str, field: str, name: str) -> dict[str, tuple[str, int]]:
     found = {}
     for line in value.strip().splitlines():
         words = line.split()
-        if len(words) != 3 or not _DIGEST[field].fullmatch(words[0]) or not words[1].isdecimal() \
+        if len(words) != 3 or not _DIGEST[field].fullmatch(words[0]) \
+                or not re.fullmatch("[0-9]{1,18}", words[1]) \
                 or not _FILE.fullmatch(words[2]):
             raise _bad(name, f"in {field}: {line.strip()[:120]!r}")
         found[words[2]] = (words[0], int(words[1]))
@@ -120,19 +122,29 @@ def _order(entry: SourceEntry) -> tuple[str, str]:
 
 
 def parse_sources(text: str) -> tuple[SourceEntry, ...]:
-    """Read back an index that sources_text() wrote; its stanzas are kept to the letter."""
+    """Read back an index that sources_text() wrote; its stanzas are kept to the letter.
+
+    Raises PublishError for a text that is another one.
+    """
     entries = []
     for block in text.split("\n\n"):
         if not block.strip():
             continue
-        (fields,) = parse_stanzas(block)
-        found = dict(fields)
-        md5sums = _listed(found["Files"], "Files", found["Package"])
-        sha256s = _listed(found["Checksums-Sha256"], "Checksums-Sha256", found["Package"])
-        files = tuple(SourceFile(name, size, md5sums[name][0], sha256)
-                      for name, (sha256, size) in sha256s.items())
-        entries.append(SourceEntry(found["Package"], found["Version"], found["Directory"], files,
-                                   block.strip("\n") + "\n"))
+        try:
+            (fields,) = parse_stanzas(block)
+            found = dict(fields)
+            md5sums = _listed(found["Files"], "Files", found["Package"])
+            sha256s = _listed(found["Checksums-Sha256"], "Checksums-Sha256", found["Package"])
+            files = tuple(SourceFile(name, size, md5sums[name][0], sha256)
+                          for name, (sha256, size) in sha256s.items())
+            if not is_relative(found["Directory"]):
+                raise ValueError(shown([found["Directory"]]))
+            entries.append(SourceEntry(found["Package"], found["Version"], found["Directory"], files,
+                                       block.strip("\n") + "\n"))
+        except (KeyError, ValueError) as error:
+            raise PublishError(
+                "a published Sources index cannot be read", f"{type(error).__name__}: {error}",
+                "It is not what debxcross wrote: go back with 'debxcross repo rollback'.") from error
     return tuple(entries)
 
 

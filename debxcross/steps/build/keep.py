@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.border import is_line
 from debxcross.doors.chroot import Chroots, Session
 from debxcross.doors.store import Store
 from debxcross.errors import UsageError
@@ -48,7 +49,7 @@ def is_kept(store: Store, member: str, architecture: str) -> bool:
 def _note(store: Store, name: str) -> Mapping[str, Any] | None:
     """Return what is noted of a kept root; a note that lacks something counts as none."""
     note = store.kept.note(name)
-    if note is None or not {"base", "directory", "isolation"} <= note.keys():
+    if note is None or not all(is_line(note.get(key)) for key in ("base", "directory", "isolation")):
         return None
     # Files of other owners, by an older version or before the ids changed, cannot be entered.
     return note if Chroots(str(note["isolation"])).owns(Path(note["base"])) else None

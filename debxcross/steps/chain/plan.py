@@ -66,14 +66,19 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     return Judged(prepared, plan, problems, left_out)
 
 
+#: So many things that cannot work are told in one error; the plan has them all.
+_MOST_TOLD = 20
+
+
 def raise_for(problems: Sequence[DebxcrossError]) -> None:
     """Raise what cannot work: the one problem itself, or the first one's class with all of them."""
     if len(problems) == 1:
         raise problems[0]
     if problems:
+        more = [f"and {len(problems) - _MOST_TOLD} more"] if len(problems) > _MOST_TOLD else []
         raise type(problems[0])(
             f"{len(problems)} things cannot work, so nothing was built",
-            "\n".join("\n  ".join(_lines(one)) for one in problems),
+            "\n".join([*("\n  ".join(_lines(one)) for one in problems[:_MOST_TOLD]), *more]),
             "'debxcross plan' shows the whole plan; --keep-going builds what can work.")
 
 

@@ -2,7 +2,6 @@
 """Prepares a run from a lock: no index of any archive is asked then."""
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from debian.deb822 import Deb822
 
+from debxcross.core.border import read_toml
 from debxcross.core.archive.source import SourcePackage, from_fields
 from debxcross.core.chain.chain import Chain, WheelMember
 from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
@@ -35,11 +35,11 @@ def check_lockable(chain: Chain) -> None:
 def read(path: Path) -> Lock:
     """Read a lock file.  Raises UsageError when there is none, LockError for a faulty one."""
     try:
-        document = tomllib.loads(path.read_text())
+        document = read_toml(path.read_text())
     except OSError as error:
         raise UsageError(f"there is no lock {path}", error.strerror or "",
                          "Check the path, or write one with 'debxcross lock'.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise faulty(str(path), [str(error)]) from error
     return parse(document, str(path))
 

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.artifact import Artifact, StoredFile, artifact_from
+from debxcross.core.border import is_size, read_json, shown
+from debxcross.core.chain import answers
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Inventory, collection, live, size_words
 from debxcross.doors.entries import entry_name
@@ -28,7 +30,7 @@ from debxcross.steps.store.gc import HISTORY, names_in_files, take_inventory
 _AT_HOME = ("machine", "publication")
 _NAME = re.compile(
     r"(?:(?P<object>objects/(?P<two>[0-9a-f]{2})/(?P<sha256>(?P=two)[0-9a-f]{62}))"
-    r"|(?P<kind>artifacts|memo/[a-z-]+)/(?P<start>[0-9a-f]{2})/(?P<key>(?P=start)[0-9a-f]*)\.json)\Z")
+    r"|(?P<kind>artifacts|memo/[a-z-]{1,40})/(?P<start>[0-9a-f]{2})/(?P<key>(?P=start)[0-9a-f]{62})\.json)\Z")
 _LARGEST_ENTRY = 64 << 20
 #: The last member; a file without it was cut short.
 _END = "end"
@@ -158,31 +160,34 @@ class _Intake:
     def take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Take one member in."""
         match = _NAME.match(member.name)
-        if match is None or not member.isfile():
-            raise _damaged(self._source, f"{member.name!r} is not what an export holds")
+        if match is None or not member.isfile() or not is_size(member.size):
+            raise _damaged(self._source, f"{shown([member.name])} is not what an export holds")
         if match["object"]:
             self._take_object(tar, member, match["sha256"])
             return
+        key, kind = match["key"], match["kind"].removeprefix("memo/")
         try:
-            value = json.loads(self.read(tar, member))
-            if match["kind"] == "artifacts":
-                files = tuple(StoredFile(**file) for file in value["files"])
-                artifact = Artifact(match["key"], value["member"], files, value["provenance"])
-                if value["key"] != artifact.key:
-                    raise KeyError(artifact.key)
-        except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(self._source, f"{member.name} is no entry") from error
-        if match["kind"] != "artifacts":
-            kind = match["kind"].removeprefix("memo/")
-            if self._store.memo(kind, match["key"]) is None:
-                self._store.remember(kind, match["key"], value)
-                self._memos += 1
-        elif self._store.has(*files) and self._store.artifact(artifact.key) is None:
+            value = read_json(self.read(tar, member), whole=True)
+            if kind == "artifacts":
+                self._take_artifact(artifact_from(value, key))
+                return
+            if kind in _AT_HOME:
+                raise ValueError("such an answer is about one machine and stays there")
+            if fault := answers.fault(kind, value):
+                raise ValueError(fault)
+        except ValueError as error:
+            raise _damaged(self._source, f"{member.name} is no entry: {error}") from error
+        if self._store.memo(kind, key) is None:
+            self._store.remember(kind, key, value)
+            self._memos += 1
+
+    def _take_artifact(self, artifact: Artifact) -> None:
+        if self._store.has(*artifact.files) and self._store.artifact(artifact.key) is None:
             self._store.commit(artifact)
             self._artifacts += 1
 
     def _take_object(self, tar: tarfile.TarFile, member: tarfile.TarInfo, sha256: str) -> None:
-        if self._store.has(StoredFile("", sha256, member.size)):
+        if self._store.has(StoredFile(sha256, sha256, member.size)):
             return
         stream = tar.extractfile(member)
         if stream is None or not self._store.put_stream(stream, sha256):

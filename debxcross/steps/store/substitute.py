@@ -2,7 +2,7 @@
 """Takes results from another machine's store instead of building them, and vouches for one's own.
 
 The owner of a store signs a list of its artifacts and resolved environments, each with the
-sha256 of its entry; a plain web server shows the store's directory.  A substitute's list is
+sha256 of its entry; a plain web server shows the store's directory public/.  A substitute's list is
 believed when a trusted key signed it, an entry when its bytes have the listed sha256, and a
 file when its bytes have the sha256 the entry names.  What is not so is told by name, and
 the member is built instead.
@@ -10,14 +10,15 @@ the member is built instead.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.artifact import Artifact, StoredFile, artifact_from
+from debxcross.core.border import read_json
+from debxcross.core.chain import answers
 from debxcross.core.openpgp import dearmor
 from debxcross.core.store import signed as substitute
 from debxcross.doors import gpg
@@ -29,6 +30,8 @@ from debxcross.errors import ConfigurationError, FetchError, PublishError, Verif
 from debxcross.events import Events
 
 _HOME = "store"
+#: What others may read of a store.  Not apt/ and memo/machine: they may hold passwords of mirrors.
+_PUBLIC = (substitute.LIST, "signer.gpg", "objects", "artifacts", "memo/environment")
 _USER = "debxcross store signing key"
 
 
@@ -50,16 +53,14 @@ class Substitute:
         if entry is None:
             return None
         try:
-            value = json.loads(entry)
-            files = tuple(StoredFile(**file) for file in value["files"])
-            if value["key"] != key or value["member"] != member:
-                raise KeyError(key)
-            found = Artifact(key, member, files, value["provenance"])
-        except (ValueError, KeyError, TypeError):
-            self._refuse(member, f"its entry {key[:12]}… is not that of {member}", name)
+            found = artifact_from(read_json(entry, whole=True), key)
+            if found.member != member:
+                raise ValueError("it is the entry of another member")
+        except ValueError as error:
+            self._refuse(member, f"its entry {key[:12]}… is not that of {member}: {error}", name)
             return None
         self._events.tell("activity", member, f"substituting from {self.url}")
-        for file in files:
+        for file in found.files:
             try:
                 if not self._store.has(file):
                     self._fetch(file)
@@ -72,8 +73,19 @@ class Substitute:
 
     def memo(self, member: str, kind: str, key: str) -> Any | None:
         """Return a remembered answer of the substitute, or None."""
-        entry = self._entry(entry_name(f"memo/{kind}", key), member)
-        return None if entry is None else json.loads(entry)
+        name = entry_name(f"memo/{kind}", key)
+        entry = self._entry(name, member)
+        if entry is None:
+            return None
+        try:
+            value = read_json(entry, whole=True)
+            fault = answers.fault(kind, value)
+        except ValueError as error:
+            fault = str(error)
+        if fault:
+            self._refuse(member, f"its answer {key[:12]}… is none: {fault}", name)
+            return None
+        return value
 
     def _fetch(self, file: StoredFile) -> None:
         path = self._store.path(file.sha256)
@@ -157,8 +169,10 @@ def open_substitutes(
     return tuple(Substitute(url, store.path(keyring.sha256), transfer, store, events) for url in urls)
 
 
-def sign(store: Store, keys: Path) -> tuple[str, int]:
-    """Vouch for every result of the store; return the key's fingerprint and how many entries.
+def sign(store: Store, keys: Path) -> tuple[Path, str, int]:
+    """Vouch for every result of the store.
+
+    Returns the directory that others may read, the key's fingerprint and how many entries.
 
     The key is made at first use, in ``keys``.  Entries whose files are not all there are left
     out.  Raises PublishError.
@@ -176,4 +190,4 @@ def sign(store: Store, keys: Path) -> tuple[str, int]:
         gpg.sign(home, (key.fingerprint,), document, clear=signed, detached=Path(directory, "apart"))
         store.write("signer.gpg", gpg.export_public(home, (key.fingerprint,)))
         store.write(substitute.LIST, signed.read_bytes())
-    return key.fingerprint, len(listed)
+    return store.show(_PUBLIC), key.fingerprint, len(listed)

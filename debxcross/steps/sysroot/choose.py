@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,14 @@ from pathlib import Path
 from debxcross.core.architecture import Architecture
 from debxcross.core.archive.predict import stanza_text
 from debxcross.core.artifact import StoredFile
+from debxcross.core.border import read_as, read_json
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.core.sysroot.manifest import Manifest
+from debxcross.core.url import below
 from debxcross.doors import deb
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
+from debxcross.doors.files import read
 from debxcross.doors.process import Completed
 from debxcross.doors.store import Store
 from debxcross.errors import FetchError, UnsatisfiableError, UsageError
@@ -39,9 +42,10 @@ def local_results(store: Store, directory: Path, host: Architecture, release: st
     Raises UsageError when there was no such run, or one for another architecture or release.
     """
     try:
-        summary = json.loads((directory / "summary.json").read_text())
+        summary = read_json(read(directory / "summary.json"))
         found = (summary["architecture"], summary["release"])
-        files = tuple(StoredFile(one["file"], one["sha256"], one["size"]) for one in summary["debs"])
+        files = tuple(read_as(StoredFile, {"name": one["file"], "sha256": one["sha256"], "size": one["size"]})
+                      for one in summary["debs"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"there are no results of a run below {directory}", str(error),
@@ -52,7 +56,7 @@ def local_results(store: Store, directory: Path, host: Architecture, release: st
             resolution="Name the same architecture and --release as for the build.")
     for file in files:
         if not store.has(file):
-            kept = next(iter(sorted(directory.glob(f"repo/pool/**/{file.name}"))), None)
+            kept = next(iter(sorted(directory.glob(f"repo/pool/**/{glob.escape(file.name)}"))), None)
             if kept is None or store.put(kept).sha256 != file.sha256:
                 raise UsageError(f"{file.name} is neither in the store nor below {directory}",
                                  resolution="Run the build again, then this.")
@@ -130,8 +134,8 @@ def _origin(context: Context, uri: str) -> tuple[str, str]:
     """Return which archive a URI of apt's is in, and the path below the archive's base."""
     for use in context.world.suites:
         for base in (f"mirror+file:{context.apt.mirror_files[use.archive.role]}", *use.archive.uris):
-            if uri.startswith(f"{base.rstrip('/')}/"):
-                return use.archive.role, uri.removeprefix(base.rstrip("/")).lstrip("/")
+            if (rest := below(uri, base)) is not None:
+                return use.archive.role, rest
     return "local", ""
 
 

@@ -2,10 +2,10 @@
 """Fetches the crates that an sdist's Cargo.lock names, so that Cargo can build without a network."""
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from debxcross.core.border import read_toml
 from debxcross.core.artifact import StoredFile
 from debxcross.core.wheel.crates import Crate, check_crate, lock_folders, parse_lock
 from debxcross.doors import cargo
@@ -29,8 +29,8 @@ def locked_crates(texts: Mapping[str, str], sdist: str) -> tuple[tuple[str, ...]
     for folder in folders:
         path = f"{folder}Cargo.lock"
         try:
-            crates.update(parse_lock(tomllib.loads(texts[path]), sdist))
-        except tomllib.TOMLDecodeError as error:
+            crates.update(parse_lock(read_toml(texts[path]), sdist))
+        except ValueError as error:
             raise GateError(f"{sdist}: {path} cannot be read", str(error),
                             "Choose another release of the project.") from error
     return folders, tuple(sorted(crates, key=lambda crate: (crate.file, crate.registry)))

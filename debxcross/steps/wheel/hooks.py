@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -13,6 +12,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from debxcross.core.border import read_toml
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import PinnedFile, WheelMember
 from debxcross.core.patch import RulesPatch
@@ -57,8 +57,8 @@ def read_sdist(path: Path, pin: Pin) -> tuple[str, dict[str, str]]:
 def parse_sdist(name: str, texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what counts of an sdist's pyproject.toml, and its texts."""
     try:
-        pyproject = tomllib.loads(texts.get("pyproject.toml", ""))
-    except tomllib.TOMLDecodeError as error:
+        pyproject = read_toml(texts.get("pyproject.toml", ""))
+    except ValueError as error:
         raise GateError(f"{name}: pyproject.toml cannot be read", str(error),
                         "Choose another release of the project.") from error
     return {key: pyproject[key] for key in ("build-system", "project") if key in pyproject}, dict(texts)

@@ -210,7 +210,7 @@ class IndexFinder:
 
     def _wheel_requires(self, release: Release) -> list[str]:
         if release.file.metadata:
-            page = self.index.read(f"{release.file.url}.metadata", ACCEPT)
+            page = self.index.read(f"{self.index.address(release.file)}.metadata", ACCEPT)
             if page is not None:
                 metadata = HeaderParser().parsestr(page.body.decode("utf-8", "replace"))
                 return [" ".join(str(one).split()) for one in metadata.get_all("Requires-Dist", ())]
