@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,11 +233,13 @@ def key_list(directory: Path, state: Path | None, as_json: bool) -> None:
     found = repository.keys()
     _warn(repository.warnings())
     if as_json:
-        click.echo(json.dumps([{**vars(one.key), "state": one.state} for one in found], indent=1))
+        click.echo(json.dumps([{**asdict(one.key), "until": one.key.until, "state": one.state}
+                               for one in found], indent=1))
         return
     for one in found:
-        until = _moment(one.key.expires)[:10] if one.key.expires else "never"
-        click.echo(f"{one.key.fingerprint}  {one.state}  expires {until}  {one.key.user_id}")
+        until = _moment(one.key.until)[:10] if one.key.until else "never"
+        subkey = f"  signs with subkey {one.key.subkey.fingerprint}" if one.key.subkey else ""
+        click.echo(f"{one.key.fingerprint}  {one.state}  expires {until}  {one.key.user_id}{subkey}")
 
 
 @key.command("add")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from debxcross.core.openpgp import public_keys
-from debxcross.core.signing import SigningKey, key_fault
+from debxcross.core.signing import SigningKey, Subkey, key_fault
 from debxcross.doors import files, process
 from debxcross.errors import DiskFullError, PublishError
 
@@ -158,9 +158,11 @@ def keys(home: Path) -> tuple[SigningKey, ...]:
     grips = {path.stem for path in (home / "private-keys-v1.d").glob("*.key")}
     retired = set(_read(home / _RETIRED).split())
     found = parse_keys(listing.stdout, grips, external=signer(home) != ())
-    weak = {key.fingerprint: key.weak for key in public_keys(export_public(home))} if found else {}
-    return tuple(replace(key, retired=key.fingerprint in retired, weak=weak.get(key.fingerprint, ()))
-                 for key in found)
+    known = {key.fingerprint: key for key in public_keys(export_public(home))} if found else {}
+    return tuple(
+        replace(key, retired=key.fingerprint in retired, weak=known[key.fingerprint].weak,
+                changed=known[key.fingerprint].changed) if key.fingerprint in known
+        else replace(key, retired=key.fingerprint in retired) for key in found)
 
 
 def parse_keys(listing: str, grips: Collection[str], *, external: bool = False) -> tuple[SigningKey, ...]:
@@ -169,27 +171,59 @@ def parse_keys(listing: str, grips: Collection[str], *, external: bool = False) 
     ``grips`` are the keygrips whose secret part is there; with an ``external`` signer all
     are taken to be.
     """
-    found = [
-        SigningKey(fingerprint, int(record[3] or 0), int(record[2] or 0), int(record[5] or 0),
-                   int(record[6] or 0), record[1], user_id, external or not signing.isdisjoint(grips))
-        for record, fingerprint, user_id, signing in _primaries(listing)
-    ]
+    found = []
+    for block in re.split(r"^(?=pub:)", listing, flags=re.MULTILINE)[1:]:
+        lines = [line.split(":") + [""] * 16 for line in block.splitlines()]
+        user_id = next((fields[9] for fields in lines if fields[0] == "uid"), "")
+        parts = [part for part in _parts(lines) if part.signs]
+        here = [part for part in parts if external or part.grip in grips]
+        primary = _subkey(lines[0], next((fields[9] for fields in lines if fields[0] == "fpr"), ""))
+        using = _signer(primary, here or parts)
+        # An expired key says so itself; of its parts none counts any more.
+        secret = external or any(part.usable or primary.validity == "e" for part in here)
+        found.append(SigningKey(
+            primary.fingerprint, primary.algorithm, primary.bits, primary.created, primary.expires,
+            primary.validity, user_id, secret,
+            subkey=using if using and using.fingerprint != primary.fingerprint else None))
     return tuple(sorted(found, key=lambda key: (key.created, key.fingerprint)))
 
 
-def _primaries(listing: str) -> Iterator[tuple[list[str], str, str, set[str]]]:
-    """Yield (pub record, fingerprint, first user id, keygrips that may sign) of each primary key."""
-    for block in re.split(r"^(?=pub:)", listing, flags=re.MULTILINE)[1:]:
-        lines = [line.split(":") + [""] * 16 for line in block.splitlines()]
-        fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
-        user_id = next((fields[9] for fields in lines if fields[0] == "uid"), "")
-        signing, usable = set(), False
-        for fields in lines:
-            if fields[0] in ("pub", "sub"):
-                usable = "s" in fields[11] and fields[1] not in ("e", "r", "i", "d")
-            elif fields[0] == "grp" and (usable or lines[0][1] == "e"):
-                signing.add(fields[9])
-        yield lines[0], fingerprint, user_id, signing
+@dataclass(frozen=True)
+class _Part:
+    """A primary key or a subkey: whether it may sign, and its keygrip."""
+
+    key: Subkey
+    signs: bool
+    grip: str
+
+    @property
+    def usable(self) -> bool:
+        return self.key.validity not in ("e", "r", "i", "d")
+
+
+def _subkey(record: Sequence[str], fingerprint: str) -> Subkey:
+    return Subkey(fingerprint, int(record[3] or 0), int(record[2] or 0), int(record[5] or 0),
+                  int(record[6] or 0), record[1])
+
+
+def _parts(lines: Sequence[Sequence[str]]) -> Iterator[_Part]:
+    """Yield the primary key and the subkeys of one key's listing; "fpr" and "grp" follow each."""
+    starts = [number for number, fields in enumerate(lines) if fields[0] in ("pub", "sub")]
+    for start, end in zip(starts, [*starts[1:], len(lines)]):
+        told = {fields[0]: fields[9] for fields in reversed(lines[start:end])}
+        record = lines[start]
+        yield _Part(_subkey(record, told.get("fpr", "")), "s" in record[11], told.get("grp", ""))
+
+
+def _signer(primary: Subkey, parts: Sequence[_Part]) -> Subkey | None:
+    """Return the part that gpg signs with: the newest subkey that counts, else the primary key.
+
+    When none counts any more, it is the newest that expired.
+    """
+    using = [part.key for part in parts if part.usable]
+    subkeys = [key for key in using if key.fingerprint != primary.fingerprint]
+    expired = [part.key for part in parts if part.key.validity == "e"]
+    return max(subkeys or using or expired, key=lambda key: key.created, default=None)
 
 
 def signing_keys(found: Sequence[SigningKey], home: Path) -> tuple[SigningKey, ...]:
