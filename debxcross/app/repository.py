@@ -104,14 +104,16 @@ class Repository:
         architectures = wish.architectures or _architectures(files)
         return RepositorySettings(**{**defaults, **wished, "codename": name, "architectures": architectures})
 
-    def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool) -> Publication:
+    def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool,
+                new_date: bool = False) -> Publication:
         """Publish files and what directories hold.  See repository.steps.publish."""
         files = adopt.given_files(list(paths))
         if paths and not files:
             raise UsageError("there is nothing to publish in " + ", ".join(map(str, paths)),
                              resolution="Name .deb, .dsc, .buildinfo or .log files, or a directory of them.")
         settings = self.settings(wish, files)
-        return publish(self.root, self.state(settings), settings, files, now=time.time, replace=replace_older)
+        return publish(self.root, self.state(settings), settings, files, now=time.time,
+                       replace=replace_older, new_date=new_date)
 
     def take_over(self, wish: Wish, source: Path) -> tuple[Publication, ...]:
         """Publish what a flat directory, or a tree of reprepro or aptly, lists."""

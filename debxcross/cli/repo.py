@@ -52,17 +52,19 @@ def repo() -> None:
 @click.argument("files", nargs=-1, type=_path, metavar="FILE...")
 @_wishes
 @click.option("--replace", is_flag=True, help="Leave out older packages of the same sources.")
+@click.option("--new-date", is_flag=True,
+              help="Begin anew at this machine's date when the last publication's lies in the future.")
 @_state
 @_json
-def publish(directory: Path, files: tuple[Path, ...], replace: bool, state: Path | None, as_json: bool,
-            **wishes: Any) -> None:
+def publish(directory: Path, files: tuple[Path, ...], replace: bool, new_date: bool, state: Path | None,
+            as_json: bool, **wishes: Any) -> None:
     """Publish FILEs (.deb, .dsc, .buildinfo, .log; directories are searched) in DIR.
 
     The first time makes the repository and its key.  Versions stand side by side unless
     --replace is given; the same name and version with other bytes is refused.
     """
     repository = Repository(directory, state)
-    done = repository.publish(Wish(**wishes), files, replace_older=replace)
+    done = repository.publish(Wish(**wishes), files, replace_older=replace, new_date=new_date)
     _told(done, repository, as_json)
 
 

@@ -91,7 +91,13 @@ def key_fault(key: SigningKey, home: str) -> tuple[str, str] | None:
         return (f"the signing key {key.fingerprint} has expired",
                 f"Run: gpg --homedir {home} --quick-set-expire {key.fingerprint} 5y; then publish "
                 "again, and give the devices the new key file.")
-    if key.validity in ("r", "i", "d"):
+    if key.validity == "i":
+        made = f"{datetime.fromtimestamp(key.created, timezone.utc):%Y-%m-%d}"
+        return (f"the signing key {key.fingerprint}, made on {made}, is not valid",
+                "When that day lies ahead, the clock was wrong when the key was made: set it, or publish "
+                "everything into an empty directory with a new key (debxcross repo publish NEW DIR/pool "
+                "--state NEWSTATE); devices then need the new key file.")
+    if key.validity in ("r", "d"):
         return (f"the signing key {key.fingerprint} is revoked or not valid",
                 "Move the key directory away to get a new key; devices then need its key file.")
     if not all(part.algorithm == _EDDSA or part.algorithm == _RSA and part.bits >= _SMALLEST_RSA

@@ -38,6 +38,8 @@ _ROOM = 1 << 15
 #: Files of a home that are ours: fingerprints that sign no more; an external signer's command.
 _RETIRED, _SIGNER = "retired", "signer"
 _PRIVATE = 0o600
+#: GnuPG's letters for keys that do not count: expired, revoked, invalid, disabled.
+_DEAD = ("e", "r", "i", "d")
 #: apt's own policy for Sequoia (Debian 13).
 _POLICY = Path("/usr/share/apt/default-sequoia.config")
 
@@ -62,7 +64,8 @@ def gpg_argv(home: Path, *arguments: str) -> tuple[str, ...]:
 
 def make_argv(home: Path, user_id: str) -> tuple[str, ...]:
     """Return the command that makes a key which gpgv of Debian 8 to 13 and sqv accept."""
-    return gpg_argv(home, "--cert-digest-algo", "SHA512", "--quick-generate-key", user_id,
+    # "--yes", as the second key of a repository has the first one's name.
+    return gpg_argv(home, "--yes", "--cert-digest-algo", "SHA512", "--quick-generate-key", user_id,
                     "rsa4096", "sign", "5y")
 
 
@@ -179,8 +182,8 @@ def parse_keys(listing: str, grips: Collection[str], *, external: bool = False) 
         here = [part for part in parts if external or part.grip in grips]
         primary = _subkey(lines[0], next((fields[9] for fields in lines if fields[0] == "fpr"), ""))
         using = _signer(primary, here or parts)
-        # An expired key says so itself; of its parts none counts any more.
-        secret = external or any(part.usable or primary.validity == "e" for part in here)
+        # A key that expired or was revoked says so itself; of its parts none counts any more.
+        secret = external or any(part.usable or primary.validity in _DEAD for part in here)
         found.append(SigningKey(
             primary.fingerprint, primary.algorithm, primary.bits, primary.created, primary.expires,
             primary.validity, user_id, secret,
@@ -198,7 +201,7 @@ class _Part:
 
     @property
     def usable(self) -> bool:
-        return self.key.validity not in ("e", "r", "i", "d")
+        return self.key.validity not in _DEAD
 
 
 def _subkey(record: Sequence[str], fingerprint: str) -> Subkey:
