@@ -89,8 +89,11 @@ class Repository:
                   if (value := getattr(wish, field)) is not None}
         if self.manifest and name in known and name is not None:
             settings = self.manifest.settings(name)
-            architectures = tuple(dict.fromkeys((*settings.architectures, *wish.architectures)))
-            return replace(settings, **{**wished, "architectures": architectures})
+            # What nobody chose does not bind: the first package for an architecture widens it.
+            wanted = wish.architectures or (_architectures(files) if settings.guessed else ())
+            architectures = tuple(dict.fromkeys((*settings.architectures, *wanted)))
+            return replace(settings, **wished, architectures=architectures,
+                           guessed=settings.guessed and not wanted)
         if name is None:
             self.codename(None)
             raise AssertionError("codename() refuses several releases")
@@ -101,8 +104,9 @@ class Repository:
         }
         if self.manifest:
             defaults.update(origin=self.manifest.origin, label=self.manifest.label, url=self.manifest.url)
-        architectures = wish.architectures or _architectures(files)
-        return RepositorySettings(**{**defaults, **wished, "codename": name, "architectures": architectures})
+        known_ones = wish.architectures or _architectures(files)
+        return RepositorySettings(**{**defaults, **wished}, codename=name, guessed=not known_ones,
+                                  architectures=known_ones or (apt.build_architecture(),))
 
     def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool,
                 new_date: bool = False) -> Publication:
@@ -112,8 +116,9 @@ class Repository:
             raise UsageError("there is nothing to publish in " + ", ".join(map(str, paths)),
                              resolution="Name .deb, .dsc, .buildinfo or .log files, or a directory of them.")
         settings = self.settings(wish, files)
-        return publish(self.root, self.state(settings), settings, files, now=time.time,
+        done = publish(self.root, self.state(settings), settings, files, now=time.time,
                        replace=replace_older, new_date=new_date)
+        return replace(done, warnings=(*done.warnings, *_guessed(settings)))
 
     def take_over(self, wish: Wish, source: Path) -> tuple[Publication, ...]:
         """Publish what a flat directory, or a tree of reprepro or aptly, lists."""
@@ -225,10 +230,16 @@ def _usable(text: str) -> str | None:
 
 
 def _architectures(files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the architectures that debs are for, else this machine's."""
+    """Return the architectures that debs are for; none for debs that are for all."""
     controls = ftparchive.read_controls([path for path in files if path.suffix == ".deb" and path.is_file()])
     found = {dict(control.fields).get("Architecture", "all") for control in controls.values()}
-    return tuple(sorted(found - {"all"})) or (apt.build_architecture(),)
+    return tuple(sorted(found - {"all"}))
+
+
+def _guessed(settings: RepositorySettings) -> tuple[str, ...]:
+    return (f"only devices of {' and '.join(settings.architectures)}, as this machine is, find the packages: "
+            "each is for any, and none was named; name others with --arch",
+            ) if settings.guessed else ()
 
 
 def verify_installable(directory: Path, releases: Sequence[str], found: Findings) -> None:

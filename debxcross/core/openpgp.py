@@ -148,14 +148,10 @@ def signed_at(body: bytes) -> int:
     """
     if body[:1] != b"\x04":
         return 0
-    position, end = 6, 6 + int.from_bytes(body[4:6], "big")
-    if end > len(body):
-        raise _unreadable("it is cut short")
-    while position < end:
-        try:
-            length, position = _subpacket_length(body, position)
-        except IndexError:
-            raise _unreadable("it is cut short") from None
+    position, end = 6, min(6 + int.from_bytes(body[4:6], "big"), len(body))
+    # Six bytes are the shortest subpacket of this kind.
+    while position + 6 <= end:
+        length, position = _subpacket_length(body, position)
         if length == 5 and body[position] & 0x7F == _CREATED:
             return int.from_bytes(body[position + 1:position + 5], "big")
         position += max(1, length)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 #: RFC 4880 section 9.1 and RFC 9580: RSA, EdDSA.  sqv of Debian 13 refuses DSA.
@@ -38,7 +38,8 @@ class SigningKey:
     "r" revoked, "u" our own); ``secret`` says whether the home can sign with it or with one
     of its subkeys; ``retired`` whether it signs no more; ``weak`` names digests of its
     self-signatures that today's verifiers refuse; ``subkey`` is the subkey that gpg signs
-    with, or that signed until it expired, None when the primary key itself does; ``changed`` is
+    with, or that signed until it expired, None when the primary key itself does (which part
+    signs depends on the home, so it is left out when keys are compared); ``changed`` is
     when the key's newest self-signature was made.
     """
 
@@ -52,7 +53,7 @@ class SigningKey:
     secret: bool
     retired: bool = False
     weak: tuple[str, ...] = ()
-    subkey: Subkey | None = None
+    subkey: Subkey | None = field(default=None, compare=False)
     changed: int = 0
 
     @property

@@ -26,6 +26,8 @@ _SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:/[^\x00-\x20\x7f]*")
 
+_PASSWORD = re.compile(r"[^/]*://[^/]*:[^/]*@")
+
 #: The indexes' forms: the ending of the file's name.
 COMPRESSIONS = ("", ".gz", ".xz")
 
@@ -53,8 +55,9 @@ class RepositorySettings:
     """What a repository calls itself and where devices find it.
 
     ``architectures`` are Debian names (the build and the host architecture); each has an
-    index even when it is empty.  ``url`` is what devices put into their sources, without
-    "dists".  Raises ConfigurationError with all faults at once.
+    index even when it is empty; they are ``guessed`` when nobody named one and no package was
+    for one, and are then this machine's.  ``url`` is what devices put into their sources,
+    without "dists".  Raises ConfigurationError with all faults at once.
     """
 
     codename: str
@@ -65,6 +68,7 @@ class RepositorySettings:
     label: str = "debxcross"
     component: str = "main"
     description: str = "Packages cross-built by debxcross"
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         faults = [
@@ -76,6 +80,10 @@ class RepositorySettings:
                 ("description", self.description, _LINE),
             ) if not rule.fullmatch(value)
         ]
+        if _PASSWORD.match(self.url):
+            faults = [fault for fault in faults if not fault.startswith("url: ")]
+            faults.append("url: it holds a password, and everybody can read what is published; name it "
+                          "without, and give the devices the password in /etc/apt/auth.conf.d")
         faults += [f"architectures: {name!r} is not valid" for name in self.architectures
                    if not _ARCHITECTURE.fullmatch(name) or name in ("all", "source")]
         if not self.architectures:
@@ -270,8 +278,9 @@ def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry], architectures:
     for other architectures, and all other sources, stay.  Several versions of a package may
     be given.
 
-    Raises PublishError when two of the given have one identity but other bytes, or one is
-    for an architecture that is not among ``architectures``.
+    Raises PublishError when two of the given have one identity but other bytes, when one has
+    that of a published package of another source or component, or one is for an architecture
+    that is not among ``architectures``.
     """
     covered = {*architectures, "all"}
     result: dict[tuple[str, str, str], IndexEntry] = {}
@@ -290,5 +299,11 @@ def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry], architectures:
     replaced = {entry.source for entry in given} if replace else set()
     for entry in old:
         if entry.source not in replaced or entry.architecture not in covered:
-            result.setdefault(entry.identity, entry)
+            other = result.setdefault(entry.identity, entry)
+            # Where the paths are equal, the pool tells.
+            if other.path != entry.path and other.sha256 != entry.sha256:
+                raise PublishError(
+                    f"{entry.package} {entry.version} for {entry.architecture} is published already with "
+                    "other bytes", f"published: {entry.path}\ngiven: {other.path}",
+                    "Give it a new version, then build and publish again.")
     return tuple(sorted(result.values(), key=_order))

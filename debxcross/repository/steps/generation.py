@@ -42,6 +42,12 @@ class Content:
                 **{f"{source.directory}/{file.name}": file.sha256
                    for source in self.sources for file in source.files}, **self.companions}
 
+    def versions(self) -> dict[str, str]:
+        """Return whose version each pool file is, with the epoch: path → version."""
+        return {**{f"{source.directory}/{file.name}": source.version
+                   for source in self.sources for file in source.files},
+                **{entry.path: entry.version for entry in self.entries}}
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield path and size of every package's and source's file."""
         yield from ((entry.path, entry.size) for entry in self.entries)

@@ -13,19 +13,24 @@ from debxcross.errors import PublishError
 from debxcross.repository.core import index, sources as sourceindex
 from debxcross.repository.core.index import IndexEntry, IndexFile
 from debxcross.repository.core.sources import SourceEntry, SourceFile
+from debxcross.repository.steps.generation import Content
 
 _KINDS = (".deb", ".dsc", ".buildinfo", ".log")
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A file and where in the pool it goes; ``companion`` when no index lists it."""
+    """A file and where in the pool it goes; ``companion`` when no index lists it.
+
+    ``version`` is that of its package or source, with the epoch; "" for a companion.
+    """
 
     path: str
     file: Path
     sha256: str
     size: int
     companion: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,13 @@ def read_given(files: Sequence[Path], component: str) -> Given:
         except PublishError as error:
             raise PublishError(f"{path.name}: {error.brief}", error.details, error.resolution) from error
         entries.append(entry)
-        pooled.append(Pooled(entry.path, path, entry.sha256, entry.size))
+        pooled.append(Pooled(entry.path, path, entry.sha256, entry.size, version=entry.version))
     sources = []
     for path in by_kind[".dsc"]:
         source = _source(path, component)
         sources.append(source)
-        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name), one.sha256, one.size)
-                   for one in source.files]
+        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name), one.sha256, one.size,
+                          version=source.version) for one in source.files]
     # Whoever names "zlib_*" means the archives of the source too, which the .dsc names already.
     named = {one.file for one in pooled}
     for path in others:
@@ -98,12 +103,12 @@ def _source(path: Path, component: str) -> SourceEntry:
     return source
 
 
-def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, str],
+def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Content,
                       listed: Callable[[], Mapping[str, str]]) -> tuple[Pooled, ...]:
     """Return what must come into the pool; nothing is written.
 
-    ``live`` are the pool files that the live generation lists (path → sha256), ``listed``
-    those of all that is kept.  A published name never gets other bytes: PublishError.  What
+    ``live`` is what the live generation lists, ``listed`` the pool files of all that is kept
+    (path → sha256).  A published name never gets other bytes: PublishError.  What
     no generation lists was left by a run that was killed, and what differs from its own
     index is damaged: both are replaced.
     """
@@ -111,8 +116,9 @@ def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, s
     for one in pooled:
         other = names.setdefault(one.path, one)
         if other.sha256 != one.sha256:
-            raise _other_bytes(one.path, other.sha256, one)
+            raise _other_bytes(one.path, other.sha256, other.version, one)
     new = []
+    published = live.names()
     for path, one in names.items():
         target = root / path
         try:
@@ -121,20 +127,28 @@ def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, s
             size = -1
         if size < 0:
             new.append(one)
-        elif not (live.get(path) == one.sha256 and size == one.size):
-            published = file_digest(target)[0]
-            if published != one.sha256:
+        elif not (published.get(path) == one.sha256 and size == one.size):
+            found = file_digest(target)[0]
+            if found != one.sha256:
                 claimed = listed().get(path, one.sha256)
                 if claimed != one.sha256:
-                    raise _other_bytes(path, published, one)
+                    raise _other_bytes(path, found, live.versions().get(path, ""), one)
                 new.append(one)
     return tuple(new)
 
 
-def _other_bytes(path: str, sha256: str, given: Pooled) -> PublishError:
+def _other_bytes(path: str, sha256: str, version: str, given: Pooled) -> PublishError:
+    """Return the error for a name that is taken; ``version`` is what has it, "" when that is not known."""
+    name = path.rpartition("/")[2]
+    details = f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}"
+    if version and version != given.version:
+        return PublishError(
+            f"{name} is published already, as version {version}: the epoch is no part of a file's name",
+            f"{details}\nGiven is version {given.version}.",
+            f"Raise more than the epoch, for instance the revision: {given.version}+1. Build it again, then "
+            "publish.")
     return PublishError(
-        f"{path.rpartition('/')[2]} is published already with other bytes",
-        f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}",
+        f"{name} is published already with other bytes", details,
         "Give it a new version: with 'revision' in its table of the chain file, or, when the package "
         "is your own, with debchange --local. Then build and publish again.")
 

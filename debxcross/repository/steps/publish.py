@@ -183,8 +183,9 @@ def _missing(root: Path, given: Given, content: Content, keys: Keys,
     def listed() -> Mapping[str, str]:
         return generation.listed_files(root, keys)
 
-    live = previous.content.names() if previous else {}
-    new = missing_from_pool(root, [one for one in given.pooled if one.path not in live or not one.companion],
+    live = previous.content if previous else Content()
+    names = live.names()
+    new = missing_from_pool(root, [one for one in given.pooled if one.path not in names or not one.companion],
                             live, listed)
     generation.check_pool(root, {one.path for one in new}, content.sizes())
     return new

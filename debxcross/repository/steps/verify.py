@@ -162,8 +162,8 @@ class Verifier:
             self.found.bad(f"{dists}/InRelease", f"is of {release.codename}")
         if live and release.date > self.now + _FUTURE:
             self.found.bad(
-                f"{dists}/InRelease", f"is from the future, by {releasefile.ahead(release.date, self.now)}: set "
-                "this machine's clock, or begin anew with: debxcross repo publish DIR --new-date")
+                f"{dists}/InRelease", f"is from the future, by {releasefile.ahead(release.date, self.now)}: "
+                "set this machine's clock, or begin anew with: debxcross repo publish DIR --new-date")
         return release
 
     def _content(self, name: str, sha256: str, size: int) -> bytes | None:
