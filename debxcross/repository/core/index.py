@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from debxcross.core.stanza import Fields, hostile
 from debxcross.errors import ConfigurationError, PublishError
+from debxcross.repository.core import readable
 
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Policy 5.6.1 and 5.6.7
@@ -47,7 +48,7 @@ _FIELD_RANK = {name: rank for rank, name in enumerate(_FIRST_FIELDS)}
 _SPELLING = {name.lower(): name for name in _FIRST_FIELDS}
 #: What only the archive may say about a package; a package's own words on it are dropped.
 _ARCHIVE_FIELDS = frozenset(
-    {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles"})
+    {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles", "description-md5"})
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,9 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
     if not match or not _VERSION.fullmatch(match["version"] or version):
         raise hostile("Source", found["source"])
     path = pool_path(component, match["name"], package, version, architecture)
+    readable.check_control(package, found)
     kept = [(_SPELLING.get(name.lower(), name), value) for name, value in fields
-            if name.lower() not in _ARCHIVE_FIELDS]
+            if name.lower() not in _ARCHIVE_FIELDS and (value or name.lower() not in readable.RELATIONS)]
     if any(not _printable(value) for _, value in kept):
         raise hostile("control character in", package)
     kept += [("Filename", path), ("Size", str(size)), ("MD5sum", md5sum), ("SHA256", sha256)]
@@ -237,6 +239,7 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
     kept.sort(key=lambda field: (_FIELD_RANK.get(field[0], last), field[0]))
     text = "".join(f"{name}: {value}\n" if value[:1] != "\n" else f"{name}:{value}\n"
                    for name, value in kept)
+    readable.check_stanza(package, text)
     return IndexEntry(package, version, architecture, match["name"], path, size, sha256, text)
 
 

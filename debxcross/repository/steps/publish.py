@@ -31,7 +31,7 @@ from debxcross.doors.webtree import WebTree, opened
 from debxcross.repository.core import index, release, sources
 from debxcross.repository.core.index import IndexFile, RepositorySettings
 from debxcross.repository.core.manifest import Change, Manifest, parse_manifest
-from debxcross.repository.steps import generation, unchanged
+from debxcross.repository.steps import generation, readable, unchanged
 from debxcross.repository.steps.device import public_files
 from debxcross.repository.steps.generation import Content, Generation, Keys
 from debxcross.repository.steps.given import Given, Pooled, fill_pool, missing_from_pool, read_given
@@ -58,7 +58,8 @@ class Publication:
     """A generation: its Date in seconds since the epoch, all its packages, its signing keys.
 
     ``changed`` is False when the same was published already and no file was written;
-    ``warnings`` tell of keys that are about to expire.
+    ``warnings`` tell of keys that are about to expire, and of packages that cannot be
+    installed together.
     """
 
     date: int
@@ -145,8 +146,11 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
     given = read_given(files, settings.component) + read_given([keyring], component)
     content = _own_words(decide(old, given), settings, keyring)
     new = _missing(root, given, content, keys, previous)
+    unlisted = _unlisted_debs(given, old)
+    readable.check_debs([one.file for one in unlisted], codename)
     components = sorted({settings.component, *(previous.release.components if previous else ())})
     changed = fill_pool(tree, new)
+    differences = readable.differences(root, content.entries, {one.path for one in unlisted})
     for name, text in public_files(settings, keys, components).items():
         changed |= tree.write(name, text)
     if new_date:
@@ -166,7 +170,14 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
                      for entry in content.entries)
     return Publication(live.release.date, codename, packages,
                        tuple(key.fingerprint for key in keys.signing), changed,
-                       expiry_warnings(keys.found, now()))
+                       (*expiry_warnings(keys.found, now()), *differences))
+
+
+def _unlisted_debs(given: Given, old: Content) -> tuple[Pooled, ...]:
+    """Return the given debs that the live generation does not list."""
+    names = old.names()
+    return tuple(one for one in given.pooled
+                 if one.path.endswith(".deb") and names.get(one.path) != one.sha256)
 
 
 def _own_words(content: Content, settings: RepositorySettings, keyring: Path) -> Content:

@@ -27,7 +27,7 @@ from debxcross.repository.core.index import IndexEntry
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.release import PublishedRelease
 from debxcross.repository.core.sources import SourceEntry
-from debxcross.repository.steps import generation
+from debxcross.repository.steps import generation, readable
 from debxcross.repository.steps.device import public_files
 from debxcross.repository.steps.generation import Content, Generation, Keys
 from debxcross.repository.steps.pages import main_pages, package_pages
@@ -225,11 +225,15 @@ class Verifier:
                     file.unlink()
         self.found.packages = max(self.found.packages, len(content.entries))
 
+    def sound(self, content: Content) -> list[IndexEntry]:
+        """Return the packages whose debs are what the index says."""
+        return [entry for entry in content.entries if self._read.get(entry.path) == entry.sha256]
+
     def stanzas(self, content: Content) -> None:
         """Compare what the indexes say of each deb with what the deb says of itself."""
         if self.root is None:
             return
-        sound = [entry for entry in content.entries if self._read.get(entry.path) == entry.sha256]
+        sound = self.sound(content)
         try:
             controls = ftparchive.read_controls([self.root / entry.path for entry in sound])
         except PublishError as error:
@@ -237,8 +241,12 @@ class Verifier:
             return
         for entry in sound:
             control = controls[self.root / entry.path]
-            made = index.index_entry(control.fields, component=entry.component, md5sum=control.md5sum,
-                                     sha256=control.sha256, size=control.size)
+            try:
+                made = index.index_entry(control.fields, component=entry.component, md5sum=control.md5sum,
+                                         sha256=control.sha256, size=control.size)
+            except PublishError as error:
+                self.found.bad(entry.path, error.brief)
+                continue
             if made.text != entry.text:
                 self.found.bad(entry.path, "says something else of itself than its index does")
 
@@ -313,6 +321,8 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
             continue
         verifier.pool(live.content)
         verifier.stanzas(live.content)
+        if root:
+            _unpacking(verifier.found, root, verifier.sound(live.content), codename)
         listed |= live.content.names().keys()
         if manifest and codename in manifest.releases:
             verifier.key_files(manifest, codename, live)
@@ -324,6 +334,14 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
                 listed |= old.content.names().keys()
     verifier.strangers(listed)
     return verifier.found
+
+
+def _unpacking(found: Findings, root: Path, entries: Sequence[IndexEntry], codename: str) -> None:
+    """Look for what dpkg of the release cannot unpack, alone or beside another instance."""
+    bad = dict(readable.faults(root, entries, codename))
+    for path, what in bad.items():
+        found.bad(path, what)
+    found.notes += readable.differences(root, [entry for entry in entries if entry.path not in bad])
 
 
 def _public_keys(path: Path) -> tuple[openpgp.PublicKey, ...]:
