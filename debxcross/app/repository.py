@@ -24,7 +24,7 @@ from debxcross.repository.core.index import RepositorySettings
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.snapshots import snapshot_name
 from debxcross.repository.steps import (
-    adopt, device as devicefiles, gc, generation, keys as keyrepo, verify as verifyrepo,
+    adopt, device as devicefiles, gc, generation, given, keys as keyrepo, readable, verify as verifyrepo,
 )
 from debxcross.repository.steps.gc import Collected
 from debxcross.repository.steps.keys import KeyState
@@ -121,19 +121,28 @@ class Repository:
         return replace(done, warnings=(*done.warnings, *_guessed(settings)))
 
     def take_over(self, wish: Wish, source: Path) -> tuple[Publication, ...]:
-        """Publish what a flat directory, or a tree of reprepro or aptly, lists."""
-        releases = adopt.read_tree(source)
+        """Publish what a directory of debs, a flat repository, or a tree of reprepro or aptly, lists.
+
+        Raises PublishError, with nothing published, when something of it cannot be taken.
+        """
+        releases = adopt.read_tree(source, wish.architectures)
         if not releases:
             return (self.publish(wish, [source], replace_older=False),)
+        for release in releases:
+            for component, files in release.files.items():
+                given.read_given(files, component)
+                readable.check_debs([file for file in files if file.suffix == ".deb"],
+                                    release.codename or wish.release or "")
         made = []
         for release in releases:
             for component, files in sorted(release.files.items()):
                 wished = replace(
-                    wish, release=release.codename, suite=wish.suite or release.suite, component=component,
-                    origin=wish.origin or _usable(release.origin),
+                    wish, release=release.codename or wish.release, suite=wish.suite or release.suite or None,
+                    component=component, origin=wish.origin or _usable(release.origin),
                     label=wish.label or _usable(release.label),
                     architectures=wish.architectures or release.architectures)
-                made.append(self.publish(wished, files, replace_older=False))
+                done = self.publish(wished, files, replace_older=False)
+                made.append(replace(done, warnings=(*done.warnings, *release.left)))
                 self.manifest = read_manifest(self.root)
         return tuple(made)
 

@@ -43,9 +43,13 @@ def armor(content: bytes, kind: str = "PUBLIC KEY BLOCK") -> str:
     """Return binary packets as ASCII armor, with the check sum that older readers want."""
     text = base64.b64encode(content).decode()
     lines = [text[start:start + _LINE] for start in range(0, len(text), _LINE)]
-    check = base64.b64encode(_crc24(content).to_bytes(3, "big")).decode()
-    return "\n".join((f"-----BEGIN PGP {kind}-----", "", *lines, f"={check}",
+    return "\n".join((f"-----BEGIN PGP {kind}-----", "", *lines, check_sum(content),
                       f"-----END PGP {kind}-----", ""))
+
+
+def check_sum(content: bytes) -> str:
+    """Return the line that ends the armor of binary packets: "=" and 24 bits in base64."""
+    return f"={base64.b64encode(_crc24(content).to_bytes(3, 'big')).decode()}"
 
 
 def _crc24(content: bytes) -> int:

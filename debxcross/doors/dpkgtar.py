@@ -37,9 +37,10 @@ _READERS: Mapping[str, Callable[[IO[bytes]], Any]] = {
 _CONTROL_ENDINGS = ("", ".gz", ".xz", ".zst")
 #: Directories of base-files (those of its postinst among them), which every Debian from 8 on has.
 _BASE = frozenset((
-    "", "bin", "boot", "dev", "etc", "etc/default", "etc/profile.d", "etc/skel", "home", "lib", "media", "mnt",
-    "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "usr/bin", "usr/games", "usr/include",
-    "usr/lib", "usr/local", "usr/local/bin", "usr/local/etc", "usr/local/games", "usr/local/include",
+    "", "bin", "boot", "dev", "etc", "etc/default", "etc/profile.d", "etc/skel", "home", "lib", "media",
+    "mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "usr/bin", "usr/games",
+    "usr/include", "usr/lib",
+    "usr/local", "usr/local/bin", "usr/local/etc", "usr/local/games", "usr/local/include",
     "usr/local/lib", "usr/local/sbin", "usr/local/share", "usr/local/src", "usr/sbin", "usr/share",
     "usr/share/common-licenses", "usr/share/dict", "usr/share/doc", "usr/share/info", "usr/share/man",
     "usr/share/misc", "usr/src", "var", "var/backups", "var/cache", "var/lib", "var/lib/dpkg", "var/lib/misc",

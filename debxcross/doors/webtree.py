@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import IO
 
 from debxcross.errors import DebxcrossError, DiskFullError, PublishError
 
@@ -59,11 +60,11 @@ class WebTree:
         path.write_bytes(content)
         return path
 
-    def stage_copy(self, source: Path) -> tuple[Path, str]:
-        """Copy a file to one that is not published yet; return it with its sha256."""
+    def stage_copy(self, source: IO[bytes]) -> tuple[Path, str]:
+        """Copy an open file to one that is not published yet; return it with its sha256."""
         path, digest = self.next(), hashlib.sha256()
-        with source.open("rb", buffering=0) as reader, path.open("wb", buffering=0) as writer:
-            while block := reader.read(_BLOCK):
+        with path.open("wb", buffering=0) as writer:
+            while block := source.read(_BLOCK):
                 digest.update(block)
                 writer.write(block)
         return path, digest.hexdigest()

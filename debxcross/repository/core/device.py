@@ -53,6 +53,10 @@ SOURCE_TEMPLATES = {"list": "device-old.list.j2", "path": "device-path.sources.j
                     "embedded": "device-embedded.sources.j2"}
 
 
+#: How a source of the form "embedded" goes on before its key, which ends it.
+BEFORE_KEY = "\nSigned-By:\n"
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where a device wants its three files: the source, the pins, the key ("" when embedded)."""

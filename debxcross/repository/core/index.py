@@ -229,7 +229,6 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
     if not match or not _VERSION.fullmatch(match["version"] or version):
         raise hostile("Source", found["source"])
     path = pool_path(component, match["name"], package, version, architecture)
-    readable.check_control(package, found)
     kept = [(_SPELLING.get(name.lower(), name), value) for name, value in fields
             if name.lower() not in _ARCHIVE_FIELDS and (value or name.lower() not in readable.RELATIONS)]
     if any(not _printable(value) for _, value in kept):

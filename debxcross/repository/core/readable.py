@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from debxcross.core.stanza import Fields
 from debxcross.errors import PublishError
 
 #: Bytes of a stanza; apt was seen to read 1,048,692 and no more.
@@ -48,9 +49,9 @@ def check_stanza(name: str, text: str) -> None:
         "Make the field shorter that is so long (a relation, the description), then build and publish again.")
 
 
-def check_control(name: str, found: Mapping[str, str]) -> None:
-    """Raise PublishError for fields (by their names in small letters) that apt or dpkg cannot parse."""
-    fault = _fault(found)
+def check_control(name: str, fields: Fields) -> None:
+    """Raise PublishError for control fields that apt or dpkg cannot parse."""
+    fault = _fault({name.lower(): value for name, value in fields})
     if fault:
         raise PublishError(
             f"{name} has a control file that apt and dpkg cannot read: {fault[:200]}",

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.doors import ftparchive
+from debxcross.doors import ftparchive, otherfiles
 from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree
 from debxcross.errors import PublishError
-from debxcross.repository.core import index, sources as sourceindex
+from debxcross.repository.core import index, readable, sources as sourceindex
 from debxcross.repository.core.index import IndexEntry, IndexFile
 from debxcross.repository.core.sources import SourceEntry, SourceFile
 from debxcross.repository.steps.generation import Content
@@ -51,7 +51,7 @@ class Given:
 
 
 def read_given(files: Sequence[Path], component: str) -> Given:
-    """Read .deb, .dsc, .buildinfo and .log files.
+    """Read .deb, .dsc, .buildinfo and .log files, named by their real paths.
 
     Raises PublishError that names the file for one that is missing, of another kind, damaged,
     or with fields that break Policy.
@@ -67,6 +67,7 @@ def read_given(files: Sequence[Path], component: str) -> Given:
         try:
             entry = index.index_entry(control.fields, component=component, md5sum=control.md5sum,
                                       sha256=control.sha256, size=control.size)
+            readable.check_control(entry.package, control.fields)
         except PublishError as error:
             raise PublishError(f"{path.name}: {error.brief}", error.details, error.resolution) from error
         entries.append(entry)
@@ -75,8 +76,8 @@ def read_given(files: Sequence[Path], component: str) -> Given:
     for path in by_kind[".dsc"]:
         source = _source(path, component)
         sources.append(source)
-        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name), one.sha256, one.size,
-                          version=source.version) for one in source.files]
+        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name).resolve(), one.sha256,
+                          one.size, version=source.version) for one in source.files]
     # Whoever names "zlib_*" means the archives of the source too, which the .dsc names already.
     named = {one.file for one in pooled}
     for path in others:
@@ -84,20 +85,22 @@ def read_given(files: Sequence[Path], component: str) -> Given:
             raise PublishError(f"{path} is nothing that can be published", "",
                                f"Name files that end in {', '.join(_KINDS)}.")
     for path in (*by_kind[".buildinfo"], *by_kind[".log"]):
-        sha256, size = file_digest(path)
+        sha256, size = otherfiles.digest_of(path)
         pooled.append(Pooled(index.companion_path(component, path.name), path, sha256, size, True))
     return Given(tuple(entries), tuple(sources), tuple(pooled))
 
 
 def _source(path: Path, component: str) -> SourceEntry:
-    content = path.read_bytes()
+    with otherfiles.opened(path) as opened:
+        content = opened.read()
     described = IndexFile.of(path.name, content)
     source = sourceindex.source_entry(
         content.decode("utf-8", "replace"),
         SourceFile(path.name, described.size, described.md5sum, described.sha256), component)
     for file in source.files:
-        beside = path.with_name(file.name)
-        if not beside.is_file() or file_digest(beside) != (file.sha256, file.size):
+        # It may be a link, as uscan makes them: what the .dsc names by its digest is no secret.
+        beside = path.with_name(file.name).resolve()
+        if not beside.is_file() or otherfiles.digest_of(beside) != (file.sha256, file.size):
             raise PublishError(f"{beside} is missing, or it is not the file that {path.name} names", "",
                                "Put all files of the source package beside the .dsc, then publish again.")
     return source
@@ -156,7 +159,8 @@ def _other_bytes(path: str, sha256: str, version: str, given: Pooled) -> Publish
 def fill_pool(tree: WebTree, new: Sequence[Pooled]) -> bool:
     """Copy files into the pool and tell whether there were any; PublishError when one changes meanwhile."""
     for one in new:
-        staged, sha256 = tree.stage_copy(one.file)
+        with otherfiles.opened(one.file) as file:
+            staged, sha256 = tree.stage_copy(file)
         if sha256 != one.sha256:
             raise PublishError(f"{one.file} changed while it was being published", "",
                                "Wait until nobody writes to it, then publish again.")

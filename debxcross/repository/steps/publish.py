@@ -98,6 +98,7 @@ def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Se
             {**given.companions, **old.companions})
 
     web_root, state = web_root.absolute(), state.absolute()
+    files = [path.parent.resolve() / path.name for path in files]
     with opened(web_root, state) as tree:
         read_manifest(web_root)
         memo = state / "unchanged.json"

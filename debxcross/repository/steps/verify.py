@@ -22,7 +22,9 @@ from debxcross.doors.fetch import fetch
 from debxcross.doors.files import file_digest
 from debxcross.doors.web import Transfer
 from debxcross.errors import DebxcrossError, FetchError, PublishError
-from debxcross.repository.core import index, release as releasefile, sources as sourceindex
+from debxcross.repository.core import (
+    index, readable as readable_fields, release as releasefile, sources as sourceindex,
+)
 from debxcross.repository.core.index import IndexEntry
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.release import PublishedRelease
@@ -244,6 +246,7 @@ class Verifier:
             try:
                 made = index.index_entry(control.fields, component=entry.component, md5sum=control.md5sum,
                                          sha256=control.sha256, size=control.size)
+                readable_fields.check_control(entry.package, control.fields)
             except PublishError as error:
                 self.found.bad(entry.path, error.brief)
                 continue
