@@ -13,6 +13,7 @@ from typing import Any
 
 from debxcross import config
 from debxcross.core import openpgp
+from debxcross.core.url import without_password
 from debxcross.doors import apt, ftparchive, gpg
 from debxcross.doors.fetch import fetch
 from debxcross.doors.httpserver import Server
@@ -291,7 +292,8 @@ def verify(where: str, key: Path | None, releases: Sequence[str], state: Path | 
             names = tuple(releases) or tuple(sorted(manifest.releases))
             own = place(f"{manifest.settings(names[0]).keyring_package}.gpg")
             if key is None and own is None:
-                raise FetchError(f"{where} has no key file", "", "Name the key with --key FILE.")
+                raise FetchError(f"{without_password(where)} has no key file", "",
+                                 "Name the key with --key FILE.")
             keyring, note = (_read_key(key), "") if key else (own.read_bytes() if own else b"", _UNTOLD)
             found = verifyrepo.verify(place, keyring, time.time(), names)
     if note:

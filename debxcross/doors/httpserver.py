@@ -238,7 +238,8 @@ class Server:
         with _opened(self._root, request.path) as found:
             if isinstance(found, str):
                 status = 301 if found else 404
-                _send_head(connection, status, {"Location": quote(os.fsencode(found))} if found else {}, keep=keep)
+                place = {"Location": quote(os.fsencode(found))} if found else {}
+                _send_head(connection, status, place, keep=keep)
                 return status
             status_of = os.fstat(found)
             size, mtime = status_of.st_size, int(status_of.st_mtime)
