@@ -40,8 +40,8 @@ _IDLE_SECONDS = 60
 _HEAD_SECONDS = 15
 #: When all places are taken, the client goes that has kept us waiting longest, if so many seconds.
 _PATIENCE = 5
-#: A client takes so many bytes in _IDLE_SECONDS, or it is gone: 1 kB a second.
-_BLOCK = 1 << 16
+#: A client takes so many bytes in _IDLE_SECONDS, or it is gone: 2 kB a second.
+_BLOCK = 1 << 17
 #: Pages may show and load what this server has, and nothing else; core.pages says the same in them.
 _POLICY = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; "
            "form-action 'none'; frame-ancestors 'none'")
