@@ -9,32 +9,20 @@ lib/dpkg/tarfn.c, and tarobject() and deb_parse_conffiles() below src/.
 """
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import lzma
-import tarfile
-import tempfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
-from debxcross.doors import process
+from debxcross.doors import debfile
 from debxcross.errors import PublishError
 
 _BLOCK = 512
 _CHUNK = 1 << 20
-_FAULTS = (lzma.LZMAError, zlib.error, EOFError, tarfile.TarError)
-#: Ending of a member → what reads it; zstd goes through dpkg-deb.
-_READERS: Mapping[str, Callable[[IO[bytes]], Any]] = {
-    "": lambda file: file, ".gz": lambda file: gzip.GzipFile(fileobj=file), ".xz": lzma.LZMAFile,
-    ".bz2": bz2.BZ2File, ".lzma": lzma.LZMAFile}
+_DAMAGE = debfile.Damage(PublishError, "Build it again, then publish")
 #: The control member may have only these (extract.c).
-_CONTROL_ENDINGS = ("", ".gz", ".xz", ".zst")
+_CONTROL_ENDINGS = ("", "gz", "xz", "zst")
 #: Directories of base-files (those of its postinst among them), which every Debian from 8 on has.
 _BASE = frozenset((
     "", "bin", "boot", "dev", "etc", "etc/default", "etc/profile.d", "etc/skel", "home", "lib", "media",
@@ -50,16 +38,15 @@ _UNSUPPORTED = {
     "x": "PAX", "g": "PAX", "X": "Solaris", "A": "Solaris", "V": "GNU", "M": "GNU", "S": "GNU", "D": "GNU"}
 #: A path has at most 4096 bytes; tarfn.c would take any length, and memory for it.
 _LONGEST_NAME = 1 << 16
-#: MAXCONFFILENAME less what fgets(3) keeps for itself, with the line's end.
-_LONGEST_CONFFILE = 997
-_LARGEST_CONFFILES = 1 << 24
+#: MAXCONFFILENAME (1000) less what dpkg, fgets(3) and the line's end take of it.
+_LONGEST_CONFFILE = 996
 
 
 @dataclass(frozen=True)
 class Unpacked:
     """What dpkg finds in a deb.
 
-    ``endings`` are those of the control and the data member (".xz", ".zst", "" for plain tar);
+    ``endings`` are those of the control and the data member ("xz", "zst", "" for plain tar);
     ``files`` maps a path without leading slash to what another instance of the package must have
     there too: a file's sha256 in hex, or "-> TARGET" of a symbolic link; it is empty unless asked for.
     """
@@ -78,118 +65,40 @@ def read(path: Path, *, contents: bool = False) -> Unpacked:
     Nothing is held in memory but names and, with ``contents``, digests.
     """
     try:
-        with path.open("rb") as file:
-            control, data = _members(file)
-            with _plain(path, file, control, "--ctrl-tarfile") as stream:
-                _check_conffiles(stream)
-            with _plain(path, file, data, "--fsys-tarfile") as stream:
+        with debfile.opened(path, _DAMAGE) as deb:
+            _check_members(deb)
+            _check_conffiles(deb.control_files().get("conffiles", ""))
+            with deb.tar("data") as stream:
                 files = dict(_walk(stream, contents))
                 while stream.read(_CHUNK):
                     pass  # The check sum is at the end.
-        return Unpacked((control.ending, data.ending), files)
+            return Unpacked((deb.compression("control"), deb.compression("data")), files)
     except _Refused as error:
-        raise _unreadable(path, str(error)) from None
-    except _FAULTS as error:
-        raise _unreadable(path, f"it is damaged: {error}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        # gzip and bz2 report damage as an OSError that no system call made.
-        raise _unreadable(path, f"it is damaged: {error}") from error
+        raise PublishError(
+            f"{path.name} cannot be unpacked by dpkg", str(error),
+            "Build it with dpkg-deb, or tell the tool that makes it to write tar archives in the GNU format "
+            "with an entry for every directory (Python: tarfile.GNU_FORMAT); then publish again.") from None
 
 
-def _unreadable(path: Path, why: str) -> PublishError:
-    return PublishError(
-        f"{path.name} cannot be unpacked by dpkg", why,
-        "Build it with dpkg-deb, or tell the tool that makes it to write tar archives in the GNU format with "
-        "an entry for every directory (Python: tarfile.GNU_FORMAT); then publish again.")
+def _check_members(deb: debfile.DebFile) -> None:
+    """Check which members come when (extract.c); those with an underscore are passed over."""
+    names = [name for name in deb.names if not name.startswith("_")]
+    for name, wanted in zip(names, ("debian-binary", "control.tar", "data.tar")):
+        if not name.startswith(wanted):
+            raise _Refused(f"it has {name!r} where {wanted} must be")
+    if deb.compression("control") not in _CONTROL_ENDINGS:
+        raise _Refused(f"its control member is compressed with {deb.compression('control')}")
 
 
-@dataclass(frozen=True)
-class _Member:
-    ending: str
-    start: int
-    size: int
-
-
-def _members(file: IO[bytes]) -> tuple[_Member, _Member]:
-    """Return the control and the data member.  Raises _Refused."""
-    if file.read(8) != b"!<arch>\n":
-        raise _Refused("it is no archive of ar")
-    control: _Member | None = None
-    begun = False
-    while True:
-        header = file.read(60)
-        if len(header) != 60 or header[58:] != b"`\n" or not header[48:58].strip().isdigit():
-            raise _Refused("it is cut off, or a header of its archive is damaged")
-        name = header[:16].decode("latin-1").rstrip(" ").removesuffix("/")
-        size, start = int(header[48:58]), file.tell()
-        if not begun:
-            if name != "debian-binary" or not file.read(size).startswith(b"2."):
-                raise _Refused("its first member is not a debian-binary of format 2")
-            begun = True
-        elif not name.startswith("_"):
-            wanted = "data.tar" if control else "control.tar"
-            found = _Member(name.removeprefix(wanted), start, size)
-            allowed = (*_READERS, ".zst") if control else _CONTROL_ENDINGS
-            if not name.startswith(wanted) or found.ending not in allowed or not size:
-                raise _Refused(f"it has {name[:16]!r} where {wanted} must be, or in a compression that dpkg "
-                               "does not read there")
-            if control:
-                return control, found
-            control = found
-        file.seek(start + size + size % 2)
-
-
-class _Slice(io.RawIOBase):
-    """The bytes of one member."""
-
-    def __init__(self, file: IO[bytes], member: _Member) -> None:
-        self._file, self._left = file, member.size
-        file.seek(member.start)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._file.read(min(len(buffer), self._left))
-        if self._left and not block:
-            raise EOFError("it is cut off")
-        self._left -= len(block)
-        buffer[:len(block)] = block
-        return len(block)
-
-
-@contextmanager
-def _plain(path: Path, file: IO[bytes], member: _Member, option: str) -> Iterator[IO[bytes]]:
-    """Yield the plain tar archive of a member."""
-    if member.ending != ".zst":
-        yield _READERS[member.ending](cast(IO[bytes], io.BufferedReader(_Slice(file, member), _CHUNK)))
-        return
-    with tempfile.TemporaryDirectory(prefix="debxcross-") as name:
-        target = Path(name, "tar")
-        process.run(("dpkg-deb", option, str(path.absolute())), stdout_path=target).check(
-            PublishError, f"{path.name} cannot be read by dpkg-deb", "Build it again, then publish.")
-        with target.open("rb") as plain:
-            yield plain
-
-
-def _check_conffiles(stream: IO[bytes]) -> None:
-    """Check the lines of conffiles; dpkg-deb unpacks the control member with tar(1), which reads PAX too."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for information in archive:
-            if information.name.removeprefix("./") != "conffiles" or not information.isfile():
-                continue
-            if information.size > _LARGEST_CONFFILES:
-                raise _Refused(f"its list of configuration files has {information.size} bytes")
-            opened = archive.extractfile(information)
-            for line in (opened.read() if opened else b"").splitlines(keepends=True):
-                shown = line[:80].decode("utf-8", "replace").strip()
-                if not line.endswith(b"\n") or len(line) > _LONGEST_CONFFILE:
-                    raise _Refused("the name of a configuration file is too long, or has no end of line: "
-                                   f"{shown!r}")
-                if line.strip() and not line.removeprefix(b"remove-on-upgrade ").startswith(b"/"):
-                    raise _Refused(f"the name of a configuration file does not start with '/': {shown!r}")
+def _check_conffiles(text: str) -> None:
+    *lines, rest = text.split("\n")
+    if rest:
+        raise _Refused(f"the name of a configuration file has no end of line: {rest[:80]!r}")
+    for line in lines:
+        if len(line.encode()) > _LONGEST_CONFFILE:
+            raise _Refused(f"the name of a configuration file is too long: {line[:80]!r}")
+        if line.strip() and not line.removeprefix("remove-on-upgrade ").startswith("/"):
+            raise _Refused(f"the name of a configuration file does not start with '/': {line[:80]!r}")
 
 
 def _walk(stream: IO[bytes], contents: bool) -> Iterator[tuple[str, str]]:

@@ -323,7 +323,7 @@ LONG = f"opt/{'a' * 90}/{'b' * 90}/file"
 @pytest.mark.parametrize(("data", "conffiles", "why"), [
     (tar({LONG: b"x"}, tarfile.PAX_FORMAT), b"", "unsupported PAX"),
     (tar({"opt/own/file": b"x"}, directories=False), b"", "no entry for the directory /opt/own"),
-    (tar({"etc/own/file": b"x"})[:-20], b"", "damaged"),
+    (tar({"etc/own/file": b"x"})[:-20], b"", "ends too early"),
     (tar({"opt/../../file": b"x"}, directories=False), b"", "leads out"),
     (tar({"opt/line\nbreak": b"x"}), b"", "line break"),
     (tar({"etc/own": b"x"}), b"/etc/own", "no end of line"),
@@ -331,7 +331,7 @@ LONG = f"opt/{'a' * 90}/{'b' * 90}/file"
     (tar({"etc/own": b"x"}), b"/etc/" + b"o" * 1200 + b"\n", "too long"),
 ], ids=["PAX", "no directories", "cut off", "outside", "newline", "conffile", "relative", "long"])
 def test_a_deb_that_no_dpkg_unpacks_is_refused(place: Place, data: bytes, conffiles: bytes, why: str) -> None:
-    with pytest.raises(PublishError, match="cannot be unpacked by dpkg") as raised:
+    with pytest.raises(PublishError, match="cannot be unpacked by dpkg|not a whole") as raised:
         place.publish(hand_made(place, "handmade", data, conffiles=conffiles))
     assert why in raised.value.details and not (place.web / "dists/bookworm").exists()
 

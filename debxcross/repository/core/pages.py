@@ -51,8 +51,9 @@ def fields_of(entry: IndexEntry) -> dict[str, str]:
     """Return the fields of an entry's stanza; further lines keep their leading space."""
     found: dict[str, str] = {}
     name = ""
-    for line in entry.text.splitlines():
-        if line[:1] == " ":
+    # Not splitlines(): to apt only this ends a line.
+    for line in entry.text.rstrip("\n").split("\n"):
+        if line[:1] in (" ", "\t"):
             found[name] += f"\n{line}"
         else:
             name, _, value = line.partition(":")
@@ -213,12 +214,12 @@ def package_page(settings: RepositorySettings, entries: Sequence[IndexEntry],
 
 def _description(text: str) -> str:
     paragraphs: list[list[str]] = [[]]
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.strip() == ".":
             paragraphs.append([])
         else:
             paragraphs[-1].append(line.strip())
-    return "".join(f"<p>{_text(' '.join(lines))}</p>\n" for lines in paragraphs if lines)
+    return "".join(f"<p>{_text(' '.join(lines))}</p>\n" for lines in paragraphs if any(lines))
 
 
 def _version(entry: IndexEntry, beside: PackageFiles) -> str:

@@ -22,7 +22,7 @@ def check_deb(path: Path, codename: str, *, contents: bool = False) -> dpkgtar.U
     """Return what dpkg finds in a deb; PublishError when that of the release cannot unpack it."""
     found = dpkgtar.read(path, contents=contents)
     release = device.release_of(codename)
-    if ".zst" in found.endings and release and not release.reads_zstd:
+    if "zst" in found.endings and release and not release.reads_zstd:
         raise PublishError(
             f"{path.name} cannot be unpacked by dpkg of Debian {release.number} ({release.name})",
             "It is compressed with zstd, as Ubuntu builds packages; dpkg reads that from Debian 12 on.",
