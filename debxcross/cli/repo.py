@@ -98,7 +98,11 @@ def _warn(warnings: tuple[str, ...]) -> None:
 @_state
 @_json
 def take_over(directory: Path, source: Path, state: Path | None, as_json: bool, **wishes: Any) -> None:
-    """Publish in DIR what SOURCE has: a directory of debs, or a tree of reprepro or aptly."""
+    """Publish in DIR what SOURCE has: debs, a flat repository, or a tree of reprepro or aptly.
+
+    Indexes are read in whatever form they are there.  When one cannot be, or lists what is
+    missing, nothing is published; --arch names the architectures that were copied.
+    """
     repository = Repository(directory, state)
     for done in repository.take_over(Wish(**wishes), source):
         _told(done, repository, as_json)
