@@ -317,6 +317,19 @@ def test_zstd_is_refused_for_releases_that_cannot_read_it(place: Place) -> None:
     assert place.publish(with_zstd, release="bookworm") and place.faults() == []
 
 
+def unpacks(deb: Path, root: Path) -> bool:
+    """Tell whether the dpkg of this machine unpacks a deb into an empty root."""
+    for name in ("info", "updates", "triggers"):
+        (root / "var/lib/dpkg" / name).mkdir(parents=True, exist_ok=True)
+    (root / "var/lib/dpkg/status").touch()
+    # What base-files and its postinst make.
+    for name in ("etc", "opt", "srv", "usr/bin", "usr/share/doc"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    done = process.run(("dpkg", "--root", str(root), "--force-architecture", "--force-script-chrootless",
+                        "--unpack", str(deb)))
+    return done.exit_status == 0
+
+
 LONG = f"opt/{'a' * 90}/{'b' * 90}/file"
 
 
@@ -331,9 +344,13 @@ LONG = f"opt/{'a' * 90}/{'b' * 90}/file"
     (tar({"etc/own": b"x"}), b"/etc/" + b"o" * 1200 + b"\n", "too long"),
 ], ids=["PAX", "no directories", "cut off", "outside", "newline", "conffile", "relative", "long"])
 def test_a_deb_that_no_dpkg_unpacks_is_refused(place: Place, data: bytes, conffiles: bytes, why: str) -> None:
+    deb = hand_made(place, "handmade", data, conffiles=conffiles)
     with pytest.raises(PublishError, match="cannot be unpacked by dpkg|not a whole") as raised:
-        place.publish(hand_made(place, "handmade", data, conffiles=conffiles))
+        place.publish(deb)
     assert why in raised.value.details and not (place.web / "dists/bookworm").exists()
+    # dpkg would follow "..", and write outside of a root that is not "/".
+    if os.geteuid() == 0 and why != "leads out":
+        assert not unpacks(deb, place.directory / "device")
 
 
 @pytest.mark.parametrize("data", [
@@ -341,7 +358,10 @@ def test_a_deb_that_no_dpkg_unpacks_is_refused(place: Place, data: bytes, conffi
     tar({"usr/bin/own": b"x"}, directories=False), tar({}),
 ], ids=["GNU", "ustar", "known directories", "nothing"])
 def test_a_deb_that_dpkg_unpacks_is_published(place: Place, data: bytes) -> None:
-    assert place.publish(hand_made(place, "handmade", data)) and place.faults() == []
+    deb = hand_made(place, "handmade", data)
+    assert place.publish(deb) and place.faults() == []
+    if os.geteuid() == 0:
+        assert unpacks(deb, place.directory / "device")
 
 
 def test_verify_finds_what_was_published_before_it_was_refused(place: Place, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,8 @@ from debxcross.repository.core.release import STEP_BACK, ahead, check_clock
     {"Depends": "libc6 (>= 2.36), libgcc-s1 (>=3.0) | libgcc1:any ( << 1:2~ ) ,\n zlib1g(=1:1.2.13-1)"},
     {"Depends": ""}, {"Recommends": "a.b+c-d | x"}, {"Enhances": "one | two"},
     {"Breaks": "old (<< 2), older (< 3)"},
-    {"Provides": "virtual, other (= 1)"}, {"Multi-Arch": "Same", "Architecture": "armel"}, {"Essential": "yes"},
+    {"Provides": "virtual, other (= 1)"}, {"Multi-Arch": "Same", "Architecture": "armel"},
+    {"Essential": "yes"},
     {"Version": "2147483647:1"}, {"Depends": "py (= 10)"}, {"Suggests": "Upper_case"},
 ])
 def test_fields_that_apt_and_dpkg_read(fields: dict[str, str]) -> None:
@@ -23,7 +24,8 @@ def test_fields_that_apt_and_dpkg_read(fields: dict[str, str]) -> None:
 @pytest.mark.parametrize(("fields", "words"), [
     ({"Depends": "libc6 (>= 2.36"}, "Depends"), ({"Depends": "libc6,"}, "Depends"),
     ({"depends": "a b"}, "a b"), ({"Pre-Depends": "a (>> )"}, "Pre-Depends"),
-    ({"Depends": "a (== 1)"}, "== 1"), ({"Depends": "|a"}, "Depends"), ({"Conflicts": "a | b"}, "alternatives"),
+    ({"Depends": "a (== 1)"}, "== 1"), ({"Depends": "|a"}, "Depends"),
+    ({"Conflicts": "a | b"}, "alternatives"),
     ({"Provides": "a (>= 1)"}, "only '='"), ({"Depends": "a [armel]"}, "armel"),
     ({"Depends": "a <!nocheck>"}, "nocheck"), ({"Depends": "b, a (=1)"}, "space"),
     ({"Multi-Arch": "yes"}, "Multi-Arch"), ({"Multi-Arch": "same", "Architecture": "all"}, "all"),
