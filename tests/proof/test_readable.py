@@ -84,20 +84,22 @@ def refused(directory: Path, kind: str) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_refused_no_dpkg_unpacks(tmp_path: Path, bases: dict[str, Path], kind: str) -> None:
+def test_what_is_refused_no_dpkg_unpacks(tmp_path: Path, bases: dict[str, Path]) -> None:
     bench = Bench(tmp_path)
-    deb = refused(bench.debs, kind)
-    with pytest.raises(PublishError):
-        bench.publish(deb)
+    debs = {kind: refused(bench.debs, kind) for kind in REFUSED}
+    for deb in debs.values():
+        with pytest.raises(PublishError):
+            bench.publish(deb)
     for release, base in bases.items():
         device = Device(release, tmp_path / release, base)
-        (device.root / "root" / deb.name).write_bytes(deb.read_bytes())
-        done = device.run("dpkg", "--unpack", f"/root/{deb.name}")
-        said = done.stdout.strip().splitlines()
-        print(f"\n{release} {kind}: {said[-3:]}", end="")
-        # Since 1.20.6 a conffile's name may not be relative; older ones take it for missing.
-        assert done.returncode or kind == "relative" and DEVICE_RELEASES[release].number < 12, (release, kind)
+        for kind, deb in debs.items():
+            (device.root / "root" / deb.name).write_bytes(deb.read_bytes())
+            done = device.run("dpkg", "--unpack", f"/root/{deb.name}")
+            said = [line.strip() for line in done.stdout.splitlines() if not line.startswith(("(", "Sel", "Prep"))]
+            print(f"\n{release} {kind}: {said[:3]}", end="")
+            # Since 1.20.6 a conffile's name may not be relative; older ones take it for missing.
+            passes = kind == "relative" and DEVICE_RELEASES[release].number < 12
+            assert done.returncode or passes, (release, kind)
 
 
 @pytest.mark.slow
