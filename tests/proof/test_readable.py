@@ -95,7 +95,8 @@ def test_what_is_refused_no_dpkg_unpacks(tmp_path: Path, bases: dict[str, Path])
         for kind, deb in debs.items():
             (device.root / "root" / deb.name).write_bytes(deb.read_bytes())
             done = device.run("dpkg", "--unpack", f"/root/{deb.name}")
-            said = [line.strip() for line in done.stdout.splitlines() if not line.startswith(("(", "Sel", "Prep"))]
+            said = [line.strip() for line in done.stdout.splitlines()
+                    if not line.startswith(("(", "Sel", "Prep"))]
             print(f"\n{release} {kind}: {said[:3]}", end="")
             # Since 1.20.6 a conffile's name may not be relative; older ones take it for missing.
             passes = kind == "relative" and DEVICE_RELEASES[release].number < 12
