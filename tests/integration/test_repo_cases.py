@@ -22,6 +22,7 @@ from debxcross.doors import gpg, process
 from debxcross.doors.webtree import opened
 from debxcross.errors import ConfigurationError, PublishError
 from debxcross.repository.steps.publish import publish
+from tests.integration.archive import TinySource, make_source
 from tests.integration.test_repo import Place, exported, make_home
 from tests.playground import make_deb
 from tests.tools import need
@@ -132,8 +133,13 @@ def test_a_flat_repository_is_taken_over_as_its_index_lists_it(place: Place) -> 
                           check=True).stdout
     (flat / "Packages.gz").write_bytes(gzip.compress(text))
     place.deb("withdrawn").rename(flat / "withdrawn.deb")
+    make_source(TinySource("hello"), flat)
+    text = subprocess.run(["apt-ftparchive", "sources", "."], cwd=flat, capture_output=True,
+                          check=True).stdout
+    (flat / "Sources.xz").write_bytes(lzma.compress(text))
     take_over(place, flat)
     assert place.packages() == ["listed 1"]
+    assert [one["name"] for one in place.open().listing()["releases"][0]["sources"]] == ["hello"]
 
 
 def spoil_index(old: Path) -> None:

@@ -193,7 +193,8 @@ class _Tree:
             yield from (self._file(f"{stanza.get('Directory', '')}/{name}", path) for name in descriptions)
 
     def _file(self, name: str, index: str, size: str = "", sha256: str = "") -> Path:
-        path = self._root / name
+        # To a client it is the end of an address; "Directory" may be empty.
+        path = self._root / name.lstrip("/")
         inside = path.resolve().is_relative_to(self._base)
         if not name or not inside or not path.is_file():
             raise PublishError(f"{name or 'a package'} is listed in {self._directory / index}, but not there",
