@@ -260,8 +260,8 @@ def test_a_subkey_that_expires_is_told_and_a_prolonged_one_reaches_devices(
 
 
 def test_an_expired_subkey_is_named(tmp_path: Path) -> None:
-    home, key, subkey = key_with_subkey(tmp_path / "key", "seconds=1")
-    time.sleep(1.5)
+    home, key, subkey = key_with_subkey(tmp_path / "key", "seconds=3")
+    time.sleep(5)
     with pytest.raises(PublishError, match=f"subkey {subkey}") as raised:
         gpg.signing_keys(gpg.keys(home), home)
     assert "quick-set-expire" in raised.value.resolution
