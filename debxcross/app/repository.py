@@ -13,6 +13,7 @@ from typing import Any
 
 from debxcross import config
 from debxcross.core import openpgp
+from debxcross.core.url import without_password
 from debxcross.doors import apt, ftparchive, gpg
 from debxcross.doors.fetch import fetch
 from debxcross.doors.httpserver import Server
@@ -24,7 +25,7 @@ from debxcross.repository.core.index import RepositorySettings
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.snapshots import snapshot_name
 from debxcross.repository.steps import (
-    adopt, device as devicefiles, gc, generation, keys as keyrepo, verify as verifyrepo,
+    adopt, device as devicefiles, gc, generation, given, keys as keyrepo, readable, verify as verifyrepo,
 )
 from debxcross.repository.steps.gc import Collected
 from debxcross.repository.steps.keys import KeyState
@@ -89,8 +90,11 @@ class Repository:
                   if (value := getattr(wish, field)) is not None}
         if self.manifest and name in known and name is not None:
             settings = self.manifest.settings(name)
-            architectures = tuple(dict.fromkeys((*settings.architectures, *wish.architectures)))
-            return replace(settings, **{**wished, "architectures": architectures})
+            # What nobody chose does not bind: the first package for an architecture widens it.
+            wanted = wish.architectures or (_architectures(files) if settings.guessed else ())
+            architectures = tuple(dict.fromkeys((*settings.architectures, *wanted)))
+            return replace(settings, **wished, architectures=architectures,
+                           guessed=settings.guessed and not wanted)
         if name is None:
             self.codename(None)
             raise AssertionError("codename() refuses several releases")
@@ -101,32 +105,45 @@ class Repository:
         }
         if self.manifest:
             defaults.update(origin=self.manifest.origin, label=self.manifest.label, url=self.manifest.url)
-        architectures = wish.architectures or _architectures(files)
-        return RepositorySettings(**{**defaults, **wished, "codename": name, "architectures": architectures})
+        known_ones = wish.architectures or _architectures(files)
+        return RepositorySettings(**{**defaults, **wished}, codename=name, guessed=not known_ones,
+                                  architectures=known_ones or (apt.build_architecture(),))
 
-    def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool) -> Publication:
+    def publish(self, wish: Wish, paths: Sequence[Path], *, replace_older: bool,
+                new_date: bool = False) -> Publication:
         """Publish files and what directories hold.  See repository.steps.publish."""
         files = adopt.given_files(list(paths))
         if paths and not files:
             raise UsageError("there is nothing to publish in " + ", ".join(map(str, paths)),
                              resolution="Name .deb, .dsc, .buildinfo or .log files, or a directory of them.")
         settings = self.settings(wish, files)
-        return publish(self.root, self.state(settings), settings, files, now=time.time, replace=replace_older)
+        done = publish(self.root, self.state(settings), settings, files, now=time.time,
+                       replace=replace_older, new_date=new_date)
+        return replace(done, warnings=(*done.warnings, *_guessed(settings)))
 
     def take_over(self, wish: Wish, source: Path) -> tuple[Publication, ...]:
-        """Publish what a flat directory, or a tree of reprepro or aptly, lists."""
-        releases = adopt.read_tree(source)
+        """Publish what a directory of debs, a flat repository, or a tree of reprepro or aptly, lists.
+
+        Raises PublishError, with nothing published, when something of it cannot be taken.
+        """
+        releases = adopt.read_tree(source, wish.architectures)
         if not releases:
             return (self.publish(wish, [source], replace_older=False),)
+        for release in releases:
+            for component, files in release.files.items():
+                given.read_given(files, component)
+                readable.check_debs([file for file in files if file.suffix == ".deb"],
+                                    release.codename or wish.release or "")
         made = []
         for release in releases:
             for component, files in sorted(release.files.items()):
                 wished = replace(
-                    wish, release=release.codename, suite=wish.suite or release.suite, component=component,
-                    origin=wish.origin or _usable(release.origin),
+                    wish, release=release.codename or wish.release, suite=wish.suite or release.suite or None,
+                    component=component, origin=wish.origin or _usable(release.origin),
                     label=wish.label or _usable(release.label),
                     architectures=wish.architectures or release.architectures)
-                made.append(self.publish(wished, files, replace_older=False))
+                done = self.publish(wished, files, replace_older=False)
+                made.append(replace(done, warnings=(*done.warnings, *release.left)))
                 self.manifest = read_manifest(self.root)
         return tuple(made)
 
@@ -223,10 +240,16 @@ def _usable(text: str) -> str | None:
 
 
 def _architectures(files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the architectures that debs are for, else this machine's."""
+    """Return the architectures that debs are for; none for debs that are for all."""
     controls = ftparchive.read_controls([path for path in files if path.suffix == ".deb" and path.is_file()])
     found = {dict(control.fields).get("Architecture", "all") for control in controls.values()}
-    return tuple(sorted(found - {"all"})) or (apt.build_architecture(),)
+    return tuple(sorted(found - {"all"}))
+
+
+def _guessed(settings: RepositorySettings) -> tuple[str, ...]:
+    return (f"only devices of {' and '.join(settings.architectures)}, as this machine is, find the packages: "
+            "each is for any, and none was named; name others with --arch",
+            ) if settings.guessed else ()
 
 
 def verify_installable(directory: Path, releases: Sequence[str], found: Findings) -> None:
@@ -269,7 +292,8 @@ def verify(where: str, key: Path | None, releases: Sequence[str], state: Path | 
             names = tuple(releases) or tuple(sorted(manifest.releases))
             own = place(f"{manifest.settings(names[0]).keyring_package}.gpg")
             if key is None and own is None:
-                raise FetchError(f"{where} has no key file", "", "Name the key with --key FILE.")
+                raise FetchError(f"{without_password(where)} has no key file", "",
+                                 "Name the key with --key FILE.")
             keyring, note = (_read_key(key), "") if key else (own.read_bytes() if own else b"", _UNTOLD)
             found = verifyrepo.verify(place, keyring, time.time(), names)
     if note:

@@ -10,7 +10,9 @@ import click
 
 from debxcross.app import look as app
 from debxcross.cli import report
+from debxcross.run.plain import visible
 
+_LONGEST_LINE = 1 << 16
 _path = click.Path(path_type=Path)
 
 
@@ -44,11 +46,23 @@ def status(arch: str | None, output: Path | None, as_json: bool) -> None:
 @click.argument("member")
 @click.option("--arch", metavar="ARCH", help="The run's host architecture.  [default: the newest run's]")
 @_output
-def log(member: str, arch: str | None, output: Path | None) -> None:
-    """Show MEMBER's log of the last run."""
-    with app.log_path(run_directory(arch, output), member).open("rb") as file:
-        sys.stdout.flush()
-        shutil.copyfileobj(file, sys.stdout.buffer)
+@click.option("--raw", is_flag=True, help="Every byte as it was written, on a terminal too.")
+def log(member: str, arch: str | None, output: Path | None, raw: bool) -> None:
+    """Show MEMBER's log of the last run.
+
+    On a terminal control sequences are left out: a build could set the title or the clipboard.
+    """
+    path = app.log_path(run_directory(arch, output), member)
+    sys.stdout.flush()
+    if raw or not sys.stdout.isatty():
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        return
+    # A carriage return ends a line here: it could write over what stands before it.
+    with path.open(encoding="utf-8", errors="replace") as text:
+        # A line may have any length; only so much of it is held.
+        while line := text.readline(_LONGEST_LINE):
+            sys.stdout.write(visible(line))
 
 
 @click.command("shell", context_settings={"ignore_unknown_options": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,17 +52,19 @@ def repo() -> None:
 @click.argument("files", nargs=-1, type=_path, metavar="FILE...")
 @_wishes
 @click.option("--replace", is_flag=True, help="Leave out older packages of the same sources.")
+@click.option("--new-date", is_flag=True,
+              help="Begin anew at this machine's date when the last publication's lies in the future.")
 @_state
 @_json
-def publish(directory: Path, files: tuple[Path, ...], replace: bool, state: Path | None, as_json: bool,
-            **wishes: Any) -> None:
+def publish(directory: Path, files: tuple[Path, ...], replace: bool, new_date: bool, state: Path | None,
+            as_json: bool, **wishes: Any) -> None:
     """Publish FILEs (.deb, .dsc, .buildinfo, .log; directories are searched) in DIR.
 
     The first time makes the repository and its key.  Versions stand side by side unless
     --replace is given; the same name and version with other bytes is refused.
     """
     repository = Repository(directory, state)
-    done = repository.publish(Wish(**wishes), files, replace_older=replace)
+    done = repository.publish(Wish(**wishes), files, replace_older=replace, new_date=new_date)
     _told(done, repository, as_json)
 
 
@@ -95,7 +98,11 @@ def _warn(warnings: tuple[str, ...]) -> None:
 @_state
 @_json
 def take_over(directory: Path, source: Path, state: Path | None, as_json: bool, **wishes: Any) -> None:
-    """Publish in DIR what SOURCE has: a directory of debs, or a tree of reprepro or aptly."""
+    """Publish in DIR what SOURCE has: debs, a flat repository, or a tree of reprepro or aptly.
+
+    Indexes are read in whatever form they are there.  When one cannot be, or lists what is
+    missing, nothing is published; --arch names the architectures that were copied.
+    """
     repository = Repository(directory, state)
     for done in repository.take_over(Wish(**wishes), source):
         _told(done, repository, as_json)
@@ -232,11 +239,13 @@ def key_list(directory: Path, state: Path | None, as_json: bool) -> None:
     found = repository.keys()
     _warn(repository.warnings())
     if as_json:
-        click.echo(json.dumps([{**vars(one.key), "state": one.state} for one in found], indent=1))
+        click.echo(json.dumps([{**asdict(one.key), "until": one.key.until, "state": one.state}
+                               for one in found], indent=1))
         return
     for one in found:
-        until = _moment(one.key.expires)[:10] if one.key.expires else "never"
-        click.echo(f"{one.key.fingerprint}  {one.state}  expires {until}  {one.key.user_id}")
+        until = _moment(one.key.until)[:10] if one.key.until else "never"
+        subkey = f"  signs with subkey {one.key.subkey.fingerprint}" if one.key.subkey else ""
+        click.echo(f"{one.key.fingerprint}  {one.state}  expires {until}  {one.key.user_id}{subkey}")
 
 
 @key.command("add")

@@ -99,6 +99,11 @@ class DebFile:
         return found
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the members of the ar archive, in their order."""
+        return tuple(self._parts)
+
+    @property
     def time(self) -> int:
         """When the package was made, in seconds since 1970."""
         return self._parts["debian-binary"].time

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from debxcross.core.keylisting import parse_keys
 from debxcross.core.openpgp import public_keys
 from debxcross.core.signing import SigningKey, key_fault
 from debxcross.doors import files, process
@@ -63,7 +63,8 @@ def gpg_argv(home: Path, *arguments: str) -> tuple[str, ...]:
 
 def make_argv(home: Path, user_id: str) -> tuple[str, ...]:
     """Return the command that makes a key which gpgv of Debian 8 to 13 and sqv accept."""
-    return gpg_argv(home, "--cert-digest-algo", "SHA512", "--quick-generate-key", user_id,
+    # "--yes", as the second key of a repository has the first one's name.
+    return gpg_argv(home, "--yes", "--cert-digest-algo", "SHA512", "--quick-generate-key", user_id,
                     "rsa4096", "sign", "5y")
 
 
@@ -160,38 +161,11 @@ def keys(home: Path) -> tuple[SigningKey, ...]:
     grips = {path.stem for path in (home / "private-keys-v1.d").glob("*.key")}
     retired = set(_read(home / _RETIRED).split())
     found = parse_keys(listing.stdout, grips, external=signer(home) != ())
-    weak = {key.fingerprint: key.weak for key in public_keys(export_public(home))} if found else {}
-    return tuple(replace(key, retired=key.fingerprint in retired, weak=weak.get(key.fingerprint, ()))
-                 for key in found)
-
-
-def parse_keys(listing: str, grips: Collection[str], *, external: bool = False) -> tuple[SigningKey, ...]:
-    """Read a ``--with-colons`` listing (GnuPG's doc/DETAILS).
-
-    ``grips`` are the keygrips whose secret part is there; with an ``external`` signer all
-    are taken to be.
-    """
-    found = [
-        SigningKey(fingerprint, int(record[3] or 0), int(record[2] or 0), int(record[5] or 0),
-                   int(record[6] or 0), record[1], user_id, external or not signing.isdisjoint(grips))
-        for record, fingerprint, user_id, signing in _primaries(listing)
-    ]
-    return tuple(sorted(found, key=lambda key: (key.created, key.fingerprint)))
-
-
-def _primaries(listing: str) -> Iterator[tuple[list[str], str, str, set[str]]]:
-    """Yield (pub record, fingerprint, first user id, keygrips that may sign) of each primary key."""
-    for block in re.split(r"^(?=pub:)", listing, flags=re.MULTILINE)[1:]:
-        lines = [line.split(":") + [""] * 16 for line in block.splitlines()]
-        fingerprint = next((fields[9] for fields in lines if fields[0] == "fpr"), "")
-        user_id = next((fields[9] for fields in lines if fields[0] == "uid"), "")
-        signing, usable = set(), False
-        for fields in lines:
-            if fields[0] in ("pub", "sub"):
-                usable = "s" in fields[11] and fields[1] not in ("e", "r", "i", "d")
-            elif fields[0] == "grp" and (usable or lines[0][1] == "e"):
-                signing.add(fields[9])
-        yield lines[0], fingerprint, user_id, signing
+    known = {key.fingerprint: key for key in public_keys(export_public(home))} if found else {}
+    return tuple(
+        replace(key, retired=key.fingerprint in retired, weak=known[key.fingerprint].weak,
+                changed=known[key.fingerprint].changed) if key.fingerprint in known
+        else replace(key, retired=key.fingerprint in retired) for key in found)
 
 
 def signing_keys(found: Sequence[SigningKey], home: Path) -> tuple[SigningKey, ...]:

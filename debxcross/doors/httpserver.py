@@ -13,13 +13,14 @@ import socket
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from debxcross.errors import HostError
 
@@ -33,9 +34,17 @@ _TYPES = {
 #: What never gets other bytes under its name may be kept for ever, all else only until asked again.
 _IMMUTABLE = re.compile(r"/(pool/.*\.(deb|dsc|tar\.\w+)|dists/.*/by-hash/.*|snapshots/.*)")
 _LONGEST_HEAD = 16384
-#: A client that says nothing for so many seconds is gone.
+#: A client that asks nothing for so many seconds, or takes nothing, is gone.
 _IDLE_SECONDS = 60
-_BLOCK = 1 << 20
+#: A request that has begun must be whole after so many seconds.
+_HEAD_SECONDS = 15
+#: When all places are taken, the client goes that has kept us waiting longest, if so many seconds.
+_PATIENCE = 5
+#: A client takes so many bytes in _IDLE_SECONDS, or it is gone: 2 kB a second.
+_BLOCK = 1 << 17
+#: Pages may show and load what this server has, and nothing else; core.pages says the same in them.
+_POLICY = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; "
+           "form-action 'none'; frame-ancestors 'none'")
 _SMALL = 1 << 15
 _REASONS = {200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
             400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -80,12 +89,16 @@ def parse_request(head: bytes) -> Request:
         # A proxy's form names the host once more.
         target = re.sub(r"^http://[^/]*", "", target) or "/"
     path = os.fsdecode(unquote_to_bytes(target.partition("?")[0].partition("#")[0]))
-    if not path.startswith("/") or "\0" in path:
+    if not path.startswith("/") or not _CONTROL.isdisjoint(path):
         raise _Bad(400)
     connection = headers.get("connection", "").lower()
     keep = "keep-alive" in connection if version == "HTTP/1.0" else "close" not in connection
     # A body would be read as the next request.
     return Request(method, path, headers, keep and not _has_body(headers))
+
+
+#: No name in a repository has one, and a line of a header ends at one.
+_CONTROL = frozenset(map(chr, (*range(32), 127)))
 
 
 def _has_body(headers: dict[str, str]) -> bool:
@@ -98,7 +111,8 @@ def wanted_range(request: Request, size: int, mtime: int) -> tuple[int, int] | N
     Only one range is known, all that apt asks for; _Bad when it lies behind the end.
     """
     condition = request.headers.get("if-range")
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", ""))
+    # More digits than these are no size; Python refuses to read very many.
+    match = re.fullmatch(r"bytes=([0-9]{0,20})-([0-9]{0,20})", request.headers.get("range", ""))
     if not match or match[0] == "bytes=-" or condition is not None and _time(condition) != mtime:
         return None
     if not match[1]:
@@ -119,14 +133,15 @@ def _date(mtime: int) -> str:
 def _time(text: str) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp())
-    except (ValueError, TypeError):
-        return None
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None  # A year may be too far for the clock.
 
 
 class Server:
     """Serves a directory until stop() is called.
 
-    ``told`` hears a line for each answer.  More than ``most`` connections at a time get 503.
+    ``told`` hears a line for each answer.  When there are ``most`` connections, a new one takes the
+    place of the one that kept us waiting longest; when none did for long, it gets 503.
     Raises HostError when the address cannot be had.
     """
 
@@ -134,7 +149,7 @@ class Server:
                  told: Callable[[str], None] | None = None) -> None:
         self._root = os.path.realpath(root)
         self._told = told
-        self._slots = threading.Semaphore(most)
+        self._places = _Places(most)
         try:
             self._socket = socket.create_server((address, port), backlog=512, reuse_port=False)
         except OSError as error:
@@ -154,8 +169,14 @@ class Server:
                 # No file descriptor is left, or the client is gone: the next one may do better.
                 self._stopping.wait(0.05)
                 continue
-            free = self._slots.acquire(blocking=False)
-            threading.Thread(target=self._connection, args=(connection, peer[0], free), daemon=True).start()
+            free = self._places.take(connection)
+            try:
+                threading.Thread(target=self._connection, args=(connection, peer[0], free),
+                                 daemon=True).start()
+            except RuntimeError:
+                # No thread is left; who asks again may find one.
+                self._places.leave(connection)
+                connection.close()
 
     def stop(self) -> None:
         """Take no more connections."""
@@ -169,23 +190,23 @@ class Server:
     def _connection(self, connection: socket.socket, peer: str, free: bool) -> None:
         try:
             with connection:
-                seconds = struct.pack("ll", _IDLE_SECONDS, 0)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+                _wait_at_most(connection, _IDLE_SECONDS, socket.SO_SNDTIMEO)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if free:
                     self._requests(connection, peer)
                 else:
                     _send_head(connection, 503, {"Retry-After": "5"}, keep=False)
-        except OSError:
-            pass  # The client is gone.
+        except (OSError, ValueError):
+            pass  # The client is gone, or had to go.
         finally:
-            if free:
-                self._slots.release()
+            self._places.leave(connection)
 
     def _requests(self, connection: socket.socket, peer: str) -> None:
         rest = b""
         while True:
+            self._places.waiting(connection)
+            _wait_at_most(connection, _HEAD_SECONDS if rest else _IDLE_SECONDS)
+            deadline = 0.0
             while b"\r\n\r\n" not in rest:
                 if len(rest) > _LONGEST_HEAD:
                     return _send_head(connection, 431, {}, keep=False)
@@ -193,6 +214,10 @@ class Server:
                 if not got:
                     return None
                 rest += got
+                # Byte after byte does not make the time longer.
+                deadline = deadline or time.monotonic() + _HEAD_SECONDS
+                if b"\r\n\r\n" not in rest:
+                    _wait_at_most(connection, max(0.001, deadline - time.monotonic()))
             head, _, rest = rest.partition(b"\r\n\r\n")
             try:
                 request = parse_request(head.lstrip(b"\r\n"))
@@ -213,7 +238,8 @@ class Server:
         with _opened(self._root, request.path) as found:
             if isinstance(found, str):
                 status = 301 if found else 404
-                _send_head(connection, status, {"Location": found} if found else {}, keep=keep)
+                place = {"Location": quote(os.fsencode(found))} if found else {}
+                _send_head(connection, status, place, keep=keep)
                 return status
             status_of = os.fstat(found)
             size, mtime = status_of.st_size, int(status_of.st_mtime)
@@ -235,14 +261,72 @@ class Server:
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
             name = request.path if not request.path.endswith("/") else "index.html"
             headers["Content-Type"] = _TYPES.get(os.path.splitext(name)[1], "application/octet-stream")
+            if name.endswith(".html"):
+                headers["Content-Security-Policy"] = _POLICY
             status = 206 if part else 200
             wanted = end - start if request.method == "GET" else 0
             # A small file travels with its head, in one call.
             body = os.pread(found, wanted, start) if wanted <= _SMALL else b""
             _send_head(connection, status, headers, keep=keep, length=end - start, body=body,
                        more=wanted > _SMALL)
-            _send_file(connection, found, start + len(body), start + wanted)
+            self._send_file(connection, found, start + len(body), start + wanted)
             return status
+
+    def _send_file(self, connection: socket.socket, file: int, start: int, end: int) -> None:
+        since, taken = time.monotonic(), 0
+        while start < end:
+            sent = os.sendfile(connection.fileno(), file, start, min(end - start, _BLOCK))
+            if sent == 0:
+                # It was cut short under our hands; the client must not take it for whole.
+                raise ConnectionAbortedError
+            start, taken = start + sent, taken + sent
+            if taken >= _BLOCK:
+                self._places.waiting(connection)
+                since, taken = time.monotonic(), 0
+            elif time.monotonic() - since > _IDLE_SECONDS:
+                raise TimeoutError
+
+
+class _Places:
+    """The places for connections, and since when each one keeps us waiting."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._since = most, dict[socket.socket, float]()
+        self._lock = threading.Lock()
+
+    def take(self, connection: socket.socket) -> bool:
+        """Give a connection a place; False when there is none and nobody has to go."""
+        now = time.monotonic()
+        with self._lock:
+            if len(self._since) >= self._most:
+                slowest = min(self._since, key=lambda one: self._since[one], default=None)
+                if slowest is None or self._since[slowest] > now - _PATIENCE:
+                    return False
+                del self._since[slowest]
+                try:
+                    # Its thread wakes up from whatever it waits for.
+                    slowest.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # It is gone already.
+            self._since[connection] = now
+            return True
+
+    def waiting(self, connection: socket.socket) -> None:
+        """Note that from now on a connection keeps us waiting."""
+        with self._lock:
+            if connection in self._since:
+                self._since[connection] = time.monotonic()
+
+    def leave(self, connection: socket.socket) -> None:
+        """Take the place of a connection back."""
+        with self._lock:
+            self._since.pop(connection, None)
+
+
+def _wait_at_most(connection: socket.socket, seconds: float, what: int = socket.SO_RCVTIMEO) -> None:
+    """Let each later call wait so many seconds at most; the kernel counts, so that it costs nothing."""
+    whole = int(seconds)
+    connection.setsockopt(socket.SOL_SOCKET, what, struct.pack("ll", whole, int((seconds - whole) * 1e6)))
 
 
 @contextmanager
@@ -285,12 +369,3 @@ def _send_head(connection: socket.socket, status: int, headers: dict[str, str], 
     # The first bytes of a large file travel in the same packet.
     connection.sendall("\r\n".join((*lines, "", "")).encode("latin-1", "replace") + body,
                        socket.MSG_MORE if more else 0)
-
-
-def _send_file(connection: socket.socket, file: int, start: int, end: int) -> None:
-    while start < end:
-        sent = os.sendfile(connection.fileno(), file, start, min(end - start, _BLOCK))
-        if sent == 0:
-            # It was cut short under our hands; the client must not take it for whole.
-            raise ConnectionAbortedError
-        start += sent

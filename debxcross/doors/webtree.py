@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The door to a web root: whole files by rename, 0644 and 0755 whatever the umask.
 
-What is not published yet lies in WEB_ROOT/.staging (0700), which is gone after each run.
+What is not published yet lies in WEB_ROOT/.staging (0700), which is gone after each run; a
+lock on WEB_ROOT is held meanwhile.
 """
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import IO
 
 from debxcross.errors import DebxcrossError, DiskFullError, PublishError
 
+#: What locks a web root where a directory cannot be locked (NFS wants a file open for writing).
+_LOCK = ".lock"
 _BLOCK = 1 << 20
 #: More files than this at a time are put on the disk by one sync(2): an fsync(2) each would
 #: take longer than everything else together.
@@ -56,11 +60,11 @@ class WebTree:
         path.write_bytes(content)
         return path
 
-    def stage_copy(self, source: Path) -> tuple[Path, str]:
-        """Copy a file to one that is not published yet; return it with its sha256."""
+    def stage_copy(self, source: IO[bytes]) -> tuple[Path, str]:
+        """Copy an open file to one that is not published yet; return it with its sha256."""
         path, digest = self.next(), hashlib.sha256()
-        with source.open("rb", buffering=0) as reader, path.open("wb", buffering=0) as writer:
-            while block := reader.read(_BLOCK):
+        with path.open("wb", buffering=0) as writer:
+            while block := source.read(_BLOCK):
                 digest.update(block)
                 writer.write(block)
         return path, digest.hexdigest()
@@ -195,7 +199,9 @@ def opened(web_root: Path, state: Path) -> Iterator[WebTree]:
                            "Name a state directory outside the web root.")
     try:
         state.mkdir(parents=True, exist_ok=True)
-        with _locked(state / "publish.lock"):
+        _make_root(web_root)
+        # Two runs may have the same web root and two state directories.
+        with _locked(state / "publish.lock"), _root_locked(web_root):
             tree = WebTree(web_root)
             try:
                 yield tree
@@ -203,6 +209,13 @@ def opened(web_root: Path, state: Path) -> Iterator[WebTree]:
                 shutil.rmtree(tree.staging, ignore_errors=True)
     except OSError as error:
         raise os_error(error, web_root) from error
+
+
+def _make_root(web_root: Path) -> None:
+    """Make a web root that everybody can read, unless it is there."""
+    if not web_root.is_dir():
+        web_root.mkdir(parents=True, exist_ok=True)
+        web_root.chmod(0o755)
 
 
 def os_error(error: OSError, web_root: Path) -> DebxcrossError:
@@ -222,5 +235,23 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _root_locked(web_root: Path) -> Iterator[None]:
+    """Hold a lock on a web root that ends with this process, however it ends."""
+    descriptor = os.open(web_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            other: AbstractContextManager[None] = nullcontext()
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+            other = _locked(web_root / _LOCK)
+        with other:
+            yield
     finally:
         os.close(descriptor)

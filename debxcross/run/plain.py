@@ -39,6 +39,16 @@ def clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line).strip()
 
 
+def visible(text: str) -> str:
+    """Return text without what a terminal would obey; tabs and line ends stay.
+
+    Control sequences are left out whole; what is left of one, or changes the direction of
+    text, becomes "?".
+    """
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?"
+                   for letter in _ESCAPE.sub("", text))
+
+
 def last_line(text: str) -> str:
     """Return the last line that is not empty, cleaned."""
     for line in reversed(text.split("\n")):

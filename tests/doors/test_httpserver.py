@@ -5,6 +5,7 @@ import http.client
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from debxcross.doors import httpserver
 from debxcross.doors.httpserver import Server
 from debxcross.errors import HostError
 
@@ -161,3 +163,59 @@ def test_a_taken_port_names_the_next_move(server: Server, root: Path) -> None:
     with pytest.raises(HostError) as raised:
         Server(root, "127.0.0.1", server.port)
     assert "--port" in raised.value.resolution
+
+
+@pytest.mark.parametrize("head", [
+    b"If-Modified-Since: Sat, 01 Jan 99999999999999999999 00:00:00 GMT",
+    b"If-Modified-Since: Sat, 01 Jan 0001 00:00:00 +9999", b"If-Range: Sat, 31 Dec 9999 23:59:59 -2359",
+    b"Range: bytes=0-" + b"9" * 5000, b"Range: bytes=" + b"9" * 19 + b"-"])
+def test_numbers_that_are_too_large_do_no_harm(server: Server, head: bytes) -> None:
+    got = talk(server, b"GET /dists/a/InRelease HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+    assert got.startswith((b"HTTP/1.1 200", b"HTTP/1.1 416", b"HTTP/1.1 304")), got
+
+
+def test_a_path_adds_no_header(server: Server, root: Path) -> None:
+    (root / "sub\r\nX-Evil: 1").mkdir()
+    (root / "sub é").mkdir()
+    for path, status in (("/sub%0d%0aX-Evil:%201", 400), ("/sub%C3%A9", 404), ("/sub%20%C3%A9", 301)):
+        got, headers, _ = get(server, path)
+        assert got == status and "X-Evil" not in headers
+    assert get(server, "/sub%20%C3%A9")[1]["Location"] == "/sub%20%C3%A9/"
+
+
+def test_pages_may_load_nothing_from_elsewhere(server: Server) -> None:
+    assert "default-src 'none'" in get(server, "/")[1]["Content-Security-Policy"]
+    assert "Content-Security-Policy" not in get(server, "/dists/a/InRelease")[1]
+
+
+def test_slow_requests_do_not_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte after byte a request could last for ever, if each byte gave it new time."""
+    monkeypatch.setattr(httpserver, "_HEAD_SECONDS", 0.6)
+    server = Server(root, "127.0.0.1", 0)
+    threading.Thread(target=server.serve, daemon=True).start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < begun + 5:
+                slow.sendall(b"x")
+                time.sleep(0.1)
+    assert 0.5 < time.monotonic() - begun < 3
+    server.stop()
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /", b"GET /pool/main/t/tiny/big HTTP/1.1\r\n\r\n"],
+                         ids=["silent", "half a request", "takes nothing"])
+def test_slow_clients_keep_nobody_out(root: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr(httpserver, "_PATIENCE", 0.3)
+    with (root / "pool/main/t/tiny/big").open("wb") as file:
+        file.truncate(1 << 28)
+    server = Server(root, "127.0.0.1", 0, most=3)
+    threading.Thread(target=server.serve, daemon=True).start()
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(3)]
+    for connection in slow:
+        connection.sendall(begin)
+    time.sleep(0.8)
+    assert get(server, "/")[0] == 200
+    for connection in slow:
+        connection.close()
+    server.stop()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from debian.debian_support import NativeVersion
 
-from debxcross.core.signing import SigningKey, expiry_warnings, key_fault, keyring_version
+from debxcross.core.signing import SigningKey, Subkey, expiry_warnings, key_fault, keyring_version
 
 DAY = 86400
 KEY = SigningKey("AB" * 20, 1, 4096, 1_795_149_485, 1_795_149_485 + 1825 * DAY, "u", "a key", True)
@@ -51,3 +51,30 @@ def test_the_keyring_version_never_goes_back() -> None:
     ]
     versions = [keyring_version(keys) for keys in steps]
     assert versions == sorted(set(versions), key=NativeVersion)
+
+
+SUBKEY = Subkey("CD" * 20, 22, 255, KEY.created, KEY.created + 100 * DAY, "u")
+
+
+def test_a_subkey_that_signs_expires_too() -> None:
+    key = replace(KEY, expires=0, subkey=SUBKEY)
+    assert key.until == SUBKEY.expires and replace(key, expires=KEY.created + DAY).until == KEY.created + DAY
+    warning, = expiry_warnings([key], SUBKEY.expires - 20 * DAY)
+    assert SUBKEY.fingerprint in warning and KEY.fingerprint in warning and "soon" in warning
+    assert expiry_warnings([replace(key, subkey=replace(SUBKEY, expires=0))], KEY.expires) == ()
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"validity": "e"}, "subkey " + "CD" * 20), ({"algorithm": 17}, "too weak"),
+    ({"algorithm": 1, "bits": 2048}, "too weak")])
+def test_a_subkey_that_devices_refuse_is_refused(change: dict[str, object], words: str) -> None:
+    fault = key_fault(replace(KEY, subkey=replace(SUBKEY, **change)), "/home")
+    assert fault and words in fault[0]
+
+
+def test_a_changed_key_raises_the_keyring_version() -> None:
+    """A subkey's life, a new subkey: the primary key's own fields stay as they are."""
+    versions = [keyring_version([replace(KEY, changed=changed)])
+                for changed in (0, KEY.created, KEY.created + 1, KEY.created + DAY)]
+    assert versions[0] == versions[1]
+    assert versions[1:] == sorted(set(versions), key=NativeVersion)

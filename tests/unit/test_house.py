@@ -61,6 +61,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.store", "doors.storefs"): "a part of the store",
     ("doors.deb", "doors.debfile"): "debs are read by one reader",
     ("doors.unpack", "doors.debfile"): "debs are read by one reader",
+    ("doors.dpkgtar", "doors.debfile"): "debs are read by one reader",
     ("doors.changelog", "doors.debfile"): "debs are read by one reader",
     ("doors.elfdetails", "doors.elf"): "one reader of ar archives, one list of what damage raises",
     ("doors.chroot", "doors.regular"): "what is in a root was left there by somebody else",

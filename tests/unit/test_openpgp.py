@@ -68,3 +68,20 @@ def test_new_headers_are_read() -> None:
     for content in (long, longer):
         assert [(tag, found) for tag, found, _ in openpgp.packets(content)] == [(6, body)]
     assert list(openpgp.packets(b"\xcd\x03abc")) == [(13, b"abc", b"\xcd\x03abc")]
+
+
+def test_the_newest_signature_is_dated() -> None:
+    def signed(seconds: int, before: bytes = b"", *, kind: int = 0x18) -> bytes:
+        hashed = before + b"\5\2" + seconds.to_bytes(4, "big")
+        return packet(2, bytes([4, kind, 1, 8]) + len(hashed).to_bytes(2, "big") + hashed + b"\0\0rest")
+
+    long = b"\xc0\x00\x65" + bytes(191)  # A subpacket of 192 bytes, whose length takes two (section 5.2.3.1).
+    for parts, changed in (
+            ((signed(7, kind=0x13),), 7), ((signed(7), signed(9)), 9), ((signed(9), signed(7)), 9),
+            ((signed(5, long),), 5), ((signed(5, b"\xff\0\0\0\2\x65\0"),), 5), ((), 0)):
+        key, = openpgp.public_keys(KEY + USER + b"".join(parts))
+        assert key.changed == changed
+    # What is cut short, or covered by no signature, tells nothing.
+    for body in (b"\4\x18\1\x08\0\6\5\2\0\0", b"\4\x18\1\x08\0\0\0\6\5\2\0\0\0\1", b"\3\5\x18\0\0\0\1",
+                 b"\4"):
+        assert openpgp.signed_at(body) == 0

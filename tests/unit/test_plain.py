@@ -11,7 +11,7 @@ from rich.console import Console
 from debxcross.errors import BuildError, DebxcrossError, HostError, UsageError
 from debxcross.events import Event
 from debxcross.run.jsonlines import JsonLines
-from debxcross.run.plain import PlainReport, clean, duration, last_line, render_error, wants_plain
+from debxcross.run.plain import PlainReport, clean, duration, last_line, render_error, visible, wants_plain
 from debxcross.run.terminal import Row, TerminalReport, counts, draw, shown
 
 GOLDEN = Path(__file__).parents[1] / "golden/report"
@@ -209,3 +209,10 @@ def test_the_live_report_prints_above_and_leaves_the_whole_table(monkeypatch: py
                                                         ["pip", "blocked"]]
     assert last[4].startswith("1 failed, 1 blocked, 1 built after")
     assert text.endswith("\x1b[?25h"), "the cursor must come back"
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("a\x1b]0;title\x07b\x1b]52;c;Zm9v\x1b\\c\n", "abc\n"), ("\x1b[31mred\x1b[0m\tplain", "red\tplain"),
+    ("\x9b2J\u202egnp\x00", "?2J?gnp?"), ("grün\n\n", "grün\n\n")])
+def test_a_log_on_a_terminal_commands_nothing(text: str, shown: str) -> None:
+    assert visible(text) == shown

@@ -88,3 +88,18 @@ def test_the_list_and_a_package_called_index_have_their_own_names() -> None:
 def test_sizes_are_for_people() -> None:
     assert [webpage.size_text(size) for size in (0, 999, 1000, 2_500_000, 3_000_000_000)] == [
         "0 B", "999 B", "1.0 kB", "2.5 MB", "3.0 GB"]
+
+
+def test_hidden_characters_are_shown() -> None:
+    """Bidirectional controls would let "exe.tar" be read as "rat.exe" (Trojan Source)."""
+    hidden = "\u202e\u2066\u200f\u061c\ufeff\u2028"
+    files = PackageFiles(changelog=f"a{hidden}\x85\x1b[2Jb\tc\n")
+    text = webpage.package_page(SETTINGS, [entry("tiny", Description=f"x{hidden}y")], [files])
+    assert not {*hidden, "\x85", "\x1b"} & set(text)
+    assert r"x\u202e\u2066\u200f\u061c\ufeff\u2028y" in text and "\tc\n" in text
+
+
+def test_pages_forbid_what_is_not_theirs() -> None:
+    for text in pages():
+        assert "default-src 'none'" in text.partition("Content-Security-Policy")[2].partition("\n")[0]
+        assert "style=" not in text and "<script>" not in text.replace("&lt;script&gt;", "")

@@ -32,6 +32,11 @@ class DeviceRelease:
     checks_date: bool
     checks_signature: bool = False
 
+    @property
+    def reads_zstd(self) -> bool:
+        """Whether its dpkg unpacks members compressed with zstd (since 1.21.18)."""
+        return self.number >= 12
+
 
 DEVICE_RELEASES = {release.name: release for release in (
     DeviceRelease("jessie", 8, "list", False),
@@ -48,6 +53,10 @@ SOURCE_TEMPLATES = {"list": "device-old.list.j2", "path": "device-path.sources.j
                     "embedded": "device-embedded.sources.j2"}
 
 
+#: How a source of the form "embedded" goes on before its key, which ends it.
+BEFORE_KEY = "\nSigned-By:\n"
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where a device wants its three files: the source, the pins, the key ("" when embedded)."""
@@ -55,6 +64,14 @@ class Placement:
     source: str
     pins: str
     key: str
+
+
+def release_of(codename: str) -> DeviceRelease | None:
+    """Return the Debian release that a repository's code name means, None when it means none.
+
+    "bullseye-boards" counts as bullseye, as "bullseye-backports" does.
+    """
+    return DEVICE_RELEASES.get(codename.partition("-")[0])
 
 
 def device_release(name: str) -> DeviceRelease:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from debxcross.core.border import is_relative, is_sha256, shown, size_of
 from debxcross.core.stanza import Fields, hostile
 from debxcross.errors import ConfigurationError, PublishError
+from debxcross.repository.core import readable
 
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Policy 5.6.1 and 5.6.7
@@ -26,6 +27,8 @@ _COMPANION = re.compile(r"(?P<source>[a-z0-9][a-z0-9+.-]+)_[0-9][A-Za-z0-9.+~-]*
 _SUITE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:/[^\x00-\x20\x7f]*")
+
+_PASSWORD = re.compile(r"[^/]*://[^/]*:[^/]*@")
 
 #: The indexes' forms: the ending of the file's name.
 COMPRESSIONS = ("", ".gz", ".xz")
@@ -46,7 +49,7 @@ _FIELD_RANK = {name: rank for rank, name in enumerate(_FIRST_FIELDS)}
 _SPELLING = {name.lower(): name for name in _FIRST_FIELDS}
 #: What only the archive may say about a package; a package's own words on it are dropped.
 _ARCHIVE_FIELDS = frozenset(
-    {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles"})
+    {"filename", "size", "md5sum", "sha1", "sha256", "sha512", "status", "conffiles", "description-md5"})
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ class RepositorySettings:
     """What a repository calls itself and where devices find it.
 
     ``architectures`` are Debian names (the build and the host architecture); each has an
-    index even when it is empty.  ``url`` is what devices put into their sources, without
-    "dists".  Raises ConfigurationError with all faults at once.
+    index even when it is empty; they are ``guessed`` when nobody named one and no package was
+    for one, and are then this machine's.  ``url`` is what devices put into their sources,
+    without "dists".  Raises ConfigurationError with all faults at once.
     """
 
     codename: str
@@ -66,6 +70,7 @@ class RepositorySettings:
     label: str = "debxcross"
     component: str = "main"
     description: str = "Packages cross-built by debxcross"
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         faults = [
@@ -77,6 +82,10 @@ class RepositorySettings:
                 ("description", self.description, _LINE),
             ) if not rule.fullmatch(value)
         ]
+        if _PASSWORD.match(self.url):
+            faults = [fault for fault in faults if not fault.startswith("url: ")]
+            faults.append("url: it holds a password, and everybody can read what is published; name it "
+                          "without, and give the devices the password in /etc/apt/auth.conf.d")
         faults += [f"architectures: {name!r} is not valid" for name in self.architectures
                    if not _ARCHITECTURE.fullmatch(name) or name in ("all", "source")]
         if not self.architectures:
@@ -222,7 +231,7 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
         raise hostile("Source", found["source"])
     path = pool_path(component, match["name"], package, version, architecture)
     kept = [(_SPELLING.get(name.lower(), name), value) for name, value in fields
-            if name.lower() not in _ARCHIVE_FIELDS]
+            if name.lower() not in _ARCHIVE_FIELDS and (value or name.lower() not in readable.RELATIONS)]
     if any(not _printable(value) for _, value in kept):
         raise hostile("control character in", package)
     kept += [("Filename", path), ("Size", str(size)), ("MD5sum", md5sum), ("SHA256", sha256)]
@@ -230,6 +239,7 @@ def index_entry(fields: Fields, *, component: str, md5sum: str, sha256: str, siz
     kept.sort(key=lambda field: (_FIELD_RANK.get(field[0], last), field[0]))
     text = "".join(f"{name}: {value}\n" if value[:1] != "\n" else f"{name}:{value}\n"
                    for name, value in kept)
+    readable.check_stanza(package, text)
     return IndexEntry(package, version, architecture, match["name"], path, size, sha256, text)
 
 
@@ -280,8 +290,9 @@ def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry], architectures:
     for other architectures, and all other sources, stay.  Several versions of a package may
     be given.
 
-    Raises PublishError when two of the given have one identity but other bytes, or one is
-    for an architecture that is not among ``architectures``.
+    Raises PublishError when two of the given have one identity but other bytes, when one has
+    that of a published package of another source or component, or one is for an architecture
+    that is not among ``architectures``.
     """
     covered = {*architectures, "all"}
     result: dict[tuple[str, str, str], IndexEntry] = {}
@@ -300,5 +311,11 @@ def merge(old: Iterable[IndexEntry], given: Sequence[IndexEntry], architectures:
     replaced = {entry.source for entry in given} if replace else set()
     for entry in old:
         if entry.source not in replaced or entry.architecture not in covered:
-            result.setdefault(entry.identity, entry)
+            other = result.setdefault(entry.identity, entry)
+            # Where the paths are equal, the pool tells.
+            if other.path != entry.path and other.sha256 != entry.sha256:
+                raise PublishError(
+                    f"{entry.package} {entry.version} for {entry.architecture} is published already with "
+                    "other bytes", f"published: {entry.path}\ngiven: {other.path}",
+                    "Give it a new version, then build and publish again.")
     return tuple(sorted(result.values(), key=_order))

@@ -57,7 +57,8 @@ class Manifest:
     def with_release(self, settings: RepositorySettings) -> Manifest:
         """Return the manifest with a release as the settings have it."""
         values = {"suite": settings.suite, "component": settings.component,
-                  "architectures": " ".join(settings.architectures), "description": settings.description}
+                  "architectures": " ".join(settings.architectures), "description": settings.description,
+                  **({"guessed": "yes"} if settings.guessed else {})}
         return replace(self, origin=settings.origin, label=settings.label, url=settings.url,
                        releases={**self.releases, settings.codename: values})
 
@@ -70,7 +71,7 @@ class Manifest:
         values = self.releases[codename]
         return RepositorySettings(
             codename, values["suite"], tuple(values["architectures"].split()), self.url, self.origin,
-            self.label, values["component"], values["description"])
+            self.label, values["component"], values["description"], values.get("guessed") == "yes")
 
     def to_text(self) -> str:
         """Return the file's text."""

@@ -36,6 +36,11 @@ class PublishedRelease:
     files: Mapping[str, tuple[str, int]]
 
 
+#: Seconds that a clock may be set back; the Date of the next publication then is the last one's
+#: and a second.  More is a clock that is wrong, or was.
+STEP_BACK = 3600
+
+
 def next_date(now: float, last: int | None) -> int:
     """Return the Date of the next publication, in seconds since the epoch.
 
@@ -43,6 +48,28 @@ def next_date(now: float, last: int | None) -> int:
     times to the second, so the Date grows by at least one second.
     """
     return int(now) if last is None else max(int(now), last + 1)
+
+
+def check_clock(now: float, last: int | None, codename: str) -> None:
+    """Raise PublishError when the newest publication's Date is further ahead than STEP_BACK.
+
+    Devices refuse such a Release, and would refuse every later one, as no Date may go back.
+    """
+    if last is None or last <= now + STEP_BACK:
+        return
+    raise PublishError(
+        f"the last publication of {codename} is dated {ahead(last, now)} ahead of this machine's clock",
+        f"Last publication: {format_date(last)}\nThis machine's clock: {format_date(int(now))}\n"
+        "Devices whose clock is right refuse a Release from the future.",
+        "When this machine's clock is wrong, set it. When it was wrong at the last publication, begin "
+        "anew with: debxcross repo publish DIR --new-date. It takes the publications with later dates "
+        "away; a device that has taken one of them must remove /var/lib/apt/lists/* once.")
+
+
+def ahead(date: float, now: float) -> str:
+    """Say how far a date is ahead: "400 days", "5 hours"."""
+    days, hours = round((date - now) / 86400), round((date - now) / 3600)
+    return f"{days} days" if days > 1 else f"{hours} hours" if hours > 1 else f"{int(date - now)} seconds"
 
 
 def format_date(date: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from debxcross.core.border import is_relative, shown
 from debxcross.core.stanza import parse_stanzas
 from debxcross.errors import PublishError
+from debxcross.repository.core import readable
 from debxcross.repository.core.index import pool_directory
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -92,6 +93,7 @@ def source_entry(text: str, dsc: SourceFile, component: str) -> SourceEntry:
     lines += ["Checksums-Sha256:\n", *(f" {file.sha256} {file.size} {file.name}\n" for file in files)]
     if any(not (letter.isprintable() or letter in "\n\t") for letter in "".join(lines)):
         raise _bad(dsc.name, "it holds control characters")
+    readable.check_stanza(source, "".join(lines))
     return SourceEntry(source, version, directory, files, "".join(lines))
 
 

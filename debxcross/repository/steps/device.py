@@ -55,17 +55,21 @@ def install_script(settings: RepositorySettings, keys: Sequence[openpgp.PublicKe
                    form: str, *, no_clock: bool, sources: bool = False) -> str:
     """Return the script that sets a device up after it compared the key's fingerprint.
 
-    Without a ``form`` it chooses one by the device's own apt.
+    Without a ``form`` it chooses one by the device's own apt.  A key is in it only once: what
+    it compares is what it installs.
     """
     forms = []
     for name in ([form] if form else device.SOURCE_TEMPLATES):
         place = device.placement(settings, name)
         checks = no_clock and name != "list"
-        forms.append({"name": name, "place": place, "source": source_file(
-            settings, keys, components, name, no_clock=checks, sources=sources)})
+        text = source_file(settings, keys, components, name, no_clock=checks, sources=sources)
+        # The script writes the key there itself, so the text ends before it.
+        forms.append({"name": name, "place": place,
+                      "source": text.partition(device.BEFORE_KEY)[0] + device.BEFORE_KEY
+                      if name == "embedded" else text})
     values = device.device_values(settings, keys, components, no_clock=no_clock)
-    parts = [{"fingerprint": key.fingerprint, "base64": base64.encodebytes(key.content).decode().strip()}
-             for key in keys]
+    parts = [{"fingerprint": key.fingerprint, "check": openpgp.check_sum(key.content),
+              "base64": base64.encodebytes(key.content).decode().strip()} for key in keys]
     return render(_INSTALL, {**values, "forms": forms, "keys": parts,
                              "pins": pins_file(settings, keys, components)}, data_directory("repo"))
 

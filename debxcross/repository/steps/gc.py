@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.doors.webtree import WebTree, opened
+from debxcross.doors.webtree import opened
 from debxcross.repository.core.snapshots import GENERATIONS, SECONDS, kept
 from debxcross.repository.steps import generation
 from debxcross.repository.steps.publish import read_manifest
@@ -53,11 +53,11 @@ def collect(web_root: Path, state: Path, *, now: float, generations: int = GENER
             # Snapshots first: nothing that is still offered may miss its files.
             for directory in old:
                 tree.remove(directory)
-                _remove_empty(tree, web_root / directory)
+                generation.remove_empty(tree, web_root / directory)
             tree.sync()
             for name in files:
                 tree.remove(name)
-                _remove_empty(tree, web_root / name)
+                generation.remove_empty(tree, web_root / name)
             tree.sync()
         return Collected(tuple(sorted(snapshot_name_of(one) for one in old)), tuple(files), size)
 
@@ -65,17 +65,3 @@ def collect(web_root: Path, state: Path, *, now: float, generations: int = GENER
 def snapshot_name_of(directory: str) -> str:
     """Return the name of the snapshot that a directory belongs to."""
     return directory.split("/")[1]
-
-
-def _remove_empty(tree: WebTree, path: Path) -> None:
-    """Remove the directories above a removed file that it leaves empty."""
-    for parent in path.parents:
-        if parent in (tree.root, tree.root / "pool", tree.root / "snapshots"):
-            return
-        left = sorted(parent.iterdir())
-        if [one.name for one in left] == ["pool"] and left[0].is_symlink():
-            left[0].unlink()
-            left = []
-        if left:
-            return
-        parent.rmdir()

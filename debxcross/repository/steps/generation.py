@@ -42,6 +42,12 @@ class Content:
                 **{f"{source.directory}/{file.name}": file.sha256
                    for source in self.sources for file in source.files}, **self.companions}
 
+    def versions(self) -> dict[str, str]:
+        """Return whose version each pool file is, with the epoch: path → version."""
+        return {**{f"{source.directory}/{file.name}": source.version
+                   for source in self.sources for file in source.files},
+                **{entry.path: entry.version for entry in self.entries}}
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield path and size of every package's and source's file."""
         yield from ((entry.path, entry.size) for entry in self.entries)
@@ -295,3 +301,27 @@ def read_snapshot(tree: WebTree, state: Path, directory: str) -> Generation:
     if found is None:
         raise PublishError(f"{directory}/InRelease is missing", "", "Restore the snapshot, or name another.")
     return found
+
+
+def remove_future(tree: WebTree, codename: str, now: float) -> None:
+    """Take the snapshots away whose Date is later than ``now``: no device with a right clock took them."""
+    for date in snapshots(tree.root, codename):
+        if date > now:
+            directory = snapshot_directory(date, codename)
+            tree.remove(directory)
+            remove_empty(tree, tree.root / directory)
+    tree.sync()
+
+
+def remove_empty(tree: WebTree, path: Path) -> None:
+    """Remove the directories above a removed file that it leaves empty."""
+    for parent in path.parents:
+        if parent in (tree.root, tree.root / "pool", tree.root / "snapshots"):
+            return
+        left = sorted(parent.iterdir())
+        if [one.name for one in left] == ["pool"] and left[0].is_symlink():
+            left[0].unlink()
+            left = []
+        if left:
+            return
+        parent.rmdir()

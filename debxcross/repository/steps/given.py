@@ -6,26 +6,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debxcross.doors import ftparchive
+from debxcross.doors import ftparchive, otherfiles
 from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree
 from debxcross.errors import PublishError
-from debxcross.repository.core import index, sources as sourceindex
+from debxcross.repository.core import index, readable, sources as sourceindex
 from debxcross.repository.core.index import IndexEntry, IndexFile
 from debxcross.repository.core.sources import SourceEntry, SourceFile
+from debxcross.repository.steps.generation import Content
 
 _KINDS = (".deb", ".dsc", ".buildinfo", ".log")
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A file and where in the pool it goes; ``companion`` when no index lists it."""
+    """A file and where in the pool it goes; ``companion`` when no index lists it.
+
+    ``version`` is that of its package or source, with the epoch; "" for a companion.
+    """
 
     path: str
     file: Path
     sha256: str
     size: int
     companion: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Given:
 
 
 def read_given(files: Sequence[Path], component: str) -> Given:
-    """Read .deb, .dsc, .buildinfo and .log files.
+    """Read .deb, .dsc, .buildinfo and .log files, named by their real paths.
 
     Raises PublishError that names the file for one that is missing, of another kind, damaged,
     or with fields that break Policy.
@@ -62,16 +67,17 @@ def read_given(files: Sequence[Path], component: str) -> Given:
         try:
             entry = index.index_entry(control.fields, component=component, md5sum=control.md5sum,
                                       sha256=control.sha256, size=control.size)
+            readable.check_control(entry.package, control.fields)
         except PublishError as error:
             raise PublishError(f"{path.name}: {error.brief}", error.details, error.resolution) from error
         entries.append(entry)
-        pooled.append(Pooled(entry.path, path, entry.sha256, entry.size))
+        pooled.append(Pooled(entry.path, path, entry.sha256, entry.size, version=entry.version))
     sources = []
     for path in by_kind[".dsc"]:
         source = _source(path, component)
         sources.append(source)
-        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name), one.sha256, one.size)
-                   for one in source.files]
+        pooled += [Pooled(f"{source.directory}/{one.name}", path.with_name(one.name).resolve(), one.sha256,
+                          one.size, version=source.version) for one in source.files]
     # Whoever names "zlib_*" means the archives of the source too, which the .dsc names already.
     named = {one.file for one in pooled}
     for path in others:
@@ -79,31 +85,33 @@ def read_given(files: Sequence[Path], component: str) -> Given:
             raise PublishError(f"{path} is nothing that can be published", "",
                                f"Name files that end in {', '.join(_KINDS)}.")
     for path in (*by_kind[".buildinfo"], *by_kind[".log"]):
-        sha256, size = file_digest(path)
+        sha256, size = otherfiles.digest_of(path)
         pooled.append(Pooled(index.companion_path(component, path.name), path, sha256, size, True))
     return Given(tuple(entries), tuple(sources), tuple(pooled))
 
 
 def _source(path: Path, component: str) -> SourceEntry:
-    content = path.read_bytes()
+    with otherfiles.opened(path) as opened:
+        content = opened.read()
     described = IndexFile.of(path.name, content)
     source = sourceindex.source_entry(
         content.decode("utf-8", "replace"),
         SourceFile(path.name, described.size, described.md5sum, described.sha256), component)
     for file in source.files:
-        beside = path.with_name(file.name)
-        if not beside.is_file() or file_digest(beside) != (file.sha256, file.size):
+        # It may be a link, as uscan makes them: what the .dsc names by its digest is no secret.
+        beside = path.with_name(file.name).resolve()
+        if not beside.is_file() or otherfiles.digest_of(beside) != (file.sha256, file.size):
             raise PublishError(f"{beside} is missing, or it is not the file that {path.name} names", "",
                                "Put all files of the source package beside the .dsc, then publish again.")
     return source
 
 
-def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, str],
+def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Content,
                       listed: Callable[[], Mapping[str, str]]) -> tuple[Pooled, ...]:
     """Return what must come into the pool; nothing is written.
 
-    ``live`` are the pool files that the live generation lists (path → sha256), ``listed``
-    those of all that is kept.  A published name never gets other bytes: PublishError.  What
+    ``live`` is what the live generation lists, ``listed`` the pool files of all that is kept
+    (path → sha256).  A published name never gets other bytes: PublishError.  What
     no generation lists was left by a run that was killed, and what differs from its own
     index is damaged: both are replaced.
     """
@@ -111,8 +119,9 @@ def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, s
     for one in pooled:
         other = names.setdefault(one.path, one)
         if other.sha256 != one.sha256:
-            raise _other_bytes(one.path, other.sha256, one)
+            raise _other_bytes(one.path, other.sha256, other.version, one)
     new = []
+    published = live.names()
     for path, one in names.items():
         target = root / path
         try:
@@ -121,20 +130,28 @@ def missing_from_pool(root: Path, pooled: Sequence[Pooled], live: Mapping[str, s
             size = -1
         if size < 0:
             new.append(one)
-        elif not (live.get(path) == one.sha256 and size == one.size):
-            published = file_digest(target)[0]
-            if published != one.sha256:
+        elif not (published.get(path) == one.sha256 and size == one.size):
+            found = file_digest(target)[0]
+            if found != one.sha256:
                 claimed = listed().get(path, one.sha256)
                 if claimed != one.sha256:
-                    raise _other_bytes(path, published, one)
+                    raise _other_bytes(path, found, live.versions().get(path, ""), one)
                 new.append(one)
     return tuple(new)
 
 
-def _other_bytes(path: str, sha256: str, given: Pooled) -> PublishError:
+def _other_bytes(path: str, sha256: str, version: str, given: Pooled) -> PublishError:
+    """Return the error for a name that is taken; ``version`` is what has it, "" when that is not known."""
+    name = path.rpartition("/")[2]
+    details = f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}"
+    if version and version != given.version:
+        return PublishError(
+            f"{name} is published already, as version {version}: the epoch is no part of a file's name",
+            f"{details}\nGiven is version {given.version}.",
+            f"Raise more than the epoch, for instance the revision: {given.version}+1. Build it again, then "
+            "publish.")
     return PublishError(
-        f"{path.rpartition('/')[2]} is published already with other bytes",
-        f"published: sha256 {sha256}\ngiven: {given.file}, sha256 {given.sha256}",
+        f"{name} is published already with other bytes", details,
         "Give it a new version: with 'revision' in its table of the chain file, or, when the package "
         "is your own, with debchange --local. Then build and publish again.")
 
@@ -142,7 +159,8 @@ def _other_bytes(path: str, sha256: str, given: Pooled) -> PublishError:
 def fill_pool(tree: WebTree, new: Sequence[Pooled]) -> bool:
     """Copy files into the pool and tell whether there were any; PublishError when one changes meanwhile."""
     for one in new:
-        staged, sha256 = tree.stage_copy(one.file)
+        with otherfiles.opened(one.file) as file:
+            staged, sha256 = tree.stage_copy(file)
         if sha256 != one.sha256:
             raise PublishError(f"{one.file} changed while it was being published", "",
                                "Wait until nobody writes to it, then publish again.")

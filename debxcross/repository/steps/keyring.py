@@ -39,7 +39,7 @@ def keyring_deb(root: Path, directory: Path, settings: RepositorySettings, keys:
     deb = directory / f"{settings.keyring_package}_{version}_all.deb"
     if not deb.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        date = max(key.created for key in keys.found)
+        date = max(key.latest for key in keys.found)
         with tempfile.TemporaryDirectory(dir=directory) as name:
             tree, new = Path(name, "tree"), Path(name, "new.deb")
             _write_tree(tree, settings, keys, version, date)

@@ -49,12 +49,13 @@ def add(home: Path, user_id: str, now: float, *, brought: Path | None = None,
         signer: Sequence[str] = ()) -> tuple[SigningKey, ...]:
     """Add a key: a new one, or those of a file (with ``signer`` their public part is enough).
 
-    Returns the keys that came.  Raises PublishError, and leaves the home as it was, when one
+    Returns the keys that came, and those that were there and changed: with a longer life, or
+    another subkey.  Raises PublishError, and leaves the home as it was, when one
     of them cannot sign for devices of Debian 8 to 13.
     """
     if not home.exists() and brought is None:
         return (gpg.make_key(home, user_id),)
-    before = {key.fingerprint for key in gpg.keys(home)} if home.exists() else set()
+    before = {key.fingerprint: key for key in gpg.keys(home)} if home.exists() else {}
     if brought is not None:
         _try_out(home, brought, signer)
         gpg.import_key(home, brought)
@@ -62,10 +63,10 @@ def add(home: Path, user_id: str, now: float, *, brought: Path | None = None,
             gpg.set_signer(home, signer)
     else:
         gpg.add_key(home, user_id)
-    came = tuple(key for key in gpg.keys(home) if key.fingerprint not in before)
+    found = gpg.keys(home)
     if before:
-        _remember(home, {key.fingerprint: now for key in came})
-    return came
+        _remember(home, {key.fingerprint: now for key in found if key.fingerprint not in before})
+    return tuple(key for key in found if before.get(key.fingerprint) != key)
 
 
 def _try_out(home: Path, brought: Path, signer: Sequence[str]) -> None:

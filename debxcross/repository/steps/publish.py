@@ -31,7 +31,7 @@ from debxcross.doors.webtree import WebTree, opened
 from debxcross.repository.core import index, release, sources
 from debxcross.repository.core.index import IndexFile, RepositorySettings
 from debxcross.repository.core.manifest import Change, Manifest, parse_manifest
-from debxcross.repository.steps import generation, unchanged
+from debxcross.repository.steps import generation, readable, unchanged
 from debxcross.repository.steps.device import public_files
 from debxcross.repository.steps.generation import Content, Generation, Keys
 from debxcross.repository.steps.given import Given, Pooled, fill_pool, missing_from_pool, read_given
@@ -58,7 +58,8 @@ class Publication:
     """A generation: its Date in seconds since the epoch, all its packages, its signing keys.
 
     ``changed`` is False when the same was published already and no file was written;
-    ``warnings`` tell of keys that are about to expire.
+    ``warnings`` tell of keys that are about to expire, and of packages that cannot be
+    installed together.
     """
 
     date: int
@@ -79,13 +80,14 @@ Decision = Callable[[Content, Given], Content]
 
 
 def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Sequence[Path], *,
-            now: Callable[[], float], replace: bool = True) -> Publication:
+            now: Callable[[], float], replace: bool = True, new_date: bool = False) -> Publication:
     """Publish files: .deb, .dsc (with the files it names beside it), .buildinfo and .log.
 
     They join what is published; with ``replace`` they replace older packages of their
     sources, without it versions stand side by side.  ``state`` keeps the keys, and must lie
-    outside ``web_root``; ``now`` tells the time in seconds since the epoch.  Several runs at
-    a time wait for each other.
+    outside ``web_root``; ``now`` tells the time in seconds since the epoch.  With ``new_date``
+    publications from the future are taken away, and the new one has the Date of now.  Several
+    runs at a time wait for each other.
 
     Raises PublishError (what was published before still stands), DiskFullError.
     """
@@ -96,16 +98,17 @@ def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Se
             {**given.companions, **old.companions})
 
     web_root, state = web_root.absolute(), state.absolute()
+    files = [path.parent.resolve() / path.name for path in files]
     with opened(web_root, state) as tree:
         read_manifest(web_root)
         memo = state / "unchanged.json"
         stamps = unchanged.given_stamps(files)
         question = unchanged.question(web_root, state, settings, stamps, replace)
-        if question and (known := unchanged.recall(memo, question, web_root, now())):
+        if question and not new_date and (known := unchanged.recall(memo, question, web_root, now())):
             return Publication(known.date, settings.codename,
                                tuple(PublishedPackage(*one) for one in known.packages),
                                known.fingerprints, False, known.warnings)
-        publication = issue(tree, state, settings, files, decide, now)
+        publication = issue(tree, state, settings, files, decide, now, new_date=new_date)
         # A file that was changed while it was read has another stamp now.
         stamps = stamps if unchanged.given_stamps(files) == stamps else ""
         question = unchanged.question(web_root, state, settings, stamps, replace)
@@ -122,14 +125,20 @@ def read_manifest(root: Path) -> Manifest | None:
 
 
 def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Sequence[Path],
-          decide: Decision, now: Callable[[], float]) -> Publication:
-    """Make the next generation of what ``decide`` says, unless that is what is live."""
+          decide: Decision, now: Callable[[], float], *, new_date: bool = False) -> Publication:
+    """Make the next generation of what ``decide`` says, unless that is what is live.
+
+    With ``new_date`` the publications from the future are taken away first.
+    """
     root, codename = tree.root, settings.codename
     manifest = read_manifest(root) or Manifest(settings.origin, settings.label, settings.url)
     keys = generation.open_keys(state / "keys", f"{settings.origin} archive signing key")
     previous = generation.read_generation(root / "dists" / codename, tree.stage(keys.known))
     if previous is not None:
         release.check_same_repository(settings, previous.release)
+    last = generation.last_date(root, codename, previous)
+    if not new_date:
+        release.check_clock(now(), last, codename)
     old = previous.content if previous else Content()
     keyring = keyring_deb(root, state / "keyring", settings, keys, old.entries)
     # It stays in the component that the devices have known it in.
@@ -138,11 +147,19 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
     given = read_given(files, settings.component) + read_given([keyring], component)
     content = _own_words(decide(old, given), settings, keyring)
     new = _missing(root, given, content, keys, previous)
+    unlisted = _unlisted_debs(given, old)
+    readable.check_debs([one.file for one in unlisted], codename)
     components = sorted({settings.component, *(previous.release.components if previous else ())})
     changed = fill_pool(tree, new)
+    differences = readable.differences(root, content.entries, {one.path for one in unlisted})
     for name, text in public_files(settings, keys, components).items():
         changed |= tree.write(name, text)
-    live = _make_live(tree, settings, components, content, keys, previous, now)
+    if new_date:
+        generation.remove_future(tree, codename, now())
+        stays = previous if previous and previous.release.date <= now() else None
+        last = generation.last_date(root, codename, stays)
+    live = _make_live(tree, settings, components, content, keys, previous,
+                      lambda: release.next_date(now(), last))
     if previous is None or live.release.date != previous.release.date:
         manifest, changed = manifest.with_change(_change(live, previous)), True
     changed |= generation.keep_snapshot(tree, codename, live.release)
@@ -154,7 +171,14 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
                      for entry in content.entries)
     return Publication(live.release.date, codename, packages,
                        tuple(key.fingerprint for key in keys.signing), changed,
-                       expiry_warnings(keys.found, now()))
+                       (*expiry_warnings(keys.found, now()), *differences))
+
+
+def _unlisted_debs(given: Given, old: Content) -> tuple[Pooled, ...]:
+    """Return the given debs that the live generation does not list."""
+    names = old.names()
+    return tuple(one for one in given.pooled
+                 if one.path.endswith(".deb") and names.get(one.path) != one.sha256)
 
 
 def _own_words(content: Content, settings: RepositorySettings, keyring: Path) -> Content:
@@ -171,25 +195,29 @@ def _missing(root: Path, given: Given, content: Content, keys: Keys,
     def listed() -> Mapping[str, str]:
         return generation.listed_files(root, keys)
 
-    live = previous.content.names() if previous else {}
-    new = missing_from_pool(root, [one for one in given.pooled if one.path not in live or not one.companion],
+    live = previous.content if previous else Content()
+    names = live.names()
+    new = missing_from_pool(root, [one for one in given.pooled if one.path not in names or not one.companion],
                             live, listed)
     generation.check_pool(root, {one.path for one in new}, content.sizes())
     return new
 
 
 def _make_live(tree: WebTree, settings: RepositorySettings, components: Sequence[str], content: Content,
-               keys: Keys, previous: Generation | None, now: Callable[[], float]) -> Generation:
-    """Return the generation that is live in the end: the previous one, or a new one."""
+               keys: Keys, previous: Generation | None, dated: Callable[[], int]) -> Generation:
+    """Return the generation that is live in the end: the previous one, or a new one.
+
+    ``dated`` tells the Date of a new one; one from the future does not stay.
+    """
     codename = settings.codename
     carried = previous.release.architectures if previous else ()
     architectures = sorted({*settings.architectures, *carried})
     contents = generation.indexes(tree.root, content, components, architectures, codename, previous)
     files = [IndexFile.of(path, one) for path, one in contents.items()]
-    if previous is not None and generation.is_live(tree.root, settings, components, architectures, files,
-                                                   previous, keys):
+    date = dated()
+    if previous is not None and previous.release.date < date and generation.is_live(
+            tree.root, settings, components, architectures, files, previous, keys):
         return previous
-    date = release.next_date(now(), generation.last_date(tree.root, codename, previous))
     text = release.release_text(settings, components, architectures, files, date)
     generation.commit(tree, codename, contents, generation.sign(tree, keys, text), date)
     return Generation(release.parse_release(text), text, content,

@@ -22,12 +22,14 @@ from debxcross.doors.fetch import fetch
 from debxcross.doors.files import file_digest
 from debxcross.doors.web import Transfer
 from debxcross.errors import DebxcrossError, FetchError, PublishError
-from debxcross.repository.core import index, release as releasefile, sources as sourceindex
+from debxcross.repository.core import (
+    index, readable as readable_fields, release as releasefile, sources as sourceindex,
+)
 from debxcross.repository.core.index import IndexEntry
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.release import PublishedRelease
 from debxcross.repository.core.sources import SourceEntry
-from debxcross.repository.steps import generation
+from debxcross.repository.steps import generation, readable
 from debxcross.repository.steps.device import public_files
 from debxcross.repository.steps.generation import Content, Generation, Keys
 from debxcross.repository.steps.pages import main_pages, package_pages
@@ -161,7 +163,9 @@ class Verifier:
         if release.codename != codename:
             self.found.bad(f"{dists}/InRelease", f"is of {release.codename}")
         if live and release.date > self.now + _FUTURE:
-            self.found.bad(f"{dists}/InRelease", "is from the future; set this machine's clock")
+            self.found.bad(
+                f"{dists}/InRelease", f"is from the future, by {releasefile.ahead(release.date, self.now)}: "
+                "set this machine's clock, or begin anew with: debxcross repo publish DIR --new-date")
         return release
 
     def _content(self, name: str, sha256: str, size: int) -> bytes | None:
@@ -223,11 +227,15 @@ class Verifier:
                     file.unlink()
         self.found.packages = max(self.found.packages, len(content.entries))
 
+    def sound(self, content: Content) -> list[IndexEntry]:
+        """Return the packages whose debs are what the index says."""
+        return [entry for entry in content.entries if self._read.get(entry.path) == entry.sha256]
+
     def stanzas(self, content: Content) -> None:
         """Compare what the indexes say of each deb with what the deb says of itself."""
         if self.root is None:
             return
-        sound = [entry for entry in content.entries if self._read.get(entry.path) == entry.sha256]
+        sound = self.sound(content)
         try:
             controls = ftparchive.read_controls([self.root / entry.path for entry in sound])
         except PublishError as error:
@@ -235,8 +243,13 @@ class Verifier:
             return
         for entry in sound:
             control = controls[self.root / entry.path]
-            made = index.index_entry(control.fields, component=entry.component, md5sum=control.md5sum,
-                                     sha256=control.sha256, size=control.size)
+            try:
+                made = index.index_entry(control.fields, component=entry.component, md5sum=control.md5sum,
+                                         sha256=control.sha256, size=control.size)
+                readable_fields.check_control(entry.package, control.fields)
+            except PublishError as error:
+                self.found.bad(entry.path, error.brief)
+                continue
             if made.text != entry.text:
                 self.found.bad(entry.path, "says something else of itself than its index does")
 
@@ -311,6 +324,8 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
             continue
         verifier.pool(live.content)
         verifier.stanzas(live.content)
+        if root:
+            _unpacking(verifier.found, root, verifier.sound(live.content), codename)
         listed |= live.content.names().keys()
         if manifest and codename in manifest.releases:
             verifier.key_files(manifest, codename, live)
@@ -322,6 +337,14 @@ def verify(place: Place, keyring: bytes, now: float, codenames: Sequence[str], *
                 listed |= old.content.names().keys()
     verifier.strangers(listed)
     return verifier.found
+
+
+def _unpacking(found: Findings, root: Path, entries: Sequence[IndexEntry], codename: str) -> None:
+    """Look for what dpkg of the release cannot unpack, alone or beside another instance."""
+    bad = dict(readable.faults(root, entries, codename))
+    for path, what in bad.items():
+        found.bad(path, what)
+    found.notes += readable.differences(root, [entry for entry in entries if entry.path not in bad])
 
 
 def _public_keys(path: Path) -> tuple[openpgp.PublicKey, ...]:
