@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.build.answers import MODES
 from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -16,15 +17,17 @@ from debxcross.errors import ConfigurationError, UsageError
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without", "locked", "offline", "twin")
+         "without", "locked", "offline", "twin", "answers", "answers_from")
 _CHAINS = program_file("chains")
+#: What ``Request.answers`` may be, beside "".
+ANSWERS = MODES
 
 
 @dataclass(frozen=True)
 class Request:
     """What the command line asked for; None means the default.
 
-    ``same_indexes`` looks at what an earlier run saw, however old that is.
+    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS.
     """
 
     architecture: str
@@ -47,6 +50,8 @@ class Request:
     locked: Path | None = None
     offline: bool = False
     twin: bool = True
+    answers: str = ""
+    answers_from: tuple[Path, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -113,7 +118,8 @@ def remembered_request(values: Mapping[str, Any]) -> Request:
     """Return the request that the run-started event remembers."""
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    read["patches"] = tuple(Path(path) for path in read["patches"])
+    for name in ("patches", "answers_from"):
+        read[name] = tuple(Path(path) for path in read.get(name, ()))
     for name in ("output", "store", "locked"):
         read[name] = Path(read[name]) if read.get(name) else None
     return Request(**read)

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
+from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
@@ -36,6 +37,7 @@ class SourceMember:
     ``build_packages`` are packages of the build machine that its build root has beside the
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
+    ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
     """
 
     name: str
@@ -45,6 +47,7 @@ class SourceMember:
     build_packages: tuple[str, ...] = ()
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -310,7 +313,7 @@ def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
 
 def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
-                         "accept-losses"), where)
+                         "accept-losses", "answers"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -323,10 +326,13 @@ def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMemb
     if type(revision) is not int or not 0 <= revision < 1000:
         faults.add(f"{where}revision", f"must be a whole number from 0 to 999, not {revision!r}")
         revision = 0
+    answers = faults.text(table, "answers", where)
+    if answers and answers not in MODES:
+        faults.add(f"{where}answers", f"must be one of {', '.join(MODES)}, not {answers!r}")
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION), faults.texts(table, "profiles", where),
-        packages, revision, _accepted(faults, where, table),
+        packages, revision, _accepted(faults, where, table), answers,
     )
 
 

@@ -65,7 +65,8 @@ class LockedMember:
     """A member's external inputs; ``kind`` is "source" or "wheel".
 
     ``suffix`` is what the version of a patched source gets; ``patches`` are names and digests;
-    ``packages`` are those added to the base root, without the results of other members.
+    ``packages`` are those added to the base root, without the results of other members; ``answers`` is
+    what configure is told (core.build.answers.Told.identity).
     """
 
     name: str
@@ -76,6 +77,7 @@ class LockedMember:
     files: tuple[LockedFile, ...]
     patches: tuple[tuple[str, str], ...]
     packages: tuple[PackageFile, ...]
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def to_text(lock: Lock) -> str:
         lines.append("\n[[member]]\n")
         lines += [f"{name} = {_string(value)}\n" for name, value in (
             ("name", one.name), ("kind", one.kind), ("version", one.version), ("suite", one.suite),
-            ("suffix", one.suffix))]
+            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()))]
         lines.append(_list("files", sorted(f"{file.name} {file.sha256} {file.size} {file.place}"
                                            for file in one.files)))
         # In the order in which they are applied.
@@ -205,7 +207,8 @@ class _Reader:
     def member(self, table: Any, number: int) -> LockedMember:
         where = f"member[{table.get('name', number) if isinstance(table, dict) else number}]."
         texts = {key: self.value(table, key, str, where, "")
-                 for key in ("name", "kind", "version", "suite", "suffix")}
+                 for key in ("name", "kind", "version", "suite", "suffix",
+                             *(("answers",) if isinstance(table, dict) and "answers" in table else ()))}
         return LockedMember(
             **texts,
             files=tuple(LockedFile(name, sha256, int(size), place)
