@@ -52,6 +52,7 @@ class Configuration:
     index_url: str = ""
     index_max_age: int = 3600
     patches: tuple[Path, ...] = ()
+    answers: tuple[Path, ...] = ()
     substitutes: tuple[str, ...] = ()
     substitute_keys: tuple[Path, ...] = ()
     repository_origin: str = "debxcross"
@@ -72,6 +73,7 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
     ("mirrors", "keyrings"): ("keyrings", tuple),
     ("index", "url"): ("index_url", str),
     ("patches", "directories"): ("patches", list),
+    ("answers", "directories"): ("answers", list),
     ("substitutes", "urls"): ("substitutes", tuple),
     ("substitutes", "keys"): ("substitute_keys", list),
     ("repository", "origin"): ("repository_origin", str),

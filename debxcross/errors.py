@@ -154,7 +154,7 @@ class TrialError(DebxcrossError):
 
 
 class EmulatorError(TrialError):
-    """The emulator itself crashed, as far as can be told."""
+    """The emulator itself crashed, as far as can be told; or a test program of configure did in it."""
 
     exit_status = 24
     failure_class = "emulator"

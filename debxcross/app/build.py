@@ -99,6 +99,7 @@ class Build:
             request=to_json(replace(
                 request, output=request.directory, store=self.opening.store.directory,
                 patches=tuple(path.absolute() for path in request.patches),
+                answers_from=tuple(path.absolute() for path in request.answers_from),
                 locked=request.locked.absolute() if request.locked else None,
                 chain=self._chain_argument())))
         try:

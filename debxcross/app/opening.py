@@ -25,11 +25,14 @@ from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.release import release as known_release
 from debxcross.core.wheel.patch import place, read_versions
+from debxcross.core.build.answers import Answering
 from debxcross.doors import apt, process
+from debxcross.doors.answers import read_answers, read_usual
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.files import check_temporary
+from debxcross.doors.host import emulator
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patches
 from debxcross.doors.store import Store
@@ -181,7 +184,15 @@ class Opening:
         mine = {place(wheel.name) for wheel in self.chain.wheels}
         patches = (*patches, *(rule for rule in self.sdist_patches() if rule.source in mine))
         prepare = preparing.prepare if context.held.lock is None else replay.prepare
-        return prepare(context, self.chain, patches, self.configuration.maintainer)
+        return prepare(context, self.chain, patches, self.configuration.maintainer, self._answers())
+
+    def _answers(self) -> Answering:
+        """Return who answers what configure cannot try: files, and the kernel's emulator."""
+        directories = (data_directory("answers"), *self.configuration.answers,
+                       *(path.absolute() for path in self.request.answers_from))
+        names = [member.name for member in self.chain.sources]
+        return Answering(read_answers(directories, names, self.host.name), read_usual(directories),
+                         emulator(self.host), self.request.answers)
 
     def _patch_directories(self) -> tuple[Path, ...]:
         own = data_directory("rules-patches")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from debxcross.core.border import is_line, read_toml
+from debxcross.core.build.answers import MODES
 from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -16,15 +17,17 @@ from debxcross.errors import ConfigurationError, UsageError
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without", "locked", "offline", "twin")
+         "without", "locked", "offline", "twin", "answers", "answers_from")
 _CHAINS = program_file("chains")
+#: What ``Request.answers`` may be, beside "".
+ANSWERS = MODES
 
 
 @dataclass(frozen=True)
 class Request:
     """What the command line asked for; None means the default.
 
-    ``same_indexes`` looks at what an earlier run saw, however old that is.
+    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS.
     """
 
     architecture: str
@@ -47,6 +50,8 @@ class Request:
     locked: Path | None = None
     offline: bool = False
     twin: bool = True
+    answers: str = ""
+    answers_from: tuple[Path, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -114,15 +119,17 @@ def remembered_request(values: Mapping[str, Any]) -> Request:
     read: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     texts = ("architecture", "chain", "release", "isolation")
-    lists = ("targets", "patches", "without")
+    lists = ("targets", "patches", "without", "answers_from")
     paths = ("output", "store", "locked")
     if (set(read) != set(_KEPT) or not all(is_line(read[name]) for name in texts)
             or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
             or not all(read[name] is None or is_line(read[name]) for name in paths)
-            or type(read["offline"]) is not bool):
+            or any(type(read[name]) is not bool for name in ("offline", "twin"))
+            or read["answers"] not in ("", *MODES)):
         raise UsageError("the events of that run are not those of this debxcross",
                          resolution="Run it again, then this.")
-    read["patches"] = tuple(Path(path) for path in read["patches"])
+    for name in ("patches", "answers_from"):
+        read[name] = tuple(Path(path) for path in read[name])
     for name in paths:
         read[name] = Path(read[name]) if read[name] else None
     return Request(**read)

@@ -41,11 +41,13 @@ _running = options.together(
 @options.patches
 @options.refresh
 @options.without
+@options.answers
 def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...],
     substitute: tuple[str, ...], substitute_key: tuple[Path, ...], locked: Path | None, offline: bool,
     no_trial: bool, no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    answers: str | None, answers_from: tuple[Path, ...],
 ) -> None:
     """Build a chain for ARCH, publish it as a signed apt repository, and try it.
 
@@ -56,7 +58,8 @@ def build_dep_chain(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
         rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key, locked=locked,
-        offline=offline, twin=not no_twin), dry_run, json_lines)
+        offline=offline, twin=not no_twin, answers=answers or "", answers_from=answers_from),
+        dry_run, json_lines)
 
 
 def _no_lock(context: click.Context, option: click.Parameter, value: object) -> None:
@@ -80,18 +83,20 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 @options.patches
 @options.refresh
 @options.without
+@options.answers
 def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
     rebuild: tuple[str, ...], substitute: tuple[str, ...], substitute_key: tuple[Path, ...],
     no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    answers: str | None, answers_from: tuple[Path, ...],
 ) -> None:
     """Build any Debian sources for --arch and publish them as a signed apt repository."""
     run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
-        without=without, substitutes=substitute, substitute_keys=substitute_key,
-        twin=not no_twin), dry_run, json_lines)
+        without=without, substitutes=substitute, substitute_keys=substitute_key, twin=not no_twin,
+        answers=answers or "", answers_from=answers_from), dry_run, json_lines)
 
 
 @click.command("plan")
@@ -103,16 +108,17 @@ def build(
 @options.patches
 @options.refresh
 @options.without
+@options.answers
 def plan(
     arch: str, chain: str, form: str, output: Path | None, store: Path | None, patches: tuple[Path, ...],
-    refresh: bool, without: tuple[str, ...],
+    refresh: bool, without: tuple[str, ...], answers: str | None, answers_from: tuple[Path, ...],
 ) -> None:
     """Show what would be built for ARCH, in which order, why, and what cannot work.
 
     Asks the archives, downloads the sources, builds nothing.
     """
     _plan(Request(arch, chain, output=output, store=store, patches=patches, refresh=refresh,
-                  without=without), form)
+                  without=without, answers=answers or "", answers_from=answers_from), form)
 
 
 def _plan(request: Request, form: str) -> None:

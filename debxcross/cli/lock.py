@@ -8,7 +8,7 @@ import click
 
 from debxcross.app.request import Request
 from debxcross.app.lock import write_lock
-from debxcross.cli import report
+from debxcross.cli import options, report
 
 _path = click.Path(path_type=Path)
 
@@ -28,16 +28,19 @@ _path = click.Path(path_type=Path)
 @click.option("--refresh", is_flag=True, help="Fetch the package indexes even when they are recent.")
 @click.option("--without", multiple=True, metavar="SUITE",
               help="Leave a suite out, as the build did.  Repeatable.")
+@options.answers
 def lock(
     arch: str, chain: str, output: Path, update: tuple[str, ...], store: Path | None,
-    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
+    patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...], answers: str | None,
+    answers_from: tuple[Path, ...],
 ) -> None:
     """Pin everything a chain's build for ARCH takes from outside, by digest.
 
     Build the chain first; then 'build-dep-chain ARCH --locked FILE' repeats exactly that.
     """
     report.terminate_like_interrupt()
-    request = Request(arch, chain, store=store, patches=patches, refresh=refresh, without=without)
+    request = Request(arch, chain, store=store, patches=patches, refresh=refresh, without=without,
+                      answers=answers or "", answers_from=answers_from)
     with report.listener(False) as listener:
         made = write_lock(request, output, update, (listener,))
     click.echo(f"{output}: {len(made.members)} members, {len(made.packages)} packages, "

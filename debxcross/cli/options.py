@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from debxcross.app.request import ANSWERS
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -35,6 +37,13 @@ refresh = click.option("--refresh", is_flag=True,
                        help="Fetch the package indexes even when they are recent.")
 without = click.option("--without", multiple=True, metavar="SUITE",
                        help="Leave out this suite of the release, such as bookworm-security.  Repeatable.")
+answers = together(
+    click.option("--answers", type=click.Choice(ANSWERS),
+                 help="Who answers what configure cannot try: files where there are any, the emulator, or "
+                 "nobody.  [default: a source's own setting, else the first of these that is there]"),
+    click.option("--answers-from", type=PATH, multiple=True, metavar="DIR",
+                 help="More files of answers: DIR/SOURCE/ARCH.cache.  Repeatable."),
+)
 jobs = click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
                     help="Processors to use.  [default: all]")
 json_lines = click.option("--json", "json_lines", is_flag=True,

@@ -301,20 +301,20 @@ def _directories(facts: HostFacts) -> Iterator[Check]:
             yield Check(name, "ok" if directory.hard_links else "warning", found + short)
 
 
-def _runs_natively(facts: HostFacts, architecture: Architecture) -> bool:
-    return architecture.uname == facts.machine or (
-        facts.machine == "x86_64" and architecture.name == "i386")
+def runs_natively(machine: str, architecture: Architecture) -> bool:
+    """Tell whether a machine (uname -m) runs an architecture's programs without an emulator."""
+    return architecture.uname == machine or (machine == "x86_64" and architecture.name == "i386")
 
 
 def _emulation(facts: HostFacts, architecture: Architecture) -> Check:
     """Judge the emulation of one architecture; only trials on a device's system need it."""
     name = f"emulation of {architecture.name}"
-    if _runs_natively(facts, architecture):
+    if runs_natively(facts.machine, architecture):
         return Check(name, "ok", f"not needed: {facts.machine} runs it")
     packages = _emulator_packages(facts)
     programs = (architecture.qemu_binary, f"qemu-{architecture.qemu}")
     program = next((facts.programs[one] for one in programs if one in facts.programs), "")
-    entry = _entry(facts, architecture)
+    entry = registered(facts.binfmt or (), architecture)
     if not program:
         return Check(name, "warning", f"no {programs[0]}: what is built cannot be tried here",
                      _install(facts, *packages), packages)
@@ -345,14 +345,19 @@ def _emulator_packages(facts: HostFacts) -> tuple[str, ...]:
     return ("qemu-user-static",) if old else ("qemu-user", "qemu-user-binfmt")
 
 
-def _entry(facts: HostFacts, architecture: Architecture) -> BinfmtEntry | None:
+def registered(entries: Iterable[BinfmtEntry], architecture: Architecture) -> BinfmtEntry | None:
     """Find the registration; binfmt-support, systemd and containers name it differently."""
     qemu = architecture.qemu
     interpreters = (f"qemu-{qemu}-static", f"qemu-{qemu}", f"{qemu}-binfmt-P")
-    for entry in facts.binfmt or ():
+    for entry in entries:
         if entry.name == f"qemu-{qemu}" or entry.interpreter.rpartition("/")[2] in interpreters:
             return entry
     return None
+
+
+def works_in_roots(entry: BinfmtEntry | None) -> bool:
+    """Tell whether a registration is on and holds its interpreter open (flag F), so that roots need none."""
+    return entry is not None and entry.enabled and "F" in entry.flags
 
 
 def kernel_version(release: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from debian.deb822 import Deb822
@@ -60,6 +60,21 @@ def diff_of(text: str) -> str:
     return text[match.start():] if match else ""
 
 
+def parse_relations(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return the (relation, version) pairs of a range such as ">= 1.2-3, << 2", and what is no relation."""
+    parts = [part for part in (one.strip() for one in text.split(",")) if part]
+    matches = [(part, match if (match := _RELATION.match(part)) and _is_version(match[2]) else None)
+               for part in parts]
+    return (tuple((match[1], match[2]) for _, match in matches if match),
+            tuple(part for part, match in matches if not match))
+
+
+def outside(version: str, relations: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the first relation that does not hold for a version, None when it is in the range."""
+    return next(((relation, wanted) for relation, wanted in relations
+                 if not _COMPARE[relation](Version(version), Version(wanted))), None)
+
+
 def parse(source: str, name: str, text: str) -> RulesPatch:
     """Read a patch file's text.  Raises ConfigurationError with every fault of its header."""
     diff = diff_of(text)
@@ -72,12 +87,8 @@ def parse(source: str, name: str, text: str) -> RulesPatch:
         faults.append("Description: missing (DEP-3)")
     if not any(header.get(key) for key in ("Origin", "Author", "From")):
         faults.append("Origin or Author: missing (DEP-3)")
-    versions = []
-    for part in filter(None, (one.strip() for one in header.get("Applies-Versions", "").split(","))):
-        if (match := _RELATION.match(part)) and _is_version(match[2]):
-            versions.append((match[1], match[2]))
-        else:
-            faults.append(f"Applies-Versions: {part!r} is not a relation such as '>= 1.2-3'")
+    versions, wrong = parse_relations(header.get("Applies-Versions", ""))
+    faults += [f"Applies-Versions: {part!r} is not a relation such as '>= 1.2-3'" for part in wrong]
     condition = None
     if said := header.get("Applies-If", "").strip():
         if match := _CONDITION.match(said):
@@ -88,7 +99,7 @@ def parse(source: str, name: str, text: str) -> RulesPatch:
         raise ConfigurationError(
             f"the rules patch {source}/{name} has {len(faults)} fault{'s' if len(faults) > 1 else ''}",
             "\n".join(faults), "docs/rules-patches.md describes the header.")
-    return RulesPatch(source, name, description.splitlines()[0], text, tuple(versions),
+    return RulesPatch(source, name, description.splitlines()[0], text, versions,
                       tuple(header.get("Applies-Architectures", "").split()), condition)
 
 
@@ -110,9 +121,8 @@ def applicability(
     patch: RulesPatch, version: str, host: str, available: Callable[[str], bool], table: DpkgArchTable
 ) -> Applicability:
     """Decide whether a patch applies to a version for a host architecture."""
-    for relation, wanted in patch.versions:
-        if not _COMPARE[relation](Version(version), Version(wanted)):
-            return Applicability(False, f"is for versions {relation} {wanted}, this is {version}", True)
+    if missed := outside(version, patch.versions):
+        return Applicability(False, f"is for versions {' '.join(missed)}, this is {version}", True)
     if patch.architectures and not any(
             table.matches_architecture(host, one) for one in patch.architectures):
         return Applicability(False, f"is for {' '.join(patch.architectures)}, this is {host}")

@@ -17,7 +17,8 @@ from pathlib import Path
 from debxcross.core.architecture import Architecture
 from debxcross.core.bounds import free_range, ranges
 from debxcross.core.doctor import (
-    KEYRING, PROGRAMS, SUBORDINATE_IDS, BinfmtEntry, DirectoryFacts, HostFacts, Trial,
+    KEYRING, PROGRAMS, SUBORDINATE_IDS, BinfmtEntry, DirectoryFacts, HostFacts, Trial, registered,
+    runs_natively, works_in_roots,
 )
 from debxcross.doors import process
 from debxcross.errors import HostError
@@ -249,6 +250,22 @@ def _binfmt(directory: Path) -> tuple[BinfmtEntry, ...] | None:
         return None
     names = sorted(path.name for path in directory.iterdir() if path.name not in ("register", "status"))
     return tuple(parse_binfmt(name, _read(directory / name)) for name in names)
+
+
+def emulator(architecture: Architecture, directory: Path = _BINFMT) -> str:
+    """Return the words of the emulator that the kernel starts for an architecture in any root.
+
+    It is "" when the kernel starts none there.  The words are the program's own, name and version, or say
+    that the processor needs none.
+    """
+    if runs_natively(platform.machine(), architecture):
+        return f"{platform.machine()} itself"
+    entry = registered(_binfmt(directory) or (), architecture)
+    if entry is None or not works_in_roots(entry):
+        return ""
+    # Under a name that ends in -binfmt-P, QEMU runs for the kernel only.
+    done = process.run([os.path.realpath(entry.interpreter), "--version"], timeout=PATIENCE)
+    return done.stdout.splitlines()[0] if done.exit_status == 0 and done.stdout else entry.interpreter
 
 
 def parse_binfmt(name: str, text: str) -> BinfmtEntry:

@@ -16,7 +16,7 @@ import pytest
 
 from debxcross.core.architecture import architecture
 from debxcross.core.doctor import examine
-from debxcross.doors.host import file_system, gather, longest_range, parse_binfmt
+from debxcross.doors.host import emulator, file_system, gather, longest_range, parse_binfmt
 from tests.tools import need
 
 GATHER = """
@@ -190,3 +190,20 @@ MOUNTS = """\
 def test_the_file_system_of_a_path(path: str, kind: str) -> None:
     assert file_system(MOUNTS, path) == kind
     assert file_system("", path) == "unknown"
+
+
+@pytest.mark.parametrize("text,found", [
+    ("enabled\ninterpreter {}\nflags: PF\n", "qemu-arm version 1.0"),
+    ("enabled\ninterpreter {}\nflags: P\n", ""), ("disabled\ninterpreter {}\nflags: PF\n", "")])
+def test_only_an_emulator_that_roots_see_counts(tmp_path: Path, text: str, found: str) -> None:
+    program = tmp_path / "qemu-arm-static"
+    program.write_text("#!/bin/sh\necho qemu-arm version 1.0\necho Copyright\n")
+    program.chmod(0o755)
+    (tmp_path / "arm-binfmt-P").symlink_to(program)
+    registrations = tmp_path / "binfmt_misc"
+    registrations.mkdir()
+    assert emulator(architecture("armhf"), registrations) == ""  # not mounted
+    (registrations / "status").write_text("enabled\n")
+    assert emulator(architecture("armhf"), registrations) == ""  # not registered
+    (registrations / "qemu-arm").write_text(text.format(tmp_path / "arm-binfmt-P"))
+    assert emulator(architecture("armhf"), registrations) == found

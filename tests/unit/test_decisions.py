@@ -9,6 +9,7 @@ import pytest
 
 from debxcross.core.archive.source import BinaryEntry, SourcePackage
 from debxcross.core.artifact import Artifact, StoredFile
+from debxcross.core.build.answers import Answering, Answers, Told
 from debxcross.core.build.environment import Environment, InstalledPackage, PackageFile, RootRecipe
 from debxcross.core.chain.chain import Chain, DebianPackage, PinnedFile, SourceMember, WheelMember
 from debxcross.core.chain.lock import PARTS, Lock, LockedFile, LockedMember
@@ -93,6 +94,37 @@ def test_who_builds_what_and_needs_whom(context: Context) -> None:
     assert found.expected == {"zlib": ("zlib1g", "zlib1g-dev"), "ssh": ("ssh",)}
     assert found.sources["zlib"].patches == (PATCH,) and found.sources["zlib"].version == "1-1+debxcross1"
     assert found.sources["ssh"].patches == () and found.work == found.sources
+
+
+ANSWERING = Answering({"zlib": Answers("zlib", "armel", ((">=", "1"),), (("a_cv_b", "yes"),))},
+                      {"ssh": "none"}, "qemu-arm 7.2")
+
+
+@pytest.mark.parametrize("source,own,mode,values", [
+    ("zlib", "", "file", (("a_cv_b", "yes"),)), ("zlib", "none", "none", ()), ("ssh", "", "none", ()),
+    ("ssh", "emulator", "emulator", ())])
+def test_a_source_is_told_by_chain_file_or_emulator(
+    context: Context, source: str, own: str, mode: str, values: tuple[tuple[str, str], ...]
+) -> None:
+    chain = replace(CHAIN, sources=tuple(
+        replace(one, answers=own if one.name == source else "") for one in CHAIN.sources))
+    given = Circumstances({}, {"zlib": "", "ssh": ""}, {}, "Ada <a@b.example>", ANSWERING)
+    told = arrange(context, chain, SOURCES, given).sources[source].told
+    assert (told.mode, told.values) == (mode, values)
+    native = arrange(replace(context, host=context.build), chain, SOURCES, given)
+    assert native.sources[source].told == Told()
+
+
+def test_only_what_is_told_is_an_input(context: Context) -> None:
+    environment = Environment((InstalledPackage("pkgconf", "armel", "1.8", ONE),), ())
+    plain = SourceWork(SOURCES["zlib"], (), ("cross",))
+    told = replace(plain, told=Told("emulator", (), (), "qemu-arm 7.2"))
+    names = {"answers", "answered", "device-tools"}
+    assert set(told.inputs(context, environment)) & names == names
+    assert set(plain.inputs(context, environment)) & names == {"device-tools"}
+    assert not set(plain.inputs(context, Environment((), ()))) & names
+    # Where nothing is crossed, a build hears of the device by itself.
+    assert not set(told.inputs(replace(context, host=context.build), environment)) & names
 
 
 def test_a_virtual_package_makes_an_edge(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,12 +216,13 @@ def test_a_lock_turns_apts_no_into_its_own(context: Context) -> None:
 DSC = "Source: zlib\nVersion: 1-1\nChecksums-Sha256:\n"
 
 
-def replayed(context: Context, held: LockedMember, *patches: RulesPatch) -> SourceWork:
+def replayed(context: Context, held: LockedMember, *patches: RulesPatch,
+             answering: Answering = Answering()) -> SourceWork:
     file = context.store.put_bytes(DSC.encode(), "zlib_1.dsc")
     dsc = LockedFile(file.name, file.sha256, file.size, "main/pool/zlib_1.dsc")
     chain = Chain("tiny", "bookworm", (SourceMember("zlib"),))
     context = locked(context, replace(held, files=(dsc,)))
-    prepared = replay.prepare(context, chain, patches, "Ada <a@b.example>")
+    prepared = replay.prepare(context, chain, patches, "Ada <a@b.example>", answering)
     return prepared.sources["zlib"]
 
 
@@ -209,6 +242,20 @@ def test_a_patch_that_is_not_as_locked_is_told(context: Context) -> None:
     assert "why.patch applies, but is not in the lock" in caught.value.details
     late = replace(PATCH, versions=((">=", "2"),))
     assert replayed(context, HELD, late).patches == ()
+
+
+@pytest.mark.parametrize("mode", ["file", "emulator"])
+def test_a_lock_says_who_answers(context: Context, mode: str) -> None:
+    wanted = ANSWERING.told("zlib", mode, "1-1")
+    held = replace(HELD, answers=wanted.identity)
+    assert replayed(context, held, answering=ANSWERING).told == wanted
+    assert replayed(context, HELD, answering=ANSWERING).told == Told(), "a lock of an earlier debxcross"
+    answers = Answers("zlib", "armel", ((">=", "1"),), (("a_cv_b", "no"),))
+    other = Answering({"zlib": answers}, {}, "qemu-arm 9")
+    for answering in (Answering(), other):
+        with pytest.raises(LockError) as caught:
+            replayed(context, held, answering=answering)
+        assert "1 of its inputs deviate" in caught.value.brief and "answers" in caught.value.details
 
 
 def test_members_of_a_lock_move_alone(context: Context) -> None:

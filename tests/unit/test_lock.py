@@ -43,6 +43,14 @@ def test_what_is_written_is_read() -> None:
     assert parse(tomllib.loads(TEXT), "x") == LOCK
 
 
+def test_answers_stand_only_where_there_are_some() -> None:
+    """A lock of an earlier debxcross is read, and written as it was."""
+    assert "answers" not in TEXT
+    told = replace(LOCK, members=(SIX, replace(ZLIB, answers=f"file {ONE}")))
+    assert f'answers = "file {ONE}"\n' in to_text(told)
+    assert parse(tomllib.loads(to_text(told)), "x") == told
+
+
 def test_one_line_for_a_package() -> None:
     lines = [line.strip() for line in TEXT.splitlines()]
     assert lines.count(f'"libc6 2.36-9 armel {ONE} 10 main/pool/g/glibc/libc6_2.36-9_armel.deb",') == 2

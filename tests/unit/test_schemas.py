@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.build import commands
+from debxcross.core.build import commands, device
 from debxcross.core.wheel import backend, deb
 
 PACKAGE = Path(__file__).parents[2] / "debxcross"
 
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
-    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "3c0dccc8d77f3e98"),
+    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "c513e2a8d1b4268f"),
+    ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "979934bc823ed03e"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
      "942dc36f55da1e2e"),

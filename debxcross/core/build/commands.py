@@ -194,9 +194,10 @@ def build_environment(host: str, build: str, profiles: Sequence[str], jobs: int)
     }
 
 
-def build_argv(host: str, build: str, profiles: Sequence[str], jobs: int) -> tuple[str, ...]:
-    """Return the dpkg-buildpackage call, with its environment in front."""
-    environment = build_environment(host, build, profiles, jobs)
+def build_argv(host: str, build: str, profiles: Sequence[str], jobs: int,
+               more: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the dpkg-buildpackage call, with its environment, and ``more`` of it, in front."""
+    environment = {**build_environment(host, build, profiles, jobs), **(more or {})}
     cross = () if host == build else (f"--host-arch={host}",)
     return (
         "env", *(f"{name}={value}" for name, value in sorted(environment.items())),

@@ -73,6 +73,11 @@ class Environment:
     device: tuple[PackageFile, ...] = ()
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of all packages, without architectures and versions."""
+        return frozenset((*(one.name for one in self.base), *(one.package.name for one in self.added)))
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """Everything that counts, without where it came from."""
         return (

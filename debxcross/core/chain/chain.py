@@ -2,18 +2,19 @@
 """A chain: which sources and wheels to build, for which release.  The order is not in it."""
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
-from debxcross.core.border import is_line, is_name, is_text, is_word
+from debxcross.core.border import is_name, is_text, is_word
+from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.chain.faults import Faults
 from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
@@ -38,8 +39,6 @@ _PATTERN = re.compile(r"[/*][^\s\x00-\x1f\x7f-\x9f]*\Z")
 _PROFILE = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # wiki.debian.org/BuildProfileSpec
 _PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")  # PEP 508
 _PYTHON = re.compile(r"(2\.7|3\.\d{1,3})\Z", re.ASCII)
-#: So many faults of one kind are told; a guess at what was meant takes time.
-_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class SourceMember:
     ``build_packages`` are packages of the build machine that its build root has beside the
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
+    ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
     """
 
     name: str
@@ -58,6 +58,7 @@ class SourceMember:
     build_packages: tuple[str, ...] = ()
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,83 +189,12 @@ class Chain:
         return next((wheel for wheel in self.wheels if wheel.name == name), None)
 
 
-class _Faults:
-    """Reads values out of TOML tables and remembers every fault with its key."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def add(self, key: str, text: str) -> None:
-        self.said.append(f"{key}: {text}")
-
-    def known(self, table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
-        unknown = [key for key in table if key not in keys]
-        for key in unknown[:_MOST_TOLD]:
-            near = difflib.get_close_matches(key[:80], keys, n=1)
-            guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(keys)}"
-            self.add(f"{where}{key}", f"unknown key{guess}")
-        if more := unknown[_MOST_TOLD:]:
-            self.add(where.rstrip(".") or "the file", f"{len(more)} more unknown keys")
-
-    def text(
-        self, table: Mapping[str, Any], key: str, where: str, *, needed: bool = False,
-        pattern: re.Pattern[str] | None = None, rule: Callable[[object], bool] = is_line,
-    ) -> str:
-        if key not in table:
-            if needed:
-                self.add(f"{where}{key}", "missing")
-            return ""
-        value: object = table[key]
-        if not isinstance(value, str):
-            self.add(f"{where}{key}", f"must be a string, not {value!r}")
-            return ""
-        if needed and not value:
-            self.add(f"{where}{key}", "must not be empty")
-        elif value and not (pattern.match(value) if pattern else rule(value)):
-            self.add(f"{where}{key}", f"{value!r} is not valid here")
-        return value
-
-    def texts(self, table: Mapping[str, Any], key: str, where: str, default: tuple[str, ...] = (),
-              pattern: re.Pattern[str] | None = None, rule: Callable[[object], bool] = is_line,
-              fault: str = "is not valid here") -> tuple[str, ...]:
-        """Return a list of texts.  They become words and lines of commands and configuration files."""
-        value = table.get(key, default)
-        if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-            self.add(f"{where}{key}", f"must be a list of strings, not {value!r}")
-            return default
-        for one in value:
-            if not (pattern.match(one) if pattern else rule(one)):
-                self.add(f"{where}{key}", f"{one!r} {fault}")
-        return tuple(value)
-
-    def number(self, table: Mapping[str, Any], key: str, where: str) -> int:
-        value = table.get(key, 0)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self.add(f"{where}{key}", f"must be a whole number, 0 or more, not {value!r}")
-            return 0
-        return value
-
-    def tables(self, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
-        value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            self.add(key, f"must be an array of tables: [[{key}]]")
-            return []
-        return [(f"{key}[{one.get('name', number + 1)}].", one) for number, one in enumerate(value)]
-
-    def one(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        value = table.get(key, {})
-        if not isinstance(value, dict):
-            self.add(key, f"must be a table: [{key}]")
-            return {}
-        return value
-
-
 def parse(document: Mapping[str, Any], origin: str) -> Chain:
     """Make a Chain of a parsed TOML document; ``origin`` names the file in messages.
 
     Raises ConfigurationError with every fault at once, each with its key.
     """
-    faults = _Faults()
+    faults = Faults()
     faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security"), "")
     head = faults.one(document, "chain")
     if not head:
@@ -320,13 +250,13 @@ def chain_error(origin: str, faults: list[str]) -> ConfigurationError:
     )
 
 
-def _security(faults: _Faults, table: Mapping[str, Any]) -> tuple[SourceMember, ...]:
+def _security(faults: Faults, table: Mapping[str, Any]) -> tuple[SourceMember, ...]:
     faults.known(table, ("sources",), "security.")
     names = faults.texts(table, "sources", "security.")
     return tuple(_source(faults, "security.sources: ", {"name": name}) for name in names)
 
 
-def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
+def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
     faults.known(table, ("packages", "python", "before", "commands"), "trial.")
     return Trial(
         faults.texts(table, "packages", "trial.", pattern=_WANTED),
@@ -335,9 +265,9 @@ def _trial(faults: _Faults, table: Mapping[str, Any]) -> Trial:
         faults.texts(table, "commands", "trial.", rule=is_text))
 
 
-def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
+def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
-                         "accept-losses"), where)
+                         "accept-losses", "answers"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -347,15 +277,18 @@ def _source(faults: _Faults, where: str, table: Mapping[str, Any]) -> SourceMemb
     if type(revision) is not int or not 0 <= revision < 1000:
         faults.add(f"{where}revision", f"must be a whole number from 0 to 999, not {revision!r}")
         revision = 0
+    answers = faults.text(table, "answers", where)
+    if answers and answers not in MODES:
+        faults.add(f"{where}answers", f"must be one of {', '.join(MODES)}, not {answers!r}")
     return SourceMember(
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION),
         faults.texts(table, "profiles", where, pattern=_PROFILE),
-        packages, revision, _accepted(faults, where, table),
+        packages, revision, _accepted(faults, where, table), answers,
     )
 
 
-def _accepted(faults: _Faults, where: str, table: Mapping[str, Any]) -> tuple[AcceptedLoss, ...]:
+def _accepted(faults: Faults, where: str, table: Mapping[str, Any]) -> tuple[AcceptedLoss, ...]:
     found = []
     for text in faults.texts(table, "accept-losses", where):
         accepted = parse_accepted(text)
@@ -369,7 +302,7 @@ def _accepted(faults: _Faults, where: str, table: Mapping[str, Any]) -> tuple[Ac
 _PIN_KEYS = ("name", "version", "file", "sha256")
 
 
-def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str, ...] = ()) -> PinnedFile:
+def _pin(faults: Faults, where: str, table: Mapping[str, Any], more: tuple[str, ...] = ()) -> PinnedFile:
     faults.known(table, (*_PIN_KEYS, *more), where)
     return PinnedFile(
         faults.text(table, "name", where, needed=True, pattern=_PROJECT),
@@ -379,7 +312,7 @@ def _pin(faults: _Faults, where: str, table: Mapping[str, Any], more: tuple[str,
     )
 
 
-def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
+def _debian(faults: Faults, where: str, table: Mapping[str, Any]) -> DebianPackage:
     faults.known(table, ("name", "package", "epoch", "version"), where)
     return DebianPackage(
         faults.text(table, "name", where, needed=True, pattern=_PROJECT),
@@ -388,7 +321,7 @@ def _debian(faults: _Faults, where: str, table: Mapping[str, Any]) -> DebianPack
 
 
 def _wheel(
-    faults: _Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
+    faults: Faults, where: str, table: Mapping[str, Any], tools: tuple[PinnedFile, ...]
 ) -> WheelMember:
     lists = ("build-requires", "environment", "settings", "requires", "also-requires", "optional-modules")
     packages = ("host-needs", "build-packages", "replaces")
@@ -440,7 +373,7 @@ _TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z
 def parse_target(text: str) -> SourceMember:
     """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it."""
     match = _TARGET.match(text)
-    faults = _Faults()
+    faults = Faults()
     table = {key: value for key, value in (match.groupdict() if match else {}).items() if value}
     member = _source(faults, f"{text}: ", table)
     if faults.said:

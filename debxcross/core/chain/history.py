@@ -26,6 +26,8 @@ _WORDS = {
     "schema": "the recipe", "build": "the build architecture", "host": "the host architecture",
     "templates": "the set of control templates", "maintainer": "the maintainer",
     "python": "the Python version", "names": "the naming of other wheels' packages",
+    "answers": "who answers configure", "answered": "what configure is told",
+    "device-tools": "the tools that answer for the device",
     "source": "the source's name", "kind": "the kind of step",
 }
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")

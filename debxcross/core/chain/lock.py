@@ -70,7 +70,8 @@ class LockedMember:
     """A member's external inputs; ``kind`` is "source" or "wheel".
 
     ``suffix`` is what the version of a patched source gets; ``patches`` are names and digests;
-    ``packages`` are those added to the base root, without the results of other members.
+    ``packages`` are those added to the base root, without the results of other members; ``answers`` is
+    what configure is told (core.build.answers.Told.identity).
     """
 
     name: str
@@ -81,6 +82,7 @@ class LockedMember:
     files: tuple[LockedFile, ...]
     patches: tuple[tuple[str, str], ...]
     packages: tuple[PackageFile, ...]
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def to_text(lock: Lock) -> str:
         lines.append("\n[[member]]\n")
         lines += [f"{name} = {_string(value)}\n" for name, value in (
             ("name", one.name), ("kind", one.kind), ("version", one.version), ("suite", one.suite),
-            ("suffix", one.suffix))]
+            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()))]
         lines.append(_list("files", sorted(f"{file.name} {file.sha256} {file.size} {file.place}"
                                            for file in one.files)))
         # In the order in which they are applied.
@@ -234,7 +236,8 @@ class _Reader:
         name = table.get("name") if isinstance(table, dict) else None
         where = f"member[{name if is_name(name) else number}]."
         texts = {key: self.value(table, key, str, where, "")
-                 for key in ("name", "kind", "version", "suite", "suffix")}
+                 for key in ("name", "kind", "version", "suite", "suffix",
+                             *(("answers",) if isinstance(table, dict) and "answers" in table else ()))}
         for key, rule in _RULES.items():
             if not (rule(texts[key]) or self.faults):
                 self.faults.append(f"{where}{key}: {shown([texts[key]])} has no place there")

@@ -13,13 +13,14 @@ from debxcross.core.archive.binaries import (
 )
 from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
-from debxcross.core.build import commands
+from debxcross.core.build import answers, commands, device
 from debxcross.core.build.environment import Environment, source_inputs
 from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.errors import PatchError
+from debxcross.doors.regular import regular_files
+from debxcross.errors import EmulatorError, PatchError
 from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.gates import judge_debs, own_paths, pass_or_raise
@@ -46,6 +47,7 @@ class SourceWork:
     binaries: tuple[ArchiveBinary, ...] = ()
     twin: bool = False
     accepted: tuple[AcceptedLoss, ...] = ()
+    told: answers.Told = answers.Told()
     kind: str = "source"
 
     @property
@@ -106,8 +108,12 @@ class SourceWork:
 
     def inputs(self, context: Context, environment: Environment) -> Mapping[str, Any]:
         """Return what the step's key is the digest of, in this environment."""
-        return source_inputs(self.source, self.patches, self.version, self.profiles,
-                             context.build.name, context.host.name, environment)
+        inputs = source_inputs(self.source, self.patches, self.version, self.profiles,
+                               context.build.name, context.host.name, environment)
+        if context.host == context.build:
+            return inputs
+        # What is not told is not in the key: then it stays what it was.
+        return {**inputs, **device.inputs(self.told, environment.names)}
 
     def locked(self, context: Context) -> LockedMember:
         """Return what a lock says of the source; only apt knows the directory of its files in the pool."""
@@ -121,7 +127,7 @@ class SourceWork:
         return LockedMember(
             one.name, self.kind, one.version, one.suite, self.suffix,
             tuple(LockedFile(file.name, file.sha256, file.size, places[file.sha256]) for file in one.files),
-            tuple((rule.name, rule.sha256) for rule in self.patches), ())
+            tuple((rule.name, rule.sha256) for rule in self.patches), (), self.told.identity)
 
     def fetch(self, turn: Turn) -> None:
         """Have the source's files in the store."""
@@ -139,7 +145,7 @@ class SourceWork:
         """Install the build dependencies, run dpkg-buildpackage, judge what it made."""
         build = SourceBuild(turn, self, root)
         build.install(environment)
-        return build.carry_out()
+        return build.carry_out(environment)
 
 
 def write_build_packages(context: Context, work: SourceWork, directory: Path) -> Path:
@@ -211,13 +217,15 @@ class SourceBuild:
         self.root.install(environment.added, self._build_dep(*commands.OFFLINE),
                           "the build dependencies could not be installed", directory=self.work.directory)
 
-    def carry_out(self) -> Made:
+    def carry_out(self, environment: Environment) -> Made:
         """Run dpkg-buildpackage, judge every result, put all of it into the store."""
         context, work, root = self.turn.context, self.work, self.root
         root.step(f"dpkg-buildpackage -a{context.host.name}")
         done = root.run(
-            commands.build_argv(context.host.name, context.build.name, work.profiles, context.jobs),
+            commands.build_argv(context.host.name, context.build.name, work.profiles, context.jobs,
+                                self._show_device(environment)),
             user=commands.BUILDER, directory=work.directory)
+        self._check_answers()
         if done.exit_status:
             raise root.failure("the build failed")
         root.step("checking the results")
@@ -231,7 +239,46 @@ class SourceBuild:
                                 archive_versions(work.binaries, context.build.name))
         return Made(tuple(files), {
             "source": work.name, "version": work.version, "suite": work.source.suite,
-            "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], "checks": checks})
+            "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], "checks": checks,
+            "answers": work.told.mode, "emulator": work.told.emulator})
+
+    def _show_device(self, environment: Environment) -> Mapping[str, str]:
+        """Lay out what the build hears of the device; return the variables that lead there."""
+        context, root = self.turn.context, self.root
+        if context.host == context.build:
+            return {}
+        present = device.files(context.host, self.work.told, environment.names)
+        place = root.directory / "device"
+        for name, text in present.items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755 if name.startswith("bin/") else 0o644)
+        if present:
+            root.binds[place] = device.PLACE
+        return device.environment(context.host, self.work.told, environment.names)
+
+    def _check_answers(self) -> None:
+        """Keep what configure found out beside the log.
+
+        Raises EmulatorError for a test program that crashed in the emulator: configure took that for an
+        answer.
+        """
+        top = self.root.session.upper
+        places = [str(path.relative_to(top))
+                  for path in sorted(regular_files(top, commands.BUILD_DIRECTORY, "**/config.log"))]
+        texts = {place: self.root.session.read(place) for place in places}
+        if not texts:
+            return
+        log = self.turn.context.log(f"{self.work.name}.config")
+        log.write_text("".join(f"==> {path}\n{text}\n" for path, text in texts.items()))
+        crashed = [f"{path}: {one.words}" for path, text in texts.items() for one in answers.crashes(text)]
+        if self.work.told.mode == answers.EMULATOR and crashed:
+            raise EmulatorError(
+                f"{self.work.name}: {len(crashed)} test programs of configure crashed in the emulator "
+                f"({self.work.told.emulator})", "\n".join(crashed),
+                f"A crash is no answer. Write the answer into {self.work.name}/{self.turn.context.host.name}"
+                f".cache (docs/answers.md); the variables stand in {log}. Or set answers = \"none\".")
 
     def _judge(self, debs: Sequence[Path]) -> int:
         """Raise GateError for what must not be kept; return how many checks there were."""

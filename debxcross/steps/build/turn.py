@@ -16,7 +16,7 @@ from debxcross.core.build.environment import Environment, PackageFile, resolutio
 from debxcross.core.chain.lock import LockedMember
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
-from debxcross.errors import BuildError, PatchError, UnsatisfiableError
+from debxcross.errors import BuildError, EmulatorError, PatchError, UnsatisfiableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.context import Context
@@ -193,7 +193,7 @@ class Turn:
             if not again and (artifact := context.results.artifact(work.name, key)):
                 return "cached", artifact
             made = work.build(self, root, environment, again)
-        except (BuildError, UnsatisfiableError, PatchError):
+        except (BuildError, EmulatorError, UnsatisfiableError, PatchError):
             root.keep(work.directory, failed=True)
             raise
         provenance = {"kind": work.kind, **made.provenance, **work.asked_for, "inputs": inputs}

@@ -11,6 +11,7 @@ from debxcross.core import patch
 from debxcross.core.archive.binaries import kept_by_devices, rebuild_suffix
 from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs
 from debxcross.core.artifact import StoredFile
+from debxcross.core.build.answers import NONE, Answering, Told
 from debxcross.core.build.commands import wheel_packages
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember, misjudged
@@ -65,7 +66,8 @@ class Prepared:
 
 
 def prepare(
-    context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str
+    context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str,
+    answering: Answering = Answering(),
 ) -> Prepared:
     """Probe and decide.  What cannot work is collected in ``problems``, not raised.
 
@@ -84,12 +86,14 @@ def prepare(
     known = probe.ask_binaries(context, facts.sources, _expected(context, chain, facts.sources))
     suffixes = {member.name: _suffix(context, member, known[member.name], judged[member.name])
                 for member in chain.sources}
-    arranged = arrange(context, chain, facts.sources, Circumstances(judged, suffixes, known, maintainer))
+    arranged = arrange(context, chain, facts.sources,
+                       Circumstances(judged, suffixes, known, maintainer, answering))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
     problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
     prepared = Prepared(
         chain, facts, arranged.work, arranged.sources, judged, arranged.needs, arranged.expected,
-        (*_notes(context), *security.held_back(context), *_kept(context, arranged)),
+        (*_notes(context), *_unanswered(context, chain, answering), *security.held_back(context),
+         *_kept(context, arranged)),
         outdated(context, facts, chain, patches), tuple(problems), updates, missing)
     order.stable_order(prepared.needs)
     return prepared
@@ -139,6 +143,7 @@ class Circumstances:
     suffixes: Mapping[str, str]
     known: Mapping[str, probe.Known]
     maintainer: str
+    answering: Answering = Answering()
 
 
 def arrange(
@@ -150,10 +155,13 @@ def arrange(
     wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
     members = {member.name: member for member in chain.sources}
     known = {name: given.known.get(name, probe.Known()) for name in sources}
-    built = {name: SourceWork(one, _applied(given.judged, name), profiles[name], given.suffixes[name],
-                              members[name].build_packages, known[name].binaries,
-                              not chain.without_twin, members[name].accept_losses)
-             for name, one in sources.items()}
+    # Where nothing is crossed, a build hears of the device by itself.
+    told = {name: given.answering.told(name, members[name].answers, one.version)
+            if context.host != context.build else Told() for name, one in sources.items()}
+    built = {name: SourceWork(
+        one, _applied(given.judged, name), profiles[name], given.suffixes[name],
+        members[name].build_packages, known[name].binaries,
+        not chain.without_twin, members[name].accept_losses, told[name]) for name, one in sources.items()}
     work: dict[str, Work] = {**built}
     for member in chain.wheels:
         spec = _spec(chain, member, _applied(given.judged, member.name), given.maintainer)
@@ -228,6 +236,17 @@ def _skew_problems(context: Context, wanted: Sequence[str]) -> list[DebxcrossErr
         f"{context.build.name} and {context.host.name}", "\n".join(lines),
         "Use suites that carry both architectures, or add the sources of these packages to the "
         "chain, at the higher version, so that the missing ones are built.")]
+
+
+def _unanswered(context: Context, chain: Chain, answering: Answering) -> list[str]:
+    """Tell of sources whose configure must guess what it cannot try."""
+    names = [member.name for member in chain.sources
+             if NONE not in (answering.setting, answering.wanted(member.name, member.answers))
+             and member.name not in answering.written]
+    if answering.emulator or context.host == context.build or not names:
+        return []
+    return [f"no emulator of {context.host.name} works in build roots: what the configure of "
+            f"{', '.join(names)} cannot try there, it guesses ('debxcross doctor' tells the cure)"]
 
 
 def _notes(context: Context) -> list[str]:

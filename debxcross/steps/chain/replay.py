@@ -11,12 +11,14 @@ from debian.deb822 import Deb822
 
 from debxcross.core.border import read_toml
 from debxcross.core.archive.source import SourcePackage, from_fields
+from debxcross.core.build.answers import Answering, Told
 from debxcross.core.chain.chain import Chain, WheelMember
 from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
 from debxcross.core.patch import RulesPatch
-from debxcross.errors import LockError, UnsupportedError, UsageError
+from debxcross.errors import ConfigurationError, LockError, UnsupportedError, UsageError
 from debxcross.steps.archive import probe
 from debxcross.steps.chain.patches import Patches, places, verdict
+from debxcross.steps.build.source import SourceWork
 from debxcross.steps.chain.prepare import Circumstances, Prepared, arrange
 from debxcross.steps.context import Context
 
@@ -44,7 +46,10 @@ def read(path: Path) -> Lock:
     return parse(document, str(path))
 
 
-def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str) -> Prepared:
+def prepare(
+    context: Context, chain: Chain, patches: Sequence[RulesPatch], maintainer: str,
+    answering: Answering = Answering(),
+) -> Prepared:
     """Decide what steps.chain.prepare decides, from the lock alone.
 
     Raises LockError for patches that deviate, FetchError for a .dsc nobody has.
@@ -64,6 +69,9 @@ def prepare(context: Context, chain: Chain, patches: Sequence[RulesPatch], maint
             sources[name] = _source(context, held)
             suffixes[name] = held.suffix
     arranged = arrange(context, chain, sources, Circumstances(judged, suffixes, {}, maintainer))
+    told = {name: replace(work, told=_told(context, work, answering))
+            for name, work in arranged.sources.items()}
+    arranged = replace(arranged, sources=told, work={**arranged.work, **told})
     return Prepared(
         chain, probe.Probe(sources, {}, ""), arranged.work, arranged.sources, judged, arranged.needs,
         arranged.expected, (), (), ())
@@ -79,6 +87,23 @@ def _source(context: Context, held: LockedMember) -> SourcePackage:
     fields = dict(Deb822(context.store.path(dsc[0].sha256).read_text(errors="replace")))
     found = from_fields({**fields, "Package": fields["Source"]}, held.suite)
     return replace(found, files=tuple(sorted((file.stored for file in held.files), key=lambda one: one.name)))
+
+
+def _told(context: Context, work: SourceWork, answering: Answering) -> Told:
+    """Return what configure is told as the lock says; LockError when nobody can tell it that."""
+    held = context.held.lock.member(work.name) if context.held.lock else None
+    if held is None or not held.answers:
+        return Told()
+    mode = held.answers.partition(" ")[0]
+    try:
+        told = replace(answering, setting="").told(work.name, mode, work.source.version)
+    except ConfigurationError as error:
+        raise deviation_error(work.name, [f"the lock wants answers ({mode}), but {error.brief}"],
+                              context.host.name) from error
+    if told.identity != held.answers:
+        raise deviation_error(work.name, [f"the lock wants other answers ({mode}) than there are"],
+                              context.host.name)
+    return told
 
 
 def _patches(context: Context, held: LockedMember, rules: Sequence[RulesPatch],
