@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.build import answers
+from debxcross.core.build import answers, device
 from debxcross.errors import ConfigurationError
 
 SHIPPED = Path(__file__).parents[2] / "answers"
@@ -188,7 +188,7 @@ def test_files_alone_on_the_command_line_ask_no_emulator() -> None:
 
 def test_the_shipped_usual_settings_are_read() -> None:
     document = tomllib.loads((SHIPPED / "sources.toml").read_text())
-    assert answers.parse_usual(document, "sources.toml")["python2.7"] == answers.NONE
+    assert answers.parse_usual(document, "sources.toml")["python2.7"] == answers.BARE
     with pytest.raises(ConfigurationError) as error:
         answers.parse_usual({"a": {"answers": "none"}, "b": {"answers": "maybe", "why": "x"}}, "mine")
     assert "2 faults" in error.value.brief
@@ -225,3 +225,10 @@ def test_what_configure_defines_only_where_programs_run(
     emulated: list[str], plain: list[str], found: dict[str, str]
 ) -> None:
     assert answers.undefined(emulated, plain) == found
+
+
+def test_a_bare_root_tells_nothing_and_is_another_thing_than_none() -> None:
+    bare, usual = (answers.choose(mode, None, "1", "qemu") for mode in (answers.BARE, answers.NONE))
+    assert device.inputs(bare, {"pkgconf"}) == {} != device.inputs(usual, {"pkgconf"})
+    assert device.inputs(usual, {"gcc"}) == {}
+    assert bare.identity.startswith("bare ") and usual.identity == ""

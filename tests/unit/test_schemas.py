@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[2] / "debxcross"
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
     ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "c513e2a8d1b4268f"),
-    ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "979934bc823ed03e"),
+    ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "7ce99aa27790a014"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
      "942dc36f55da1e2e"),

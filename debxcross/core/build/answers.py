@@ -33,8 +33,8 @@ from debxcross.core.patch import outside, parse_relations
 from debxcross.errors import ConfigurationError
 
 #: How a source's tests are answered: by the emulated processor, by a file, or by dpkg-cross alone.
-EMULATOR, FILE, NONE = "emulator", "file", "none"
-MODES = (FILE, EMULATOR, NONE)
+EMULATOR, FILE, NONE, BARE = "emulator", "file", "none", "bare"
+MODES = (FILE, EMULATOR, NONE, BARE)
 
 #: A cache variable has _cv_ in its name; nothing else may be set by a file of answers.
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*_cv_[A-Za-z0-9_]+\Z")
@@ -85,14 +85,24 @@ class Told:
     emulator: str = ""
 
     @property
+    def answers(self) -> bool:
+        """Whether configure is told anything."""
+        return self.mode in (FILE, EMULATOR)
+
+    @property
+    def tools(self) -> bool:
+        """Whether tools that are called without a triplet answer for the device."""
+        return self.mode != BARE
+
+    @property
     def answered(self) -> Mapping[str, str]:
         """All that configure is told instead of trying it: an emulator is not asked what it cannot know."""
-        fixed = {name: value for name, (value, _) in FIXED.items()} if self.mode != NONE else {}
+        fixed = {name: value for name, (value, _) in FIXED.items()} if self.answers else {}
         return {**fixed, **dict(self.values)}
 
     @property
     def identity(self) -> str:
-        """The mode and the digest of what is told, as a lock has it; "" when nothing is told."""
+        """The mode and the digest of what is told, as a lock has it; "" for the usual, NONE."""
         return f"{self.mode} {digest([self.answered, self.defines])}" if self.mode != NONE else ""
 
 
@@ -115,7 +125,7 @@ def choose(setting: str, written: Answers | None, version: str, emulator: str) -
         return Told(FILE, fitting.values, fitting.defines) if fitting else Told()
     if setting == EMULATOR or not setting and emulator:
         return Told(EMULATOR, fitting.values if fitting else (), emulator=emulator)
-    return Told()
+    return Told(setting or NONE)
 
 
 @dataclass(frozen=True)

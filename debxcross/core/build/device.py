@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from debxcross.core.architecture import Architecture
-from debxcross.core.build.answers import EMULATOR, NONE, Told, define_line
+from debxcross.core.build.answers import EMULATOR, Told, define_line
 
 #: Where all of it lies in a build root, read-only.
 PLACE = "/debxcross/device"
@@ -28,17 +28,17 @@ _MOST_SECONDS = 600
 SCHEMA = 1
 
 
-def tools(packages: Iterable[str]) -> tuple[str, ...]:
+def tools(told: Told, packages: Iterable[str]) -> tuple[str, ...]:
     """Return the tools of a build root that must answer for the device; ``packages`` are its packages' names."""
-    return tuple(sorted({tool for package in packages for tool in _TOOLS.get(package, ())}))
+    return () if not told.tools else tuple(sorted({tool for package in packages for tool in _TOOLS.get(package, ())}))
 
 
 def inputs(told: Told, packages: Iterable[str]) -> Mapping[str, object]:
     """Return what of all this can change the bytes; empty where a build hears nothing of the device."""
     found: dict[str, object] = {}
-    if named := tools(packages):
+    if named := tools(told, packages):
         found["device-tools"] = (*named, str(SCHEMA))
-    if told.mode != NONE:
+    if told.answers:
         found["answers"] = f"{told.mode} {SCHEMA}"
         found["answered"] = (*(f"{name}={value}" for name, value in sorted(told.answered.items())),
                              *(define_line(*one) for one in told.defines))
@@ -48,8 +48,8 @@ def inputs(told: Told, packages: Iterable[str]) -> Mapping[str, object]:
 def files(host: Architecture, told: Told, packages: Iterable[str]) -> Mapping[str, str]:
     """Return the files of PLACE by name; those in bin are programs, to be found before all others."""
     names = set(packages)
-    found = {f"bin/{tool}": _tool(host, tool) for tool in tools(names)}
-    if told.mode != NONE:
+    found = {f"bin/{tool}": _tool(host, tool) for tool in tools(told, names)}
+    if told.answers:
         found["config.site"] = site_script(host, told)
     if told.mode == EMULATOR:
         # The kernel starts QEMU; CMake only wants to have an emulator.
