@@ -19,7 +19,7 @@ from debxcross.core.gate import Verdict, failed
 from debxcross.core.release import RELEASES, release as known_release
 from debxcross.core.sysroot.filter import DEFAULT_FILTERS, PathFilter, parse_filter
 from debxcross.core.sysroot.inspection import Collection, Inspection
-from debxcross.core.sysroot.manifest import DEFAULT_PACKAGES, MANIFEST, Manifest, parse_manifest
+from debxcross.core.sysroot.manifest import DEFAULT_PACKAGES, MANIFEST, SysrootManifest, parse_manifest
 from debxcross.core.sysroot.needs import has_libraries_of
 from debxcross.doors import tar
 from debxcross.doors.apt import AptRoot
@@ -79,7 +79,7 @@ def create(request: SysrootRequest, listeners: Sequence[Listener]) -> make.Made:
 
 
 def _create(
-    opening: Opening, request: SysrootRequest, release: str, lock: Manifest | None
+    opening: Opening, request: SysrootRequest, release: str, lock: SysrootManifest | None
 ) -> make.Made:
     store, host = opening.store, opening.host
 
@@ -97,7 +97,7 @@ def _create(
         wanted = _wanted(context, request, [file.name.split("_")[0] for file in results])
         chosen = choose.resolve(context, release, wanted, results, _wider(opening))
         filters = (*(DEFAULT_FILTERS if request.default_filters else ()), *request.filters)
-        manifest = Manifest(host.name, release, wanted, (), filters, 0)
+        manifest = SysrootManifest(host.name, release, wanted, (), filters, 0)
     return make.make(store, busy, host, manifest, chosen, request.output.absolute(), force=request.force)
 
 
@@ -123,7 +123,7 @@ def _wanted(context: Context, request: SysrootRequest, local: Sequence[str]) -> 
     return tuple(sorted({*usual, *request.packages}))
 
 
-def read_manifest(path: Path, named: Path | None = None) -> Manifest:
+def read_manifest(path: Path, named: Path | None = None) -> SysrootManifest:
     """Read a manifest from a file, or from a sysroot's directory; people call it ``named``.
 
     Raises UsageError when there is none, ConfigurationError for a damaged one.

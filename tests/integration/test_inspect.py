@@ -15,7 +15,7 @@ import pytest
 from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
 from debxcross.core.sysroot.inspection import Collection, Inspection
-from debxcross.core.sysroot.manifest import Manifest
+from debxcross.core.sysroot.manifest import SysrootManifest
 from debxcross.doors import elf, process
 from debxcross.doors.store import Store
 from debxcross.errors import GateError, PackageError, UsageError
@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
     package = make_deb(tmp_path / "libtiny1_1_armel.deb", {"Package": "libtiny1"},
                        {f"{LIBRARIES}/libtiny.so.1": make_elf("armel", soname="libtiny.so.1")})
     chosen = (Chosen(store.put(package), "main", "pool/x"),)
-    manifest = Manifest("armel", "bookworm", ("libtiny1",), (), (), 0)
+    manifest = SysrootManifest("armel", "bookworm", ("libtiny1",), (), (), 0)
     return make.make(store, lambda text: None, architecture("armel"), manifest, chosen,
                      tmp_path / "sysroot", force=False).output
 
@@ -132,7 +132,7 @@ def test_a_library_that_is_an_alternative(tmp_path: Path) -> None:
         package = make_deb(tmp_path / f"{name}.deb", {"Package": name, "Provides": provides}, {
             f"{LIBRARIES}/blas/libblas.so.3": make_elf("armel", soname="libblas.so.3")})
         return make.make(store, lambda text: None, architecture("armel"),
-                         Manifest("armel", "bookworm", (name,), (), (), 0),
+                         SysrootManifest("armel", "bookworm", (name,), (), (), 0),
                          (Chosen(store.put(package), "main", "pool/x"),), tmp_path / f"{name}-tree",
                          force=False).output
 

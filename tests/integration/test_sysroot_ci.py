@@ -12,7 +12,7 @@ import pytest
 from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
 from debxcross.core.sysroot.filter import DEFAULT_FILTERS
-from debxcross.core.sysroot.manifest import Manifest
+from debxcross.core.sysroot.manifest import SysrootManifest
 from debxcross.doors import process
 from debxcross.doors.process import Completed
 from debxcross.doors.store import Store
@@ -48,7 +48,7 @@ def tiny_lock(tmp_path: Path) -> Path:
     store = Store(tmp_path / "store")
     deb = make_deb(tmp_path / "tiny-dev_1_armel.deb", {"Package": "tiny-dev"},
                    {"usr/include/tiny.h": b"tiny"})
-    manifest = Manifest("armel", "bookworm", ("tiny-dev",), (), DEFAULT_FILTERS, 0)
+    manifest = SysrootManifest("armel", "bookworm", ("tiny-dev",), (), DEFAULT_FILTERS, 0)
     made = make.make(store, lambda text: None, architecture("armel"), manifest,
                      [Chosen(store.put(deb), "main", "pool/tiny")], tmp_path / "made", force=False)
     lock = tmp_path / "sysroot.lock"

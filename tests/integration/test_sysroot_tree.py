@@ -15,7 +15,7 @@ from debxcross.app import sysroot as app
 from debxcross.core.architecture import architecture
 from debxcross.core.gate import Verdict
 from debxcross.core.sysroot.filter import DEFAULT_FILTERS
-from debxcross.core.sysroot.manifest import Manifest, parse_manifest
+from debxcross.core.sysroot.manifest import SysrootManifest, parse_manifest
 from debxcross.doors import process, tar
 from debxcross.doors.store import Store
 from debxcross.errors import PackageError, UsageError
@@ -26,7 +26,7 @@ from tests.tools import need
 
 ARMEL = architecture("armel")
 LIBRARIES = "usr/lib/arm-linux-gnueabi"
-EMPTY = Manifest("armel", "bookworm", ("tiny-dev",), (), DEFAULT_FILTERS, 0)
+EMPTY = SysrootManifest("armel", "bookworm", ("tiny-dev",), (), DEFAULT_FILTERS, 0)
 
 
 @pytest.fixture()
@@ -84,7 +84,7 @@ def test_variables_that_name_programs(store: Store, tmp_path: Path, said: str, t
 
 
 def make(store: Store, chosen: Sequence[Chosen], output: Path, *, force: bool = False,
-         manifest: Manifest = EMPTY) -> sysroot.Made:
+         manifest: SysrootManifest = EMPTY) -> sysroot.Made:
     return sysroot.make(store, lambda text: None, ARMEL, manifest, chosen, output, force=force)
 
 

@@ -9,7 +9,9 @@ from debxcross.core.architecture import architecture
 from debxcross.core.wheel.deb import device_environment
 from debxcross.core.wheel.index import IndexFile
 from debxcross.core.wheel.requirement import Wanted
-from debxcross.core.wheel.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
+from debxcross.core.wheel.resolution import (
+    ProjectRelease, Resolution, manylinux, order_releases, resolve, tags,
+)
 from debxcross.errors import UnsatisfiableError
 
 DEVICE = device_environment(architecture("armel"), "3.11.2")
@@ -28,17 +30,17 @@ class Shelf:
         self.table, self.refused, self.files = table, refused or {}, files or {}
         self.asked: list[str] = []
 
-    def releases(self, name: str) -> Sequence[Release]:
+    def releases(self, name: str) -> Sequence[ProjectRelease]:
         versions = [key.split()[1] for key in self.table if key.split()[0] == name]
         offered = [self.files.get(f"{name} {version}", file(f"{name}-{version}.tar.gz"))
                    for version in versions]
         return order_releases(name, offered, ANY, "3.11.2")
 
-    def requires(self, release: Release) -> Sequence[str]:
+    def requires(self, release: ProjectRelease) -> Sequence[str]:
         self.asked.append(release.words)
         return self.table[release.words]
 
-    def unfit(self, release: Release) -> str:
+    def unfit(self, release: ProjectRelease) -> str:
         return self.refused.get(release.words, "")
 
 

@@ -13,7 +13,7 @@ from debxcross.core.sysroot import check, tree
 from debxcross.core.sysroot.examples import EXAMPLES, possible, tool_packages
 from debxcross.core.sysroot.filter import DEFAULT_FILTERS, PathFilter, chooser, parse_filter
 from debxcross.core.sysroot.manifest import (
-    Manifest, SysrootPackage, info_name, needed, own_files, parse_manifest, path_list, status_stanza,
+    SysrootManifest, SysrootPackage, info_name, needed, own_files, parse_manifest, path_list, status_stanza,
     tuning,
 )
 from debxcross.errors import ConfigurationError
@@ -22,7 +22,7 @@ ARMEL = architecture("armel")
 PACKAGE = SysrootPackage("zlib1g", "1:1.2", "armel", "zlib1g_1%3a1.2_armel.deb", 10, "a" * 64, "main",
                          "pool/main/z/zlib/zlib1g_1.2_armel.deb")
 FILTERS = (PathFilter(False, "/usr/share/*"),)
-MANIFEST = Manifest("armel", "bookworm", ("zlib1g-dev",), (PACKAGE,), FILTERS, 17)
+MANIFEST = SysrootManifest("armel", "bookworm", ("zlib1g-dev",), (PACKAGE,), FILTERS, 17)
 
 
 @pytest.mark.parametrize(("name", "target", "inside"), [

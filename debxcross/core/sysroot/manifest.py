@@ -53,7 +53,7 @@ class SysrootPackage:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class SysrootManifest:
     """Everything that decides a sysroot's bytes; ``requested`` is only told.
 
     ``source_date_epoch`` is the time of the newest package, in seconds since the epoch.
@@ -72,7 +72,7 @@ class Manifest:
         return json.dumps(plain(self), indent=1, sort_keys=True) + "\n"
 
 
-def parse_manifest(text: str, where: str) -> Manifest:
+def parse_manifest(text: str, where: str) -> SysrootManifest:
     """Read a manifest back.  Raises ConfigurationError with every fault; ``where`` names the file."""
     try:
         document = read_json(text)
@@ -103,8 +103,8 @@ def parse_manifest(text: str, where: str) -> Manifest:
         faults[_MOST_TOLD:] = [f"and {len(faults) - _MOST_TOLD} more"]
     if faults:
         raise _no_manifest(where, faults)
-    return Manifest(document["architecture"], document["release"], tuple(requested or ()), packages, filters,
-                    document["source_date_epoch"])
+    return SysrootManifest(document["architecture"], document["release"], tuple(requested or ()), packages,
+                           filters, document["source_date_epoch"])
 
 
 def _entries(document: Mapping[str, Any], key: str, kind: type[Any], faults: list[str]) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ _MOST_ROUNDS = 2000
 
 
 @dataclass(frozen=True)
-class Release:
+class ProjectRelease:
     """One file that could be taken for a project: a wheel, or an sdist to be built."""
 
     name: str
@@ -55,13 +55,13 @@ class Release:
 class Finder(Protocol):
     """What a resolution asks the outside."""
 
-    def releases(self, name: str) -> Sequence[Release]:
+    def releases(self, name: str) -> Sequence[ProjectRelease]:
         """Return the files of a project that this Python could use, best first."""
 
-    def requires(self, release: Release) -> Sequence[str]:
+    def requires(self, release: ProjectRelease) -> Sequence[str]:
         """Return Requires-Dist of a release."""
 
-    def unfit(self, release: Release) -> str:
+    def unfit(self, release: ProjectRelease) -> str:
         """Return why a release cannot be used here, "" when it can."""
 
 
@@ -73,7 +73,7 @@ class Choice:
     metadata of its own: ``requests[socks]`` brings PySocks.
     """
 
-    release: Release
+    release: ProjectRelease
     requires: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
 
@@ -101,7 +101,7 @@ class _Need:
 
 @dataclass(frozen=True)
 class _Candidate:
-    release: Release
+    release: ProjectRelease
     extra: str = ""
 
 
@@ -132,7 +132,7 @@ def manylinux(machine: str, glibc: tuple[int, int]) -> tuple[str, ...]:
 def order_releases(
     name: str, files: Iterable[IndexFile], usable: Sequence[Tag], python_full_version: str,
     *, sdists: bool = True,
-) -> tuple[Release, ...]:
+) -> tuple[ProjectRelease, ...]:
     """Return the files that can be taken: newest version first, of one version wheels first.
 
     Of several builds of one wheel the highest build tag comes first (PEP 427).
@@ -140,7 +140,7 @@ def order_releases(
     """
     ranks = {tag: rank for rank, tag in enumerate(usable)}
     platforms = {tag.platform for tag in usable}
-    found: list[tuple[Version, int, BuildTag, Release]] = []
+    found: list[tuple[Version, int, BuildTag, ProjectRelease]] = []
     for file in files:
         if not file.sha256 or not _python_allows(file.requires_python, python_full_version):
             continue
@@ -154,14 +154,14 @@ def order_releases(
                 continue
             rank = min((ranks[tag] for tag in file_tags if tag in ranks), default=None)
             if normalise(project) == name and rank is not None:
-                found.append((version, -rank, build, Release(name, version, file)))
+                found.append((version, -rank, build, ProjectRelease(name, version, file)))
         elif sdists and file.name.endswith(SDIST_ENDINGS):
             sdist = sdist_version(file.name, name)
             if sdist is not None:
                 ending = next(rank for rank, one in enumerate(SDIST_ENDINGS) if file.name.endswith(one))
-                found.append((sdist, -len(ranks) - ending - 1, (), Release(name, sdist, file)))
+                found.append((sdist, -len(ranks) - ending - 1, (), ProjectRelease(name, sdist, file)))
     found.sort(key=lambda one: one[:3], reverse=True)
-    best: dict[Version, Release] = {}
+    best: dict[Version, ProjectRelease] = {}
     for version, _, _, release in found:
         best.setdefault(version, release)
     return tuple(best.values())
@@ -265,7 +265,7 @@ class _Provider(_Base):
         return lambda: (_Candidate(release, extra) for release in self._matches(name, needs)
                         if release not in refused)
 
-    def _matches(self, name: str, needs: Sequence[_Need]) -> Iterator[Release]:
+    def _matches(self, name: str, needs: Sequence[_Need]) -> Iterator[ProjectRelease]:
         specifier = self.constraints.get(name, SpecifierSet())
         for need in needs:
             specifier &= need.requirement.specifier
@@ -300,7 +300,7 @@ class _Provider(_Base):
             found += self.needs(requirement, release.words)
         return found
 
-    def _requirements(self, release: Release, extra: str, environment: Mapping[str, str] | None = None
+    def _requirements(self, release: ProjectRelease, extra: str, environment: Mapping[str, str] | None = None
                       ) -> Iterator[Requirement]:
         """Yield what a release needs (with an extra: what that adds), without its markers.
 
@@ -321,11 +321,11 @@ class _Provider(_Base):
                 requirement.marker = None
                 yield requirement
 
-    def active(self, release: Release) -> tuple[str, ...]:
+    def active(self, release: ProjectRelease) -> tuple[str, ...]:
         """Return what holds of a release's own requirements."""
         return tuple(sorted({bare(one) for one in self._requirements(release, "")}))
 
-    def beyond(self, release: Release, chosen: Mapping[str, Release]) -> tuple[str, ...]:
+    def beyond(self, release: ProjectRelease, chosen: Mapping[str, ProjectRelease]) -> tuple[str, ...]:
         """Return what the extras add that a release's requirements name.
 
         What holds on some machines only keeps a marker that names them, on every machine.
@@ -389,7 +389,7 @@ class _Provider(_Base):
         return UnsatisfiableError(f"no version of {', '.join(names)} meets all requirements",
                                   "\n".join(lines), resolution)
 
-    def _newest_fit(self, name: str) -> Release | None:
+    def _newest_fit(self, name: str) -> ProjectRelease | None:
         for release in self.finder.releases(name)[:40]:
             if not release.version.is_prerelease and not release.file.yanked \
                     and not self.finder.unfit(release):

@@ -14,7 +14,7 @@ from debxcross.core.artifact import StoredFile
 from debxcross.core.border import read_as, read_json
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
-from debxcross.core.sysroot.manifest import Manifest
+from debxcross.core.sysroot.manifest import SysrootManifest
 from debxcross.core.url import below
 from debxcross.doors import deb
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
@@ -169,7 +169,7 @@ def _raise_for_names(
             "\n".join(said), "Correct the names given with --package.")
 
 
-def locked(manifest: Manifest) -> tuple[Chosen, ...]:
+def locked(manifest: SysrootManifest) -> tuple[Chosen, ...]:
     """Return the packages that a manifest names."""
     return tuple(Chosen(StoredFile(one.file, one.sha256, one.size), one.origin, one.path)
                  for one in manifest.packages)

@@ -20,7 +20,7 @@ from debxcross.core.architecture import Architecture
 from debxcross.core.key import digest
 from debxcross.core.sysroot.filter import chooser
 from debxcross.core.sysroot.manifest import (
-    MANIFEST, OWN, Manifest, SysrootPackage, info_name, own_files, path_list, python_prefix,
+    MANIFEST, OWN, SysrootManifest, SysrootPackage, info_name, own_files, path_list, python_prefix,
     status_stanza,
 )
 from debxcross.core.sysroot.tree import MERGED
@@ -41,7 +41,7 @@ class Made:
     """A finished sysroot: where it is, what it is, and its archive's digest ("" for a directory)."""
 
     output: Path
-    manifest: Manifest
+    manifest: SysrootManifest
     sha256: str
     size: int
     left_out_links: tuple[str, ...]
@@ -70,7 +70,7 @@ def check_output(output: Path, force: bool) -> None:
 
 
 def make(
-    store: Store, busy: Callable[[str], None], host: Architecture, manifest: Manifest,
+    store: Store, busy: Callable[[str], None], host: Architecture, manifest: SysrootManifest,
     chosen: Sequence[Chosen], output: Path, *, force: bool,
 ) -> Made:
     """Make the sysroot and put it at ``output``: an archive when its name says so, else a directory.
@@ -112,9 +112,9 @@ def _remove(path: Path) -> None:
 
 
 def build_tree(
-    store: Store, busy: Callable[[str], None], host: Architecture, manifest: Manifest,
+    store: Store, busy: Callable[[str], None], host: Architecture, manifest: SysrootManifest,
     chosen: Sequence[Chosen], directory: Path,
-) -> tuple[Manifest, tuple[str, ...]]:
+) -> tuple[SysrootManifest, tuple[str, ...]]:
     """Make the tree of a sysroot at ``directory``, which must not exist.
 
     Returns the manifest with packages and time, and the links that were left out, as they led

@@ -23,11 +23,13 @@ from debxcross.core.wheel import backend
 from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.deb import device_environment
 from debxcross.core.wheel.index import ACCEPT, IndexFile, Pin, normalise
+from debxcross.core.wheel.names import Names
 from debxcross.core.wheel.packaging import Packaging, read_packaging
 from debxcross.core.wheel.patch import applied, place
-from debxcross.core.wheel.names import Names
 from debxcross.core.wheel.requirement import Wanted
-from debxcross.core.wheel.resolution import Release, Resolution, manylinux, order_releases, resolve, tags
+from debxcross.core.wheel.resolution import (
+    ProjectRelease, Resolution, manylinux, order_releases, resolve, tags,
+)
 from debxcross.core.wheel.version import upstream_version
 from debxcross.doors.index import Index
 from debxcross.doors.wheelfile import read_metadata
@@ -36,9 +38,9 @@ from debxcross.errors import (
 )
 from debxcross.steps.archive import probe
 from debxcross.steps.context import Context
-from debxcross.steps.wheel.pins import fetch_pin
 from debxcross.steps.wheel.hooks import parse_sdist, read_sdist
 from debxcross.steps.wheel.patches import patch_texts
+from debxcross.steps.wheel.pins import fetch_pin
 
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
@@ -136,13 +138,13 @@ class IndexFinder:
 
     def __init__(self, context: Context, index: Index, machine: Machine, tools: Tools, *,
                  sdists: bool = True, maximum_age: float = 3600,
-                 debian: Mapping[str, Release] | None = None,
+                 debian: Mapping[str, ProjectRelease] | None = None,
                  patches: Sequence[RulesPatch] = ()) -> None:
         self.context, self.index, self.machine, self.tools = context, index, machine, tools
         self.sdists, self.maximum_age = sdists, maximum_age
         self.debian = debian or {}
         self.patches = tuple(patches)
-        self._releases: dict[str, Sequence[Release]] = {}
+        self._releases: dict[str, Sequence[ProjectRelease]] = {}
         self._facts: dict[IndexFile, SdistFacts] = {}
 
     def prefetch(self, names: Sequence[str]) -> None:
@@ -156,7 +158,7 @@ class IndexFinder:
         except Exception:  # noqa: B902 - told when the project is asked for
             return
 
-    def releases(self, name: str) -> Sequence[Release]:
+    def releases(self, name: str) -> Sequence[ProjectRelease]:
         """Return what can be taken of a project; FetchError when no index knows it."""
         if name not in self._releases:
             found = order_releases(name, self._files(name), self.machine.tags, self.machine.full_version,
@@ -179,7 +181,7 @@ class IndexFinder:
             "time": int(time.time()), "files": [asdict(file) for file in files]})
         return files
 
-    def compiled_elsewhere(self, release: Release) -> bool:
+    def compiled_elsewhere(self, release: ProjectRelease) -> bool:
         """Tell whether the index has compiled wheels of this version for some machine."""
         for file in self._files(release.name):
             if file.name.endswith(".whl") and not file.name.endswith("-any.whl"):
@@ -191,12 +193,12 @@ class IndexFinder:
                     continue
         return False
 
-    def pin(self, release: Release) -> PinnedFile:
+    def pin(self, release: ProjectRelease) -> PinnedFile:
         """Return a release's file as a pin."""
         file = release.file
         return PinnedFile(release.name, str(release.version), file.name, file.sha256)
 
-    def requires(self, release: Release) -> Sequence[str]:
+    def requires(self, release: ProjectRelease) -> Sequence[str]:
         """Return Requires-Dist from where it costs least: beside the wheel, in it, in the sdist."""
         if release.file.url.startswith(DEBIAN):
             return ()  # apt sees to what Debian's own packages need
@@ -208,7 +210,7 @@ class IndexFinder:
             self.context.store.remember("requires", release.file.sha256, known)
         return tuple(known)
 
-    def _wheel_requires(self, release: Release) -> list[str]:
+    def _wheel_requires(self, release: ProjectRelease) -> list[str]:
         if release.file.metadata:
             page = self.index.read(f"{self.index.address(release.file)}.metadata", ACCEPT)
             if page is not None:
@@ -219,7 +221,7 @@ class IndexFinder:
             self.context.store.lay_out((stored,), directory)
             return list(read_metadata(directory / stored.name))
 
-    def _sdist_requires(self, release: Release) -> Sequence[str]:
+    def _sdist_requires(self, release: ProjectRelease) -> Sequence[str]:
         facts = self.facts(release)
         if facts.dependencies is not None:
             return facts.dependencies
@@ -238,13 +240,13 @@ class IndexFinder:
             f"nothing tells what {release.words} requires", f"Looked at: {release.file.name}.",
             "Choose another release of it, or one that has a wheel.")
 
-    def facts(self, release: Release) -> SdistFacts:
+    def facts(self, release: ProjectRelease) -> SdistFacts:
         """Return what an sdist says of itself.  Raises GateError for one that cannot be trusted."""
         if release.file not in self._facts:
             self._facts[release.file] = self._look_into(release)
         return self._facts[release.file]
 
-    def _look_into(self, release: Release) -> SdistFacts:
+    def _look_into(self, release: ProjectRelease) -> SdistFacts:
         key = digest([_FACTS, release.file.sha256])
         known = self.context.store.memo("sdist", key)
         if known is None:
@@ -258,19 +260,19 @@ class IndexFinder:
         pyproject, texts = parse_sdist(name, texts)
         return backend.read_facts(name, release.name, version, pyproject, texts)
 
-    def _read_sdist(self, release: Release) -> dict[str, Any]:
+    def _read_sdist(self, release: ProjectRelease) -> dict[str, Any]:
         stored = fetch_pin(self.context, STEP, self.pin(release))
         with self.context.store.work(self.context.chroots.remove) as directory:
             self.context.store.lay_out((stored,), directory)
             _, texts = read_sdist(directory / stored.name, Pin(release.name, str(release.version)))
         return {"texts": texts}
 
-    def _rules(self, release: Release) -> tuple[RulesPatch, ...]:
+    def _rules(self, release: ProjectRelease) -> tuple[RulesPatch, ...]:
         """Return the patches that apply to a release's sdist."""
         return applied(self.patches, {place(release.name): str(release.version)}, self.context.host.name,
                        lambda package: package in self.tools.available, self.context.table)
 
-    def unfit(self, release: Release) -> str:
+    def unfit(self, release: ProjectRelease) -> str:
         """Return why the release's tools cannot build this, "" when nothing is known against it."""
         if release.wheel or release.file.url.startswith(DEBIAN):
             return ""
@@ -289,7 +291,7 @@ class BuildRequirements:
         self.finder = finder
         self._known: dict[tuple[str, ...], tuple[PinnedFile, ...]] = {}
 
-    def pins(self, release: Release, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+    def pins(self, release: ProjectRelease, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
         """Return the pinned wheels of everything a build needs.
 
         Raises UnsatisfiableError, also when something has no wheel for the build machine.
@@ -298,7 +300,7 @@ class BuildRequirements:
             self._known[texts] = self._resolve(release, texts)
         return self._known[texts]
 
-    def _resolve(self, release: Release, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+    def _resolve(self, release: ProjectRelease, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
         wanted = [Wanted(text, f"the build of {release.words}") for text in texts]
         try:
             found: Resolution = resolve(wanted, (), self.finder, self.finder.machine.environment)
@@ -337,7 +339,7 @@ def leave_out(
     return result, tuple(left)
 
 
-def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[str, Release]:
+def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[str, ProjectRelease]:
     """Return Debian's own packages as releases, except those of the projects ``wanted``."""
     found = {}
     mapped = frozenset(names.packages.values())
@@ -347,5 +349,5 @@ def debian_releases(tools: Tools, names: Names, wanted: Sequence[str]) -> dict[s
         parsed = upstream_version(tools.versions.get(package, ""))
         if parsed is not None and project not in wanted:
             file = IndexFile(package, f"{DEBIAN}{package}", "-")
-            found[project] = Release(project, parsed, file)
+            found[project] = ProjectRelease(project, parsed, file)
     return found

@@ -9,7 +9,7 @@ from debian.deb822 import Deb822
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.core.sysroot.filter import DEFAULT_FILTERS
-from debxcross.core.sysroot.manifest import Manifest, needed, tuning
+from debxcross.core.sysroot.manifest import SysrootManifest, needed, tuning
 from debxcross.core.wheel.cross import SYSROOT
 from debxcross.doors import tar
 from debxcross.doors.chroot import Session
@@ -45,7 +45,7 @@ def make_sysroot(
     directory = session.directory / "sysroot"
     manifest, _ = make.build_tree(
         context.store, lambda text: context.busy(member, text), host,
-        Manifest(host.name, base.plan.recipe.release, (), (), DEFAULT_FILTERS, 0),
+        SysrootManifest(host.name, base.plan.recipe.release, (), (), DEFAULT_FILTERS, 0),
         choose.fetch_chosen(context, wanted, member), directory)
     tar.set_times(directory, manifest.source_date_epoch)
     facts: Mapping[str, str] = make.facts_of(directory, host)
