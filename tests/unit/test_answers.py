@@ -232,3 +232,11 @@ def test_a_bare_root_tells_nothing_and_is_another_thing_than_none() -> None:
     assert device.inputs(bare, {"pkgconf"}) == {} != device.inputs(usual, {"pkgconf"})
     assert device.inputs(usual, {"gcc"}) == {}
     assert bare.identity.startswith("bare ") and usual.identity == ""
+
+
+@pytest.mark.parametrize(("status", "crashed"), [
+    (134, False), (142, False), (139, True), (132, True), (127, True)])
+def test_a_program_that_aborts_has_answered(status: int, crashed: bool) -> None:
+    log = (f"configure:1: checking whether printf supports the 'n' directive\nconfigure:2: ./conftest\n"
+           f"configure:2: $? = {status}\nconfigure: program exited with status {status}\n")
+    assert bool(list(answers.crashes(log))) == crashed
