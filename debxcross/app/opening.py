@@ -32,7 +32,7 @@ from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.fetch import fetch, read_page
 from debxcross.doors.files import check_temporary
-from debxcross.doors.host import emulator
+from debxcross.doors.host import emulator, emulator_stamp
 from debxcross.doors.index import Index, default_index_url, pip_settings
 from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patches
 from debxcross.doors.store import Store
@@ -192,7 +192,16 @@ class Opening:
                        *(path.absolute() for path in self.request.answers_from))
         names = [member.name for member in self.chain.sources]
         return Answering(read_answers(directories, names, self.host.name), read_usual(directories),
-                         emulator(self.host), self.request.answers)
+                         self._emulator(), self.request.answers)
+
+    def _emulator(self) -> str:
+        """Return the words of the emulator that works in build roots; it is asked when it is another one."""
+        key = digest(["emulator", self.host.name, emulator_stamp(self.host)])
+        words = self.store.memo("emulator", key)
+        if words is None:
+            words = emulator(self.host)
+            self.store.remember("emulator", key, words)
+        return str(words)
 
     def _patch_directories(self) -> tuple[Path, ...]:
         own = data_directory("rules-patches")

@@ -116,12 +116,14 @@ def to_json(request: Request) -> dict[str, Any]:
 
 def remembered_request(values: Mapping[str, Any]) -> Request:
     """Return the request that the run-started event remembers.  Raises UsageError for another one."""
+    # An older debxcross knew fewer options; what it did not know has its default.
     read: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in {**to_json(Request("")), **values}.items()}
     texts = ("architecture", "chain", "release", "isolation")
     lists = ("targets", "patches", "without", "answers_from")
     paths = ("output", "store", "locked")
-    if (set(read) != set(_KEPT) or not all(is_line(read[name]) for name in texts)
+    if (set(read) != set(_KEPT) or not read["architecture"] or not all(is_line(read[name]) for name in texts)
             or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
             or not all(read[name] is None or is_line(read[name]) for name in paths)
             or any(type(read[name]) is not bool for name in ("offline", "twin"))

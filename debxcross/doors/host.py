@@ -252,6 +252,16 @@ def _binfmt(directory: Path) -> tuple[BinfmtEntry, ...] | None:
     return tuple(parse_binfmt(name, _read(directory / name)) for name in names)
 
 
+def emulator_stamp(architecture: Architecture, directory: Path = _BINFMT) -> str:
+    """Return what tells one state of emulator() from another, without starting anything."""
+    entry = registered(_binfmt(directory) or (), architecture)
+    if entry is None:
+        return platform.machine()
+    path = os.path.realpath(entry.interpreter)
+    changed = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+    return f"{platform.machine()} {path} {changed} {entry.flags} {entry.enabled}"
+
+
 def emulator(architecture: Architecture, directory: Path = _BINFMT) -> str:
     """Return the words of the emulator that the kernel starts for an architecture in any root.
 

@@ -129,7 +129,7 @@ def test_a_library_that_is_an_alternative(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
 
     def tree_with(name: str, provides: str) -> Path:
-        package = make_deb(tmp_path / f"{name}.deb", {"Package": name, "Provides": provides}, {
+        package = make_deb(tmp_path / f"{name}_1_armel.deb", {"Package": name, "Provides": provides}, {
             f"{LIBRARIES}/blas/libblas.so.3": make_elf("armel", soname="libblas.so.3")})
         return make.make(store, lambda text: None, architecture("armel"),
                          SysrootManifest("armel", "bookworm", (name,), (), (), 0),

@@ -282,6 +282,7 @@ def missing_patch_directory(desk: Desk) -> tuple[str, ...]:
 
 
 def faulty_patch_header(desk: Desk) -> tuple[str, ...]:
+    (desk.directory / "patches/alpha").mkdir(parents=True)
     (desk.directory / "patches/alpha/bad.patch").write_text(
         "Applies-Versions: 2.0, >= 1\nApplies-If: maybe\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
     return (*PLAN, "--patches", "patches")

@@ -165,6 +165,7 @@ _SHAPES: Mapping[str, Any] = {
     "history": _History,
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
+    "emulator": Line,
     "requires": tuple[Line, ...],
     "sdist": _Texts,
     "index-page": _Page,

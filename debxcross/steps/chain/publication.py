@@ -69,7 +69,8 @@ class Publication:
             {*(file for artifact in artifacts.values() for file in artifact.debs(host)),
              *security.stored(self.prepared.updates.published())},
             key=lambda file: file.name))
-        companions = beside(artifacts.values(), self.prepared.work.values(), host, context.store)
+        companions = beside(artifacts.values(), [self.prepared.work[name] for name in artifacts], host,
+                            context.store)
         known = context.store.memo("publication", self._question(files, companions))
         if known is None:
             known = self._publish(files, companions)
