@@ -339,3 +339,16 @@ def test_a_page_escapes_what_packages_say() -> None:
     (LONE, ("lost",), False), (LONE, (UNCOMPARED,), True), (BROKEN, (), True), (POOR, ("nothing",), False)])
 def test_what_fails(one: Comparison, kinds: tuple[str, ...], expected: bool) -> None:
     assert one.fails_on(kinds) is expected
+
+
+@pytest.mark.parametrize(("path", "ours", "kind"), [
+    ("usr/lib/tcltk/sqlite3/pkgIndex.tcl", 1, "lost"), ("usr/share/man/man1/sed.1.gz", 25, "lost"),
+    ("usr/share/man/man1/sed.1.gz", 26, "unexplained"),
+    ("usr/share/doc/tool/changelog.Debian.gz", 1, "other-toolchain"),
+])
+def test_a_file_that_has_shrunk_is_lost(path: str, ours: int, kind: str) -> None:
+    """What a program writes that cannot be run is there, and empty, or says that it failed."""
+    before, after = (package(name, files=(file(path, name, size=size),))
+                     for name, size in (("theirs", 100), ("ours", ours)))
+    (found,) = compare(before, after, "same").differences
+    assert (found.kind, found.what) == (kind, "content")

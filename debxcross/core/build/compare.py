@@ -231,11 +231,19 @@ def _attributes(
                          f"{where} points to {after.target} instead of {before.target}")
 
 
+#: A file counts as lost when it has so many times fewer bytes, of at least so many.
+_SHRUNKEN, _LEAST_CONTENT = 4, 40
+
+
 def _contents(package: str, before: FileFacts, after: FileFacts, older: bool) -> Iterator[Difference]:
     if before.type != "file" or before.content == after.content:
         return
     where, path = f"/{after.path}", after.path
-    if _same_text(before, after):
+    if (before.size >= _LEAST_CONTENT and after.size * _SHRUNKEN <= before.size
+            and not _CHANGELOG.match(path)):
+        # What a program was to write that could not be run: an index, a manual page.
+        kind, words = LOST, f"has {after.size} bytes instead of {before.size}"
+    elif _same_text(before, after):
         kind, words = TOOLCHAIN, "has the same text, packed or dated another way"
     elif _CHANGELOG.match(path):
         kind, words = TOOLCHAIN, "has other entries (newer debhelpers leave old ones out)"

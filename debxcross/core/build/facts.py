@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from debxcross.core.gate import deb_source
 
 #: Raised when the doors begin to read something else out of a package: remembered facts are then read anew.
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class FileFacts:
 
     ``type`` and ``target`` are those of doors.deb.Member; ``content`` is the digest of a file's
     bytes, ``essence`` that of what counts in them (a .gz unpacked, a manual page without comments
-    and date), "" where that is the same.
+    and date), "" where that is the same.  ``size`` is in bytes, of a .gz and a manual page unpacked
+    and without that.
     """
 
     path: str
@@ -31,6 +32,7 @@ class FileFacts:
     target: str = ""
     content: str = ""
     essence: str = ""
+    size: int = 0
 
 
 class Symbol(NamedTuple):

@@ -52,34 +52,34 @@ def _read(path: Path, sha256: str) -> PackageFacts:
     files: list[FileFacts] = []
     code: list[CodeFacts] = []
     for member in deb.members(path):
-        content = essence = ""
+        content, essence, size = "", "", member.size
         if member.type == "file":
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
                 member.save(file)
-                content, essence = _digests(file, member)
+                content, essence, size = _digests(file, member)
                 if (found := read_code(file, member.path)) is not None:
                     code.append(found)
         files.append(FileFacts(member.path, member.type, member.mode, member.owner, member.link_target,
-                               content, essence))
+                               content, essence, size))
     return PackageFacts(sha256, control.control, deb.packed_at(path), control.texts, tuple(files), tuple(code))
 
 
-def _digests(file: IO[bytes], member: Member) -> tuple[str, str]:
-    """Return the digest of a file's bytes, and that of what counts in them, "" for the same."""
+def _digests(file: IO[bytes], member: Member) -> tuple[str, str, int]:
+    """Return the digest of a file's bytes, that of what counts in them ("" for the same), and its size."""
     file.seek(0)
     whole = hashlib.sha256()
     while block := file.read(1 << 20):
         whole.update(block)
     manual = member.path.startswith("usr/share/man/")
     if member.size > _LARGEST_TEXT or not (manual or member.path.endswith(".gz")):
-        return whole.hexdigest()[:_DIGITS], ""
+        return whole.hexdigest()[:_DIGITS], "", member.size
     file.seek(0)
     text = file.read()
     if member.path.endswith(".gz"):
         try:
             text = zlib.decompressobj(31).decompress(text, _LARGEST_TEXT)
         except zlib.error:
-            return whole.hexdigest()[:_DIGITS], ""
+            return whole.hexdigest()[:_DIGITS], "", member.size
     if manual:
         text = _MANUAL_NOISE.sub(b"", text)
-    return whole.hexdigest()[:_DIGITS], hashlib.sha256(text).hexdigest()[:_DIGITS]
+    return whole.hexdigest()[:_DIGITS], hashlib.sha256(text).hexdigest()[:_DIGITS], len(text)
