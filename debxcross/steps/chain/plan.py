@@ -129,7 +129,7 @@ def _planned(
     work = prepared.work[name]
     turn = turn_of(context, prepared, name, base, results)
     key = turn.key() if turn else None
-    artifact = turn.artifact() if turn and not again else None
+    artifact = context.results.artifact(name, key) if key and not again else None
     missing = [one for one in prepared.needs[name] if one not in results]
     state, reason = state_before(key, artifact is not None, missing, again)
     member = PlannedMember(
