@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,10 @@ class Publication:
             state = "built"
         else:
             state = "cached"
+        offered = {_package(file.name) for file in files} - set(known.get("unpublished", {}))
         # Not before: the first publication makes the keys.
         self._warn_of_keys()
-        return state, {**known, "device": self._device_lines()}
+        return state, {**known, "device": self._device_lines(offered)}
 
     @property
     def _repository(self) -> RepositorySettings:
@@ -182,11 +183,11 @@ class Publication:
         for warning in said:
             self.context.events.tell("warning", text=warning)
 
-    def _device_lines(self) -> list[str]:
+    def _device_lines(self, offered: Collection[str]) -> list[str]:
         settings = self._repository
         release, name, web = self.prepared.chain.release, settings.name, self.settings.web_root
-        packages = self.prepared.chain.trial.packages or tuple(sorted(
-            {package for expected in self.prepared.expected.values() for package in expected}))
+        asked = [one for one in self.prepared.chain.trial.packages if one in offered]
+        packages = asked or sorted(offered)
         return [
             f"# here: make {web} reachable at {settings.url}, for a first try with",
             f"#   python3 -m http.server --directory {web} 8000",
