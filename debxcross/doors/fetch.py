@@ -21,7 +21,8 @@ from typing import BinaryIO, Protocol, TypeVar
 
 from debxcross.core.url import with_login, without_password
 from debxcross.core.wheel.index import Page
-from debxcross.doors.web import Answer, Transfer, Trouble, make_transfer, opened
+from debxcross.doors.trouble import Trouble
+from debxcross.doors.web import Answer, Transfer, make_transfer, opened
 from debxcross.errors import (
     DebxcrossError, DiskFullError, FetchError, HostError, InterruptedRunError, VerificationError,
 )

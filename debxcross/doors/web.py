@@ -7,41 +7,38 @@ environment variables.  Whatever goes wrong is a Trouble, which says whether to 
 """
 from __future__ import annotations
 
-import http.client
 import os
 import socket
-import ssl
 import stat
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
-import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ProxyError
-from urllib3.exceptions import TimeoutError as SilenceError
-from urllib3.util.ssl_match_hostname import CertificateError
-
 from debxcross import __version__
 from debxcross.core.url import joined, login_of, without_password
+from debxcross.doors.trouble import Trouble
 from debxcross.errors import ConfigurationError, InterruptedRunError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from debxcross.doors.connections import Connections
 
 _BLOCK = 1 << 16
 #: Where certificate authorities are named, first match wins; SSL_CERT_FILE is OpenSSL's own.
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 #: Answers that a later attempt may change (RFC 9110, RFC 6585); so are all of 500 and above.
 _PASSING = (408, 425, 429)
-_ABSENT = (404, 410)
 _ELSEWHERE = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
-#: More than the threads of a run, so that none closes the connection of another.
-_CONNECTIONS = 16
 _SLACK = 1.25  # A connection without a byte is dead before it counts as slow.
 #: A longer body of an error is not read only to keep its connection.
 _SMALL_BODY = 1 << 16
@@ -99,61 +96,32 @@ class Watch:
                           again=self._got >= self._least)
 
 
-class Trouble(Exception):
-    """One attempt at one address failed: why, and what that says about another attempt."""
-
-    def __init__(self, text: str, again: bool = False, wrong: bool = False, status: int = 0) -> None:
-        super().__init__(text)
-        self.again, self.wrong, self.status = again, wrong, status
-        self.absent = status in _ABSENT
-
-
 class Web:
-    """Open connections to web servers, direct and through proxies, for any number of threads.
+    """Connections to web servers for any number of threads, which can be cut all at once.
 
-    ``proxies`` is scheme to URL, with a login where it wants one; no_proxy is heard.  A proxy is
-    looked at when it is needed: not all who have a faulty one in their environment use it.
+    ``proxies`` is scheme to URL, None for those of the environment; ``trusted`` makes what decides
+    whom to believe.  Both are asked for with the first request.
     """
 
-    def __init__(self, proxies: Mapping[str, str], trusted: ssl.SSLContext) -> None:
-        # urllib3 compares the name itself; it tells Python none that it could compare with where
-        # the host is an address (urllib3 1.26).
-        trusted.check_hostname = False
-        self._settings: dict[str, Any] = {"maxsize": _CONNECTIONS, "ssl_context": trusted}
+    def __init__(self, proxies: Mapping[str, str] | None, trusted: Callable[[], ssl.SSLContext]) -> None:
+        self._proxies, self._trusted = proxies, trusted
+        self._connections: Connections | None = None
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._cut = False
         #: The watch of each thread's present request.
         self._watches = threading.local()
-        self._pools = _pools(self._opened, self._waits)
-        self._direct = urllib3.PoolManager(**self._settings)
-        self._direct.pool_classes_by_scheme = self._pools
-        self._proxies = {scheme: url for scheme, url in proxies.items() if url}
-        self._through: dict[str, urllib3.PoolManager] = {}
         # A signal's handler may hang up while its own thread has the lock.
         self._lock = threading.RLock()
 
-    def _manager(self, parts: SplitResult) -> urllib3.PoolManager:
-        url = self._proxies.get(parts.scheme)
-        if url is None or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-            return self._direct
-        with self._lock:
-            if url not in self._through:
-                self._through[url] = self._proxy(url)
-            return self._through[url]
+    @property
+    def connections(self) -> Connections:
+        """The connections, from the first request on."""
+        from debxcross.doors.connections import Connections
 
-    def _proxy(self, url: str) -> urllib3.PoolManager:
-        try:
-            full = url if "://" in url else f"http://{url}"
-            login = login_of(urlsplit(full))
-            manager = urllib3.ProxyManager(
-                without_password(full), proxy_headers={"Proxy-Authorization": login} if login else {},
-                proxy_ssl_context=self._settings["ssl_context"], **self._settings)
-            manager.pool_classes_by_scheme = self._pools
-            return manager
-        except (HTTPError, ValueError) as error:
-            place = url.rpartition("@")[2]
-            raise Trouble(f"the proxy {place} cannot be used (http_proxy, https_proxy and the like): "
-                          f"{type(error).__name__}") from error
+        with self._lock:
+            if self._connections is None:
+                self._connections = Connections(self._proxies, self._trusted(), self._opened, self._waits)
+            return self._connections
 
     def _opened(self, sock: socket.socket) -> None:
         with self._lock:
@@ -184,40 +152,6 @@ class Web:
         for sock in sockets:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-
-    def ask(self, url: str, headers: Mapping[str, str], timeout: float) -> Any:
-        """Return the answer to one GET, its body unread, redirects not followed."""
-        return self._manager(urlsplit(url)).urlopen(
-            "GET", url, headers=dict(headers), redirect=False, retries=False, preload_content=False,
-            decode_content=False, enforce_content_length=False,
-            timeout=urllib3.Timeout(connect=timeout, read=timeout))
-
-
-def _pools(opened: Callable[[Any], None], waits: Callable[[Any], None]) -> dict[str, Any]:
-    """Return urllib3's pools by scheme, with connections that tell of their sockets.
-
-    They tell when one is open, and when the head of an answer, or of a proxy's, is waited for.
-    """
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-    def telling(pool: Any) -> Any:
-        plain = pool.ConnectionCls
-
-        def connect(connection: Any) -> None:
-            plain.connect(connection)
-            opened(connection.sock)
-
-        def getresponse(connection: Any, *more: Any, **named: Any) -> Any:
-            waits(connection.sock)
-            return plain.getresponse(connection, *more, **named)
-
-        def _tunnel(connection: Any) -> None:
-            waits(connection.sock)
-            plain._tunnel(connection)
-        return type(pool.__name__, (pool,), {"ConnectionCls": type(plain.__name__, (plain,), {
-            "connect": connect, "getresponse": getresponse, "_tunnel": _tunnel})})
-
-    return {"http": telling(HTTPConnectionPool), "https": telling(HTTPSConnectionPool)}
 
 
 @dataclass(frozen=True)
@@ -269,20 +203,26 @@ def make_transfer(
     environment, then OpenSSL's defaults.  ConfigurationError when it cannot be read.
     """
     trusted = authorities or certificates(os.environ)
-    try:
-        if trusted is None:
-            context = ssl.create_default_context()
-        elif trusted.is_dir():
-            context = ssl.create_default_context(capath=str(trusted))
-        else:
-            context = ssl.create_default_context(cafile=str(trusted))
-    except OSError as error:
-        raise ConfigurationError(
-            f"the certificate authorities in {trusted} cannot be read", str(error),
-            f"Correct the setting (one of {', '.join(_CERTIFICATE_VARIABLES)}, or pip's 'cert').",
-        ) from error
-    web = Web(urllib.request.getproxies() if proxies is None else proxies, context)
-    return Transfer(web, retries, pause, timeout, stopping or (lambda: False))
+    context = cache(partial(_context, trusted))
+    if trusted is not None:
+        try:
+            context()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the certificate authorities in {trusted} cannot be read", str(error),
+                f"Correct the setting (one of {', '.join(_CERTIFICATE_VARIABLES)}, or pip's 'cert').",
+            ) from error
+    return Transfer(Web(proxies, context), retries, pause, timeout, stopping or (lambda: False))
+
+
+def _context(trusted: Path | None) -> ssl.SSLContext:
+    import ssl
+
+    if trusted is None:
+        return ssl.create_default_context()
+    if trusted.is_dir():
+        return ssl.create_default_context(capath=str(trusted))
+    return ssl.create_default_context(cafile=str(trusted))
 
 
 @dataclass(frozen=True)
@@ -333,7 +273,7 @@ def opened(transfer: Transfer, url: str, headers: Mapping[str, str]) -> Iterator
         with transfer.web.watched(_SLACK * transfer.timeout, transfer.slowest) as watch:
             with _ask(transfer, place, {**sent, **given}, watch) as response:
                 answer = Answer(place, response.status, response.headers,
-                                _blocks(_reader(response), transfer, watch))
+                                _blocks(_reader(response, transfer, watch), transfer, watch))
                 if answer.status < 300:
                     yield answer
                     return
@@ -359,24 +299,23 @@ def redirected(place: str, location: str) -> str:
 def _ask(transfer: Transfer, place: str, headers: Mapping[str, str], watch: Watch) -> Any:
     if urlsplit(place).scheme not in ("http", "https"):
         raise Trouble(f"addresses of the kind {urlsplit(place).scheme!r} are not supported")
-    try:
-        try:
-            return transfer.web.ask(place, headers, transfer.timeout)
-        except (ProtocolError, ProxyError):
-            transfer.check()
-            watch.check()
-            # Of a connection that was kept open, the server may just have let go.
-            return transfer.web.ask(place, headers, transfer.timeout)
-    except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+    from debxcross.doors.connections import told
+
+    def again() -> None:
+        transfer.check()
         watch.check()
-        raise _connection_trouble(error, transfer) from error
+    with told(transfer.timeout, watch.check):
+        return transfer.web.connections.ask(place, headers, transfer.timeout, again)
 
 
-def _reader(response: Any) -> Callable[[int], bytes]:
+def _reader(response: Any, transfer: Transfer, watch: Watch) -> Callable[[int], bytes]:
     """Return what reads what has arrived of a body, where urllib3 would wait for a whole block."""
+    from debxcross.doors.connections import told
+
     def read(size: int) -> bytes:
-        # At the end it is urllib3's turn, which gives the connection back.
-        return bytes(response._fp.read1(size) or response.read(size))
+        with told(transfer.timeout, watch.check):
+            # At the end it is urllib3's turn, which gives the connection back.
+            return bytes(response._fp.read1(size) or response.read(size))
     return read
 
 
@@ -404,47 +343,23 @@ def _file(parts: SplitResult, place: str, transfer: Transfer) -> Iterator[Answer
         if not stat.S_ISREG(found.st_mode):
             raise Trouble("it is no regular file")
         length = {"Content-Length": str(found.st_size)}
-        yield Answer(place, 200, length, _blocks(file.read, transfer, Watch(0, 0)))
+        yield Answer(place, 200, length, _blocks(partial(_read, file), transfer, Watch(0, 0)))
+
+
+def _read(file: BufferedReader, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise Trouble(f"{error}", again=True) from error
 
 
 def _blocks(read: Callable[[int], bytes], transfer: Transfer, watch: Watch) -> Iterator[bytes]:
     """Yield what arrives as it arrives, so that stops are heard."""
     while True:
-        try:
-            block = read(_BLOCK)
-        except (HTTPError, http.client.HTTPException, OSError) as error:
-            watch.check()
-            raise _connection_trouble(error, transfer) from error
+        block = read(_BLOCK)
         watch.check()
         watch.count(len(block))
         if not block:
             return
         yield block
         transfer.check()
-
-
-def _connection_trouble(error: BaseException, transfer: Transfer) -> Trouble:
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Trouble(f"its certificate is not trusted ({cause.verify_message}); "
-                           "SSL_CERT_FILE can name more authorities")
-        if isinstance(cause, CertificateError):
-            return Trouble(f"its certificate is not trusted ({cause})")
-    if any(isinstance(cause, (TimeoutError, SilenceError)) and not isinstance(cause, NewConnectionError)
-           for cause in causes):
-        return Trouble(f"no byte for {transfer.timeout:g} seconds", again=True)
-    reason = causes[-1]
-    return Trouble(f"{reason}" or type(reason).__name__, again=True)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it wraps, outermost first: urllib3 wraps what the system said."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        if not isinstance(found, HTTPError):
-            return
-        inner = [one for one in found.args if isinstance(one, BaseException)]
-        context = None if found.__suppress_context__ else found.__context__
-        found = inner[0] if inner else found.__cause__ or context

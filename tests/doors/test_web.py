@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from debxcross.doors import web as door
-from debxcross.doors.web import Transfer, Trouble, make_transfer, opened
+from debxcross.doors.trouble import Trouble
+from debxcross.doors.web import Transfer, make_transfer, opened
 from debxcross.errors import ConfigurationError, InterruptedRunError
 from tests.tools import need
 
