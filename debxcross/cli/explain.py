@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that answer why a member is rebuilt, and whether it would come out the same."""
+"""The commands that tell of one member: why it is rebuilt, is it reproducible, what should Debian know."""
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
 
-from debxcross.app import explain as app
+from debxcross.app import bugreport, explain as app
 from debxcross.cli import report
 from debxcross.cli.look import run_directory
 
@@ -51,3 +51,19 @@ def reproduce(member: str, arch: str | None, output: Path | None, store: Path | 
     with report.listener(False) as listener:
         found = app.reproduce_member(run_directory(arch, output), member, store, to, jobs, (listener,))
     click.echo(found.to_json() if as_json else found.to_text())
+
+
+@click.command("bug-report")
+@click.argument("member")
+@_arch
+@_output
+@_store
+def bug_report(member: str, arch: str | None, output: Path | None, store: Path | None) -> None:
+    """Write a report for Debian's bug tracker about the source MEMBER of the last run.
+
+    It tells what was lost, or why the build failed, how to see it, the device's answers to
+    configure, and the patches that mend it here.  Read it again before you mail it.
+    """
+    with report.listener(False) as listener:
+        found = bugreport.report_bug(run_directory(arch, output), member, store, (listener,))
+    click.echo(found.text(), nl=False)

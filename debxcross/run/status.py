@@ -119,7 +119,8 @@ def _heard(member: MemberStatus, event: Event) -> MemberStatus:
     if event.kind == "activity":
         return replace(member, activity=event.text)
     if event.kind == "error":
-        return replace(member, error=error_of(event))
+        return replace(member, error=error_of(event), failure_class=str(
+            data.get("failure_class", member.failure_class)))
     if event.kind == "artifact":
         file = StoredFile(str(data.get("name", "")), str(data.get("sha256", "")), int(data.get("size", 0)))
         return replace(member, artifacts=(*member.artifacts, file))
@@ -222,8 +223,8 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
     ``summary`` has, each of them optional: ``debs`` (mappings with name, version, size in
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
     the whole run), ``trial`` (its packages, how many trials passed, what was noted), ``repository``
-    (where it is), ``device`` (the lines to type there), ``failed`` and ``left_out`` (mappings with
-    name and reason).
+    (where it is), ``device`` (the lines to type there), ``failed``, ``left_out`` and ``accepted``
+    losses (mappings with name and reason).
     """
     lines: list[str] = []
     members = summary.get("members", ())
@@ -233,7 +234,7 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
                 for member in members]
         lines += [*table(("member", "state", "time"), rows, width), ""]
     lines += _debs(summary.get("debs", ()), width)
-    for title, key in (("Failed", "failed"), ("Left out", "left_out")):
+    for title, key in (("Failed", "failed"), ("Left out", "left_out"), ("Accepted losses", "accepted")):
         if found := summary.get(key):
             lines += [f"{title}:", *(f"    {one['name']}: {one['reason']}" for one in found), ""]
     if trial := summary.get("trial"):

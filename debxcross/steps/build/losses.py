@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from debxcross.core.build import commands
-from debxcross.core.build.differences import Comparison
 from debxcross.core.build.losses import AcceptedLoss, accept, loss_verdicts, losses, raise_for_losses
 from debxcross.core.gate import Verdict
 from debxcross.doors.regular import regular_files, tail
@@ -20,8 +19,8 @@ _MOST = 4 << 20
 
 
 def check_losses(root: BuildRoot, debs: Sequence[Path], profiles: tuple[str, ...],
-                 accepted: Sequence[AcceptedLoss]) -> tuple[Verdict, ...]:
-    """Return the verdicts on what these packages lost; accepted losses are told.
+                 accepted: Sequence[AcceptedLoss]) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """Return the verdicts on what these packages lost, and the accepted losses in words.
 
     Raises GateError, with the lines of the build's logs that decided, for any other loss.
     Where no archive has a package to compare with, the verdict says so and is good.
@@ -34,15 +33,11 @@ def check_losses(root: BuildRoot, debs: Sequence[Path], profiles: tuple[str, ...
                     if (match := re.fullmatch(r"gcc-(\d+)-base", one.name))), default=0)
     toolchain = toolchain_of(context, str(compiler)) if compiler else None
     found = [accept(compared(one, held[one.name], toolchain, profiles), accepted) for one in facts]
-    _tell(root, found)
     raise_for_losses(root.name, found, _logs(root))
-    return loss_verdicts(found)
-
-
-def _tell(root: BuildRoot, found: Sequence[Comparison]) -> None:
-    for one in losses(found):
-        if one.accepted:
-            root.context.events.tell("note", root.name, f"{one.subject} is lost, as accepted: {one.accepted}")
+    words = tuple(f"{one.subject} is lost, as accepted: {one.accepted}" for one in losses(found) if one.accepted)
+    for text in words:
+        root.context.events.tell("note", root.name, text)
+    return loss_verdicts(found), words
 
 
 def _logs(root: BuildRoot) -> dict[str, str]:

@@ -231,7 +231,7 @@ class SourceBuild:
         root.step("checking the results")
         debs, *others = (root.session.files(commands.BUILD_DIRECTORY, pattern)
                          for pattern in ("*.deb", "*.buildinfo", "*.changes"))
-        checks = self._judge(debs)
+        checks, lost = self._judge(debs)
         files = [context.store.put(path) for path in (*debs, *(path for paths in others for path in paths))]
         files.append(context.store.put(root.log))
         if work.suffix and not is_rebuild(work.suffix):
@@ -240,7 +240,8 @@ class SourceBuild:
         return Made(tuple(files), {
             "source": work.name, "version": work.version, "suite": work.source.suite,
             "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], "checks": checks,
-            "answers": work.told.mode, "emulator": work.told.emulator})
+            "answers": work.told.mode, "emulator": work.told.emulator,
+            **({"accepted-losses": lost} if lost else {})})
 
     def _show_device(self, environment: Environment) -> Mapping[str, str]:
         """Lay out what the build hears of the device; return the variables that lead there."""
@@ -280,8 +281,8 @@ class SourceBuild:
                 f"A crash is no answer. Write the answer into {self.work.name}/{self.turn.context.host.name}"
                 f".cache (docs/answers.md); the variables stand in {log}. Or set answers = \"none\".")
 
-    def _judge(self, debs: Sequence[Path]) -> int:
-        """Raise GateError for what must not be kept; return how many checks there were."""
+    def _judge(self, debs: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
+        """Raise GateError for what must not be kept; return how many checks there were, and accepted losses."""
         context, work = self.turn.context, self.work
         verdicts = list(judge_debs(debs, context.host, work.name, work.source_version,
                                    own_paths(context.store.directory)))
@@ -291,6 +292,8 @@ class SourceBuild:
         failed = gate.failed(verdicts)
         self.root.note(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")
         pass_or_raise(context, verdicts, work.name)
+        lost: tuple[str, ...] = ()
         if work.twin:
-            verdicts += check_losses(self.root, debs, work.profiles, work.accepted)
-        return len(verdicts)
+            held, lost = check_losses(self.root, debs, work.profiles, work.accepted)
+            verdicts += held
+        return len(verdicts), lost

@@ -234,5 +234,8 @@ class Run:
             "debs": sorted(debs, key=lambda one: str(one["name"])),
             "failed": [{"name": name, "reason": error.brief} for name, error in failed.items()],
             "left_out": [{"name": name, "reason": reason} for name, reason in sorted(left_out.items())],
+            "accepted": [{"name": name, "reason": text} for name in self.prepared.order
+                         if name in self._artifacts
+                         for text in self._artifacts[name].provenance.get("accepted-losses", ())],
             **published,
         }
