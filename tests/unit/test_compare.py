@@ -113,6 +113,27 @@ def test_checked_calls_that_are_gone_where_unchecked_ones_were_before(rest: tupl
     assert (kind, "hardening", "/usr/bin/tool __memcpy_chk") in found
 
 
+@pytest.mark.parametrize(("rest", "packed", "kind"), [
+    ((Symbol("__read_chk"),), 100, TOOLCHAIN), ((Symbol("__read_chk"),), 300, LOST), ((), 100, LOST)])
+def test_an_older_compiler_could_prove_fewer_sizes(rest: tuple[Symbol, ...], packed: int, kind: str) -> None:
+    """As in canplayer of can-utils, whose native package is older than the release's compiler."""
+    before = replace(PROGRAM, imports=(Symbol("__memcpy_chk"), *rest))
+    after = replace(PROGRAM, imports=(Symbol("memcpy"), *rest))
+    found = told(package("one", code=(before,), packed=packed), package("two", code=(after,), packed=400),
+                 toolchain=Toolchain("gcc-12-base 12", 200))
+    assert (kind, "hardening", "/usr/bin/tool __memcpy_chk") in found
+
+
+def test_lines_for_udebs_are_not_lost_where_none_is_built() -> None:
+    lines = "libx 1 tool (>= 1)\nudeb: libx 1 tool-udeb (>= 1)\n"
+    before, after = (package(name, texts={"shlibs": text}) for name, text in (
+        ("one", lines), ("two", "libx 1 tool (>= 1)\n")))
+    found = compare(before, after, SAME)
+    assert found.differences == () and "without udebs" in found.notes[0]
+    changed = package("three", texts={"shlibs": "udeb: libx 1 tool-udeb\n"})
+    assert (LOST, "shlibs", "shlibs libx 1 tool (>= 1)") in told(before, changed)
+
+
 def test_a_newer_glibc_is_no_loss_and_explains_other_code() -> None:
     newer = (*without("mkstemp64"), Symbol("mkstemp64", "GLIBC_2.34", "libc.so.6"))
     found = codes(imports=newer, sections=((".text", "t9"),))

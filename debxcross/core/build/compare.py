@@ -80,6 +80,9 @@ def compare(before: PackageFacts, after: PackageFacts, how: str, *, toolchain: T
             notes.append(f"built with the profile nodoc: {len(found) - len(kept)} files of documentation "
                          "are left out")
         found = kept
+    if _udebs_in(before) and not _udebs_in(after):
+        before = _without_udebs(before)
+        notes.append("built without udebs (profile noudeb): the lines for them in shlibs are left out")
     used = frozenset(library for code in after.code for library in code.needed)
     for path, (first, second) in pairs.items():
         found += _attributes(after.name, sides, first, second)
@@ -110,6 +113,17 @@ _NOTES = {
 def described(facts: PackageFacts) -> str:
     """Return a package's name for people: version and architecture."""
     return f"{facts.version} {facts.architecture}"
+
+
+def _udebs_in(facts: PackageFacts) -> bool:
+    """Tell whether shlibs has lines for udebs (deb-shlibs(5), "type")."""
+    return any(line.startswith("udeb:") for line in facts.texts.get("shlibs", "").splitlines())
+
+
+def _without_udebs(facts: PackageFacts) -> PackageFacts:
+    lines = facts.texts["shlibs"].splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("udeb:"))
+    return replace(facts, texts={**facts.texts, "shlibs": kept})
 
 
 def is_documentation(path: str) -> bool:

@@ -199,8 +199,10 @@ def _imports(pair: Pair) -> Iterator[Difference]:
         checked = _CHECKED.match(name)
         if checked and checked["name"] in new:
             # Where both were called before, the calls that were checked may be gone altogether.
-            kept = checked["name"] in old and any(_CHECKED.match(one) for one in new)
-            kind = LOST if not kept else TOOLCHAIN if pair.older else UNEXPLAINED
+            # An older compiler could prove fewer sizes.
+            kept = any(_CHECKED.match(one) for one in new)
+            kind = (TOOLCHAIN if kept and pair.older else UNEXPLAINED if kept and checked["name"] in old
+                    else LOST)
             gained.discard(checked["name"])
             yield pair.difference(kind, "hardening", name, f"calls {checked['name']} unchecked, not {name}",
                                   name, checked["name"])
