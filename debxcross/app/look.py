@@ -102,12 +102,12 @@ def shell(directory: Path, member: str, store: Path | None, command: Sequence[st
     host = opening.host.name
     if not is_kept(opening.store, member, host):
         open_root(opening, member)
-    place, base, inside, isolation = kept(opening.store, member, host)
-    chroots = Chroots(isolation, opening.bounds)
+    root = kept(opening.store, member, host)
+    chroots = Chroots(root.isolation, opening.bounds)
     for warning in chroots.warnings():
         opening.events.tell("warning", text=warning)
-    session = chroots.session(base, place)
-    process.become(session.command_line(command or ("/bin/bash",), directory=inside))
+    session = chroots.session(root.base, root.place, root.layers)
+    process.become(session.command_line(command or ("/bin/bash",), directory=root.directory))
 
 
 def last_run(directory: Path, member: str, listeners: Sequence[Listener], *, store: Path | None = None,

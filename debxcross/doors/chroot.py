@@ -205,9 +205,12 @@ class Chroots:
         process.run([*self.namespaces(), "mv", "--no-target-directory", str(source), str(target)]).check(
             HostError, f"cannot rename {source} to {target}")
 
-    def session(self, base: Path, directory: Path) -> Session:
-        """Return a throw-away root over ``base``; its changes are kept below ``directory``."""
-        session = Session(self, base, directory)
+    def session(self, base: Path, directory: Path, layers: Sequence[Path] = ()) -> Session:
+        """Return a throw-away root over ``base`` and ``layers``, the lowest first.
+
+        Its changes are kept below ``directory``.  With isolation none there are no layers.
+        """
+        session = Session(self, base, directory, tuple(layers))
         for part in (session.upper, session.overlay_work, session.root):
             part.mkdir(parents=True, exist_ok=True)
         if self.isolation == "none" and not (session.root / "usr").exists():
@@ -228,7 +231,7 @@ class Chroots:
         memory = bounds.memory + (bounds.memory >> 3) if self.bounds.memory else -1
         limits = (bounds.processes + 64, memory, bounds.open_files, bounds.file_size)
         return (
-            *prefix, "sh", str(_INSIDE), self._method, str(session.base), str(session.upper),
+            *prefix, "sh", str(_INSIDE), self._method, session.lower, str(session.upper),
             str(session.overlay_work), str(session.root), str(binds), sys.executable, serve,
             self.first_here, str(IDS_OF_A_ROOT), ":".join(map(str, limits)), user, directory, *command,
         )
@@ -241,6 +244,12 @@ class Session:
     chroots: Chroots
     base: Path
     directory: Path
+    layers: tuple[Path, ...] = ()
+
+    @property
+    def lower(self) -> str:
+        """What is below, a line each, the highest first."""
+        return "\n".join(map(str, (*reversed(self.layers), self.base)))
 
     @property
     def upper(self) -> Path:
@@ -329,11 +338,12 @@ class Session:
             raise self._unreadable(directory, error) from error
 
     def read(self, path: str, most: int = 64 << 20) -> str:
-        """Return the text of a file as it is now, whether it has changed or is the base root's.
+        """Return the text of a file as it is now, whether it has changed or is a layer's or the base root's.
 
         At most the last ``most`` bytes; a link, or what is no regular file, is a BuildError.
         """
-        top = self.upper if os.path.lexists(self.upper / path.lstrip("/")) else self.base
+        top = next((one for one in (self.upper, *reversed(self.layers))
+                    if os.path.lexists(one / path.lstrip("/"))), self.base)
         try:
             with open_regular(top, path) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - most))

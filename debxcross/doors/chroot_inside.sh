@@ -5,6 +5,7 @@
 #
 #   chroot_inside.sh METHOD LOWER UPPER WORK ROOT BINDS PYTHON SERVE FIRST COUNT BOUNDS USER DIRECTORY COMMAND...
 #
+# LOWER are directories, a line each, the highest first.
 # METHOD is overlay (mount LOWER under UPPER at ROOT), overlay-userxattr (the same without
 # privileges), or copy (ROOT is a copy already).  UPPER, WORK and ROOT are in one directory.  BINDS
 # is a file with lines "OUTSIDE<tab>INSIDE", mounted read-only.  SERVE is - or PORT:OUTSIDE, a
@@ -41,8 +42,14 @@ mount_everything() {
     mount --make-rprivate /
     # Names without a path: in one, overlayfs would take ":" and "," for its own.
     cd "${work%/*}"
-    ln -sfn "$lower" lower
-    options="lowerdir=lower,upperdir=${upper##*/},workdir=${work##*/}"
+    number=0 stack=
+    while IFS= read -r one; do
+        ln -sfn "$one" "lower$number"
+        stack=${stack:+$stack:}lower$number number=$((number + 1))
+    done <<LOWER
+$lower
+LOWER
+    options="lowerdir=$stack,upperdir=${upper##*/},workdir=${work##*/}"
     [ "$method" = overlay ] || options="$options,userxattr"
     chown "$first" "$upper"
     mount -t overlay -o "$options" overlay "$root"

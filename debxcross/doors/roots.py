@@ -6,7 +6,10 @@ in the function that does.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import fcntl
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,8 @@ class BaseRoots:
     A key here is a recipe's and, after a hyphen, who owns the root's files (Chroots.root_name).
     """
 
-    def __init__(self, store: Path) -> None:
-        self._store, self._directory = store, store / "roots"
+    def __init__(self, store: Path, name: str = "roots") -> None:
+        self._store, self._directory = store, store / name
 
     def place(self, key: str) -> Path:
         """Return where the root with this key is, or would be."""
@@ -77,6 +80,56 @@ class BaseRoots:
         remove(self.place(key))
 
 
+class Layers(BaseRoots):
+    """What is installed over base roots: kept like those, but only as many as are in use.
+
+    Who works with a layer holds its list (a shared lock), and who deletes one holds it alone.
+    """
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(store, "layers")
+
+    @contextmanager
+    def used(self, key: str) -> Iterator[Path | None]:
+        """Give a layer's place, which nobody deletes meanwhile; None when it is not there."""
+        try:
+            file = self._list(key).open("rb")
+        except FileNotFoundError:
+            yield None
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            # Deleted, or made anew, between the two calls.
+            there = self.packages(key) is not None and _same(file.fileno(), self._list(key))
+            if there:
+                with suppress(OSError):  # another user's store
+                    os.utime(self._list(key))
+            yield self.place(key) if there else None
+
+    def trim(self, most: int, spared: Collection[Path], remove: Callable[[Path], None]) -> None:
+        """Delete all but the ``most`` that were used last, those ``spared``, and those that are in use."""
+        known = [key for key in self.keys() if self._list(key).exists()]
+        for key in sorted(known, key=self._last_use, reverse=True)[most:]:
+            if self.place(key) in spared:
+                continue
+            with suppress(BlockingIOError, FileNotFoundError), self._list(key).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.drop(key, remove)
+
+    def _last_use(self, key: str) -> int:
+        try:
+            return self._list(key).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 class KeptRoots:
     """Build roots kept for ``shell``: the directory NAME.root, and beside it its note, NAME.json."""
 
@@ -102,6 +155,10 @@ class KeptRoots:
         """Note something of a root, by one rename.  Raises DiskFullError and StoreError."""
         files.write(self._note(name), canonical(note), 0o444, below=self._store)
 
+    def layers(self) -> frozenset[Path]:
+        """Return the layers that kept roots stand on."""
+        return frozenset(one for name in self.names() for one in layers_in(self.note(name) or {}))
+
     def drop_note(self, name: str) -> None:
         """Delete a note, if it is there: the root is kept no more."""
         self._note(name).unlink(missing_ok=True)
@@ -120,3 +177,9 @@ class KeptRoots:
     def leftovers(self) -> tuple[Path, ...]:
         """Return the unfinished notes."""
         return tuple(self._directory.glob(".*.json.*"))
+
+
+def layers_in(note: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return the layers that a note of a kept root names, the lowest first."""
+    listed = note.get("layers", ())
+    return tuple(Path(one) for one in listed if border.is_line(one)) if isinstance(listed, list) else ()

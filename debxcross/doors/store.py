@@ -7,6 +7,7 @@
       artifacts/ab/KEY.json     what the step with this key left: names and digests
       memo/KIND/ab/KEY.json     answers worth keeping (facts, resolved environments, histories)
       roots/KEY/                unpacked base roots; roots/KEY.json beside it is the commit
+      layers/KEY/               what was installed over a base root; layers/KEY.json likewise
       apt/ID/                   isolated apt directories with verified indexes
       kept/NAME/                overlays of failed builds, for ``shell``
       work/ID/                  throw-away directories, each held by a lock while in use
@@ -36,7 +37,7 @@ from debxcross.doors import files
 from debxcross.doors.entries import Entries
 from debxcross.doors.files import appearing, check_ours, file_digest, raise_for_os_error
 from debxcross.doors.locks import Locks
-from debxcross.doors.roots import BaseRoots, KeptRoots
+from debxcross.doors.roots import BaseRoots, KeptRoots, Layers
 from debxcross.doors.storefs import check_file_system, show_parts
 from debxcross.errors import StoreError
 
@@ -77,13 +78,15 @@ class Store:
                 raise StoreError(
                     f"the store {directory} has layout {found or 'unknown'}, this debxcross knows {LAYOUT}",
                     resolution="Use the debxcross that made it, or another directory with --store.")
-            for name in ("", "objects", "artifacts", "memo", "roots", "apt", "kept", "work", "locks"):
+            for name in ("", "objects", "artifacts", "memo", "roots", "layers", "apt", "kept", "work",
+                         "locks"):
                 (directory / name).mkdir(0o755, exist_ok=True)
                 check_ours(directory / name)
         except OSError as error:
             raise_for_os_error(error, directory)
         self._locks = Locks(directory)
         self.entries, self.roots, self.kept = Entries(directory), BaseRoots(directory), KeptRoots(directory)
+        self.layers = Layers(directory)
 
     # Objects
 
@@ -204,7 +207,8 @@ class Store:
         """Return the unfinished files of writers and downloads that did not come back."""
         found = [path for kind in ("objects", "artifacts", "memo") for path in
                  (self.directory / kind).rglob(".*") if path.is_file()]
-        return tuple(sorted((*found, *self.roots.leftovers(), *self.kept.leftovers())))
+        return tuple(sorted((*found, *(path for roots in (self.roots, self.layers, self.kept)
+                                       for path in roots.leftovers()))))
 
     def drop_object(self, sha256: str) -> None:
         """Delete an object."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,29 @@ def test_changes_stay_in_the_overlay(session: Session, base: Path) -> None:
     other = session.chroots.session(base, session.directory.parent / "other")
     assert shell(other, "ls /etc /build/old") == "/build/old:\nfile\n\n/etc:\ngroup\npasswd\n"
     other.chroots.remove(other.directory)
+
+
+def test_layers_lie_between_the_base_and_the_changes(chroots: Chroots, base: Path, tmp_path: Path) -> None:
+    """What one session left is laid under others, which cannot change it."""
+    layers: list[Path] = []
+    for number, script in enumerate(("echo 0 > /etc/low; echo 0 > /etc/both; rm /build/old/file",
+                                     "echo 1 > /etc/both; echo 1 > /build/old/other; mkdir /etc/dir")):
+        session = chroots.session(base, tmp_path / f"layer-{number}", layers)
+        shell(session, script)
+        layers.append(session.upper)
+    before = [snapshot(one) for one in (base, *layers)]
+    # Its first command ran before there were layers: the source is unpacked then.
+    early = chroots.session(base, tmp_path / "top")
+    shell(early, "echo top > /build/source")
+    top = replace(early, layers=tuple(layers))
+    assert shell(top, "cat /etc/low /etc/both /build/source; ls /build/old") == "0\n1\ntop\nother\n"
+    assert (top.read("/etc/both"), top.read("/etc/low"), top.read("/build/source")) == ("1\n", "0\n", "top\n")
+    shell(top, "echo 2 > /etc/both; rm /etc/low; rmdir /etc/dir; touch /build/old/file")
+    assert shell(top, "cat /etc/both; ls /etc /build/old").split() == [
+        "2", "/build/old:", "file", "other", "/etc:", "both", "group", "passwd"]
+    assert [snapshot(one) for one in (base, *layers)] == before
+    for place in sorted(tmp_path.glob("layer-*")) + [tmp_path / "top"]:
+        chroots.remove(place)
 
 
 def test_directories_of_the_base_can_be_renamed_and_deleted(session: Session) -> None:

@@ -2,6 +2,7 @@
 """Base roots and kept roots: two halves each, one of which counts."""
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,42 @@ def test_a_base_root_whose_list_is_damaged_is_not_there(store: Store, content: b
     store.roots.place("aa").mkdir()
     (store.directory / "roots" / "aa.json").write_bytes(content)
     assert store.roots.packages("aa") is None and store.roots.keys() == ("aa",)
+
+
+def layer(store: Store, tmp_path: Path, key: str, age: int = 0) -> Path:
+    place = store.layers.commit(key, made(tmp_path / key), PACKAGES)
+    listed = store.directory / "layers" / f"{key}.json"
+    os.utime(listed, (1000 - age, 1000 - age))
+    return place
+
+
+def test_the_layers_that_were_used_last_stay(store: Store, tmp_path: Path) -> None:
+    for number, key in enumerate(("aa", "bb", "cc", "dd", "ee")):
+        layer(store, tmp_path, key, age=number)
+    with store.layers.used("ee") as place:
+        assert place == store.layers.place("ee")
+    store.layers.trim(2, {store.layers.place("cc")}, shutil.rmtree)
+    assert store.layers.keys() == ("aa", "cc", "ee")
+    assert not store.layers.place("bb").exists()
+
+
+def test_a_layer_in_use_is_deleted_by_nobody(store: Store, tmp_path: Path) -> None:
+    layer(store, tmp_path, "aa")
+    with store.layers.used("aa"), store.layers.used("aa"):
+        Store(store.directory).layers.trim(0, (), shutil.rmtree)
+        assert store.layers.keys() == ("aa",)
+    store.layers.trim(0, (), shutil.rmtree)
+    assert store.layers.keys() == ()
+
+
+def test_a_layer_that_is_not_whole_is_not_used(store: Store, tmp_path: Path) -> None:
+    with store.layers.used("aa") as place:
+        assert place is None
+    shutil.rmtree(layer(store, tmp_path, "aa"))
+    with store.layers.used("aa") as place:
+        assert place is None
+    store.layers.trim(0, (), lambda path: None)
+    assert store.layers.keys() == ()
 
 
 def test_a_kept_root_has_a_note(store: Store) -> None:

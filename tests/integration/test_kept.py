@@ -25,7 +25,7 @@ def keep_one(context: Context, *, failed: bool) -> Path:
     """Keep a root of zlib; return its note."""
     directory = context.logs / "session"
     directory.mkdir(parents=True)
-    keep.keep(context, Session(context.chroots, BASE, directory), "zlib", "/build", failed=failed)
+    keep.keep(context, Session(context.chroots, BASE, directory, (BASE,)), "zlib", "/build", failed=failed)
     note, = (context.store.directory / "kept").glob("*.json")
     return note
 
@@ -33,12 +33,14 @@ def keep_one(context: Context, *, failed: bool) -> Path:
 def test_a_root_is_kept_until_its_member_is_built(context: Context) -> None:
     keep_one(context, failed=False)
     assert keep.is_kept(context.store, "zlib", "armel")
-    place, base, directory, isolation = keep.kept(context.store, "zlib", "armel")
-    assert place.is_dir() and (base, directory, isolation) == (BASE, "/build", "none")
+    root = keep.kept(context.store, "zlib", "armel")
+    assert root.place.is_dir()
+    assert root == keep.KeptRoot(root.place, BASE, (BASE,), "/build", "none")
+    assert context.store.kept.layers() == {BASE}
     keep.forget(context, "zlib", built=False)  # its result was in the store
     assert keep.is_kept(context.store, "zlib", "armel")
     keep.forget(context, "zlib", built=True)
-    assert not keep.is_kept(context.store, "zlib", "armel") and not place.exists()
+    assert not keep.is_kept(context.store, "zlib", "armel") and not root.place.exists()
 
 
 def test_a_root_over_files_of_other_owners_is_not_entered(context: Context, tmp_path: Path) -> None:
@@ -46,8 +48,9 @@ def test_a_root_over_files_of_other_owners_is_not_entered(context: Context, tmp_
     keep_one(context, failed=False)
     note = context.store.kept.note("zlib-armel")
     assert note is not None
-    for isolation, base in (("unshare", "/usr"), ("none", str(tmp_path / "gone"))):
-        context.store.kept.write_note("zlib-armel", {**note, "isolation": isolation, "base": base})
+    gone = str(tmp_path / "gone")
+    for change in ({"isolation": "unshare"}, {"base": gone}, {"layers": [gone]}):
+        context.store.kept.write_note("zlib-armel", {**note, **change})
         assert not keep.is_kept(context.store, "zlib", "armel")
 
 

@@ -244,6 +244,20 @@ def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:
     return ("apt-get", *extra, "-y", "install", *packages)
 
 
+def layer_argv(files: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that installs exactly these .debs of ARCHIVES, in a root that is kept for others.
+
+    apt sees no index: what is not given cannot come.  Its caches are left out, since others would carry them.
+    """
+    install = shlex.join((
+        "apt-get", "-y", "-qq", "--allow-downgrades", "-o", "Debug::NoLocking=1",
+        "-o", "APT::Sandbox::User=root", "-o", "APT::Install-Recommends=false",
+        "-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null",
+        "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
+        "install", *(f"{ARCHIVES}/{name}" for name in files)))
+    return ("sh", "-c", f"set -eu\n{install}\nrm -f /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log\n")
+
+
 def _cross_script(directory: str, host: str, include: str, environment: Mapping[str, str],
                   own: Sequence[str]) -> str:
     """Return how a script begins that builds an extension in ``directory``.

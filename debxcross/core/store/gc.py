@@ -91,6 +91,7 @@ class Collection:
     indexes: tuple[Thing, ...] = ()
     memos: tuple[Thing, ...] = ()
     objects: tuple[Thing, ...] = ()
+    layers: tuple[Thing, ...] = ()
     kept_roots: tuple[Thing, ...] = ()
     leftovers: tuple[Thing, ...] = ()
     staying: int = 0
@@ -103,9 +104,9 @@ class Collection:
 
     def _kinds(self) -> dict[str, tuple[Thing, ...]]:
         return {
-            "results": self.artifacts, "base roots": self.roots, "index directories": self.indexes,
-            "remembered answers": self.memos, "files": self.objects, "kept build roots": self.kept_roots,
-            "leftovers": self.leftovers,
+            "results": self.artifacts, "base roots": self.roots, "layers": self.layers,
+            "index directories": self.indexes, "remembered answers": self.memos, "files": self.objects,
+            "kept build roots": self.kept_roots, "leftovers": self.leftovers,
         }
 
     def to_text(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from debxcross.core.build import commands
@@ -14,6 +15,7 @@ from debxcross.doors.regular import regular_files, tail
 from debxcross.errors import BuildError, UnsatisfiableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import keep
+from debxcross.steps.build.layers import LayerStack, decided
 from debxcross.steps.context import Context
 
 
@@ -31,6 +33,11 @@ class BuildRoot:
         self.log = context.log(log or name)
         self.session = context.chroots.session(base.directory, directory)
         self.binds: dict[Path, str] = {}
+        self._layers = LayerStack(context, base.directory, directory, self.log, self.step)
+
+    def close(self) -> None:
+        """Let go of what the root stands on."""
+        self._layers.close()
 
     def step(self, text: str) -> None:
         """Say what is done now."""
@@ -79,7 +86,7 @@ class BuildRoot:
         return parse_print_uris(answer.stdout)
 
     def install(self, files: Sequence[PackageFile], command: Sequence[str], what: str, *,
-                installed: int = -1, directory: str = "/") -> None:
+                installed: int = -1) -> None:
         """Fetch packages, then install with a command that finds all of them; BuildError says ``what``.
 
         Of the packages ``installed`` will be installed (all of them when negative).
@@ -90,8 +97,33 @@ class BuildRoot:
         (archives / "partial").mkdir(exist_ok=True)
         self.binds[archives] = commands.ARCHIVES
         self.step(f"installing {len(files) if installed < 0 else installed} packages")
-        if self.run(command, directory=directory).exit_status:
+        if self.run(command).exit_status:
             raise self.failure(what)
+
+    def install_exactly(self, files: Sequence[PackageFile], what: str) -> None:
+        """Fetch packages and have all of them installed, in layers that other builds share.
+
+        What is in the root already stays, above them.  Raises BuildError that begins with ``what``.
+        """
+        context = self.context
+        stored = context.supply.fetch(self.name, files)
+        if not files:
+            return
+        archives = self.directory / "archives"
+        context.store.lay_out(stored, archives)
+        if context.chroots.isolation == "none":
+            self.step(f"installing {len(files)} packages")
+            self.binds[archives] = commands.ARCHIVES
+            if self.run(commands.layer_argv([one.file for one in files])).exit_status:
+                raise self.failure(what)
+            return
+        try:
+            for layer in decided(context, self.base.key, files):
+                self._layers.add(layer, archives)
+                self.note(f"layer {layer.key}: {len(layer.packages)} packages\n")
+        except BuildError as error:
+            raise self.failure(what) from error
+        self.session = replace(self.session, layers=self._layers.places)
 
     def failure(self, what: str) -> BuildError:
         """Return the error for what failed, with the lines of the log that say why."""

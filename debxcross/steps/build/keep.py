@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from debxcross.core.border import is_line
 from debxcross.doors.chroot import Chroots, Session
+from debxcross.doors.roots import layers_in
 from debxcross.doors.store import Store
 from debxcross.errors import UsageError
 from debxcross.steps.context import Context
@@ -26,7 +28,7 @@ def keep(context: Context, session: Session, member: str, directory: str, *, fai
     kept_roots.drop_note(name)
     context.chroots.move(session.directory, kept_roots.place(name))
     kept_roots.write_note(name, {
-        "base": str(session.base), "directory": directory, "isolation": context.chroots.isolation,
+        "base": str(session.base), "layers": [str(one) for one in session.layers], "directory": directory, "isolation": context.chroots.isolation,
         "failed": failed})
 
 
@@ -52,11 +54,23 @@ def _note(store: Store, name: str) -> Mapping[str, Any] | None:
     if note is None or not all(is_line(note.get(key)) for key in ("base", "directory", "isolation")):
         return None
     # Files of other owners, by an older version or before the ids changed, cannot be entered.
-    return note if Chroots(str(note["isolation"])).owns(Path(note["base"])) else None
+    chroots = Chroots(str(note["isolation"]))
+    return note if all(chroots.owns(one) for one in (Path(note["base"]), *layers_in(note))) else None
 
 
-def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str, str]:
-    """Return a kept root's directory, its base root, the build directory in it and the isolation.
+@dataclass(frozen=True)
+class KeptRoot:
+    """A root that is kept: where it is, what it stands on, the build directory in it, its isolation."""
+
+    place: Path
+    base: Path
+    layers: tuple[Path, ...]
+    directory: str
+    isolation: str
+
+
+def kept(store: Store, member: str, architecture: str) -> KeptRoot:
+    """Return a member's kept root.
 
     Raises UsageError when there is none.
     """
@@ -67,4 +81,5 @@ def kept(store: Store, member: str, architecture: str) -> tuple[Path, Path, str,
         raise UsageError(
             f"no build root of {member} for {architecture} is kept",
             resolution=f"Kept are: {', '.join(others) or 'none'}.")
-    return store.kept.place(name), Path(note["base"]), note["directory"], note["isolation"]
+    return KeptRoot(store.kept.place(name), Path(note["base"]), layers_in(note), note["directory"],
+                    note["isolation"])

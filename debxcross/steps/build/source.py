@@ -14,13 +14,13 @@ from debxcross.core.archive.binaries import (
 from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import answers, commands, device
-from debxcross.core.build.environment import Environment, source_inputs
+from debxcross.core.build.environment import Environment, PackageFile, source_inputs
 from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.regular import regular_files
-from debxcross.errors import EmulatorError, PatchError
+from debxcross.errors import BuildError, EmulatorError, PatchError
 from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.gates import judge_debs, own_paths, pass_or_raise
@@ -175,22 +175,33 @@ class SourceBuild:
             root.binds[root.directory / name] = inside
         if work.build_packages:
             root.binds[write_build_packages(context, work, root.directory)] = commands.BUILD_PACKAGES
-        root.show_apt()
         unpacked = root.run(["sh", "-c", commands.unpack_script(
             f"{commands.SOURCE}/{work.source.dsc.name}", work.directory)], user=commands.BUILDER)
         if unpacked.exit_status:
             raise root.failure("the source could not be unpacked")
         self._patch()
-        root.step("resolving build dependencies")
-        added = root.choose(
-            self._build_dep("--print-uris", "-q"),
-            f"the build dependencies of {work.name} cannot be satisfied", work.directory)
-        return Environment(root.base.packages, added)
+        return Environment(root.base.packages, self._chosen())
 
-    def _build_dep(self, *options: str) -> tuple[str, ...]:
-        context, work = self.turn.context, self.work
-        return commands.build_dep_argv(context.host.name, context.build.name, work.profiles, *options,
-                                       trees=work.trees)
+    def _chosen(self) -> tuple[PackageFile, ...]:
+        """Return which packages apt wants; it reads debian/control and nothing else of a tree."""
+        root, work = self.root, self.work
+        try:
+            control = root.session.read(f"{work.directory}/debian/control")
+        except BuildError:  # a link, which apt follows
+            return self._choose()
+        return self.turn.chosen({
+            "control": control, "profiles": work.profiles, "host": self.turn.context.host.name,
+            "packages": work.build_packages}, self._choose)
+
+    def _choose(self) -> tuple[PackageFile, ...]:
+        """Ask the apt inside which packages the tree's build dependencies are."""
+        context, work, root = self.turn.context, self.work, self.root
+        root.step("resolving build dependencies")
+        root.show_apt()
+        return root.choose(
+            commands.build_dep_argv(context.host.name, context.build.name, work.profiles, "--print-uris", "-q",
+                                    trees=work.trees),
+            f"the build dependencies of {work.name} cannot be satisfied", work.directory)
 
     def _patch(self) -> None:
         """Apply the rules patches; say so in the changelog, with the version that results."""
@@ -214,8 +225,7 @@ class SourceBuild:
 
     def install(self, environment: Environment) -> None:
         """Install the build dependencies, offline."""
-        self.root.install(environment.added, self._build_dep(*commands.OFFLINE),
-                          "the build dependencies could not be installed", directory=self.work.directory)
+        self.root.install_exactly(environment.added, "the build dependencies could not be installed")
 
     def carry_out(self, environment: Environment) -> Made:
         """Run dpkg-buildpackage, judge every result, put all of it into the store."""

@@ -6,7 +6,8 @@ lock, explain, reproduce, shell) asks the turn.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from debxcross.core.build.environment import Environment, PackageFile, resolutio
 from debxcross.core.chain.lock import LockedMember
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
-from debxcross.errors import BuildError, EmulatorError, PatchError, UnsatisfiableError
+from debxcross.errors import BuildError, EmulatorError, GateError, PatchError, UnsatisfiableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.context import Context
@@ -125,6 +126,24 @@ class Turn:
         if (question := self._question) is not None:
             self.context.store.remember("environment", question, environment.added)
 
+    def chosen(self, what: Mapping[str, Any], ask: Callable[[], tuple[PackageFile, ...]]
+               ) -> tuple[PackageFile, ...]:
+        """Return apt's answer to ``what``, remembered or asked for now.
+
+        Other sources, or this one with other bytes, may have had the same question; a lock's has one
+        answer anyway.
+        """
+        context, name = self.context, self.work.name
+        if context.held.member(name) is not None:
+            return ask()
+        key = resolution_key(self.base.packages, _world_state(context, name), what,
+                             [file.sha256 for file in self.local])
+        if (known := context.results.memo(name, "environment", key)) is not None:
+            return tuple(PackageFile(**one) for one in known)
+        found = ask()
+        context.store.remember("environment", key, found)
+        return found
+
     def inputs(self) -> Mapping[str, Any] | None:
         """Return what the key is the digest of; None when something must run to know it."""
         environment = self.environment()
@@ -154,7 +173,8 @@ class Turn:
                 return "cached", artifact
             work.fetch(self)
             with context.store.work(context.chroots.remove) as directory:
-                return self._carry_out(self._root(directory), again)
+                with closing(self._root(directory)) as root:
+                    return self._carry_out(root, again)
 
     def resolve(self) -> Environment:
         """Return the environment: remembered, or resolved now in a throw-away root."""
@@ -169,9 +189,9 @@ class Turn:
         self.work.fetch(self)
         with self.context.store.work(self.context.chroots.remove) as directory:
             # The log of the build itself stays what `log` shows.
-            root = self._root(directory, f"{self.work.name}.shell")
-            self.work.install(self, root, self._prepared(root))
-            root.keep(self.work.directory)
+            with closing(self._root(directory, f"{self.work.name}.shell")) as root:
+                self.work.install(self, root, self._prepared(root))
+                root.keep(self.work.directory)
 
     def _root(self, directory: Path, log: str = "") -> BuildRoot:
         return BuildRoot(self.context, self.base, self.work.name, directory,
@@ -193,7 +213,7 @@ class Turn:
             if not again and (artifact := context.results.artifact(work.name, key)):
                 return "cached", artifact
             made = work.build(self, root, environment, again)
-        except (BuildError, EmulatorError, UnsatisfiableError, PatchError):
+        except (BuildError, GateError, EmulatorError, UnsatisfiableError, PatchError):
             root.keep(work.directory, failed=True)
             raise
         provenance = {"kind": work.kind, **made.provenance, **work.asked_for, "inputs": inputs}

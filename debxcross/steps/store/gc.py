@@ -13,6 +13,7 @@ from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.files import file_digest
+from debxcross.doors.roots import BaseRoots
 from debxcross.doors.store import Store
 from debxcross.errors import UsageError
 
@@ -36,7 +37,7 @@ def take_inventory(store: Store, *, sizes: bool = True) -> Inventory:
             elif value is not None:
                 memos.append(Thing(key, name, names_in(canonical(value).decode()),
                                    store.entries.size(kind, key)))
-    roots = tuple(_root(store, key, sizes) for key in store.roots.keys())
+    roots = tuple(_root(store.roots, key, sizes) for key in store.roots.keys())
     indexes = tuple(
         Thing(path.name, path.name, frozenset(), _size(path) if sizes else 0)
         for path in store.apt_directories())
@@ -61,12 +62,12 @@ def _keys(value: Any) -> tuple[str, ...]:
         return ()
 
 
-def _root(store: Store, key: str, sizes: bool) -> Thing:
-    packages = store.roots.packages(key)
+def _root(roots: BaseRoots, key: str, sizes: bool) -> Thing:
+    packages = roots.packages(key)
     architectures = sorted({one["architecture"] for one in packages or ()} - {"all"})
     words = f"{len(packages)} packages for {' and '.join(architectures)}" if packages else "unfinished"
     return Thing(key, words, names_in(canonical(packages).decode()),
-                 _size(store.roots.place(key)) if sizes else 0)
+                 _size(roots.place(key)) if sizes else 0)
 
 
 def _size(path: Path) -> int:
@@ -94,6 +95,7 @@ def list_store(store: Store) -> Listing:
         ("results", len(inventory.artifacts), 0),
         ("files", len(inventory.objects), sum(inventory.objects.values())),
         ("base roots", len(inventory.roots), sum(root.size for root in inventory.roots)),
+        ("layers", *_count(_layers(store))),
         ("index directories", len(inventory.indexes), sum(one.size for one in inventory.indexes)),
         ("remembered answers", len(inventory.memos), sum(memo.size for memo in inventory.memos)),
         ("kept build roots", *_count(_kept(store))),
@@ -143,8 +145,15 @@ def _decide(store: Store, keep: int, named: Sequence[Path], sources: bool, kept_
     found = collection(inventory, kept)
     leftovers = [Thing(str(path), path.name, frozenset(), path.stat().st_size) for path in store.leftovers()]
     leftovers += [Thing(str(path), path.name, frozenset(), _size(path)) for path in store.abandoned()]
-    return Collection(**{**vars(found), "leftovers": tuple(leftovers),
+    return Collection(**{**vars(found), "leftovers": tuple(leftovers), "layers": _layers(store, kept_roots),
                          "kept_roots": _kept(store) if kept_roots else ()})
+
+
+def _layers(store: Store, kept_roots: bool = True, sizes: bool = True) -> tuple[Thing, ...]:
+    """Return the layers, which are made anew when a build wants them; ``kept_roots`` go with theirs."""
+    spared = frozenset() if kept_roots else store.kept.layers()
+    return tuple(_root(store.layers, key, sizes) for key in store.layers.keys()
+                 if store.layers.place(key) not in spared)
 
 
 def names_in_files(paths: Sequence[Path]) -> frozenset[str]:
@@ -167,6 +176,8 @@ def _delete(store: Store, chroots: Chroots, found: Collection) -> None:
         store.entries.drop(f"memo/{thing.title}", thing.key)
     for thing in found.roots:
         store.roots.drop(thing.key, chroots.remove)
+    for thing in found.layers:
+        store.layers.drop(thing.key, chroots.remove)
     for thing in found.indexes:
         chroots.remove(store.apt_directory(thing.key))
     kept_roots = {thing.key for thing in found.kept_roots}
@@ -204,12 +215,13 @@ def verify(store: Store, chroots: Chroots) -> Damage:
                 if fault:
                     store.entries.drop(kind, key)
                     entries.append(f"{kind} {key[:12]}…: {fault}")
-        for key in store.roots.keys():
-            count, fault = _root_fault(store, key)
-            checked += count
-            if fault:
-                store.roots.drop(key, chroots.remove)
-                roots.append(f"base root {key[:12]}…: {fault}")
+        for place, what in ((store.roots, "base root"), (store.layers, "layer")):
+            for key in place.keys():
+                count, fault = _root_fault(place, key)
+                checked += count
+                if fault:
+                    place.drop(key, chroots.remove)
+                    roots.append(f"{what} {key[:12]}…: {fault}")
     return Damage(checked, tuple(objects), tuple(entries), tuple(roots))
 
 
@@ -221,10 +233,10 @@ def _fault(store: Store, kind: str, key: str, value: Any) -> str:
     return ""
 
 
-def _root_fault(store: Store, key: str) -> tuple[int, str]:
-    """Return how many files of a base root were compared with dpkg's own sums, and what is wrong."""
-    directory = store.roots.place(key)
-    if store.roots.packages(key) is None:
+def _root_fault(roots: BaseRoots, key: str) -> tuple[int, str]:
+    """Return how many files of a root or layer were compared with dpkg's own sums, and what is wrong."""
+    directory = roots.place(key)
+    if roots.packages(key) is None:
         return 0, "unfinished"
     checked = 0
     for path, expected in _sums(directory):
