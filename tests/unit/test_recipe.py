@@ -61,7 +61,12 @@ def test_apt_inside_sees_the_bound_indexes_and_no_network() -> None:
     updates = [line for line in script.splitlines() if " update " in line]
     assert len(updates) == 1 and "sourcelist=/etc/apt/local.list" in updates[0]
     assert 'BarbarianArchitectures { "armel"; };' in script
-    assert "--no-download" in recipe.OFFLINE
+
+
+def test_a_layer_gets_what_is_given_and_nothing_else() -> None:
+    script = recipe.layer_argv(["a_1%3a2_all.deb", "b c.deb"])[2]
+    assert "/debxcross/archives/a_1%3a2_all.deb '/debxcross/archives/b c.deb'" in script
+    assert "Dir::Etc::sourcelist=/dev/null" in script and "Dir::Etc::sourceparts=/dev/null" in script
 
 
 def test_roots_are_made_of_one_local_repository() -> None:
@@ -102,7 +107,8 @@ def test_nothing_of_the_machine_is_in_a_recipe(monkeypatch: pytest.MonkeyPatch) 
             recipe.root_packages(ARMEL, "amd64", "12"), recipe.root_commands(), recipe.dpkg_options(()),
             recipe.apt_script("", "", ""), recipe.device_script(""), recipe.apt_options("amd64", "armel"),
             recipe.build_argv("armel", "amd64", PROFILES, 2), recipe.unpack_script("x.dsc", "x"),
-            recipe.wheel_script("x", "2.7", "armel", "/i", {}), recipe.PATCH_ARGV, recipe.OFFLINE]
+            recipe.wheel_script("x", "2.7", "armel", "/i", {}), recipe.PATCH_ARGV,
+            recipe.layer_argv(["a_1_all.deb"])]
 
     before = everything()
     monkeypatch.setenv("HOME", "/elsewhere")

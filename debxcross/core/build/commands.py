@@ -144,9 +144,6 @@ def apt_options(build: str, host: str) -> str:
 #: patch that is applied already is skipped with status 1, so it is told.
 PATCH_ARGV = ("patch", "--strip=1", "--batch", "--fuzz=0", "--reject-file=-", "--no-backup-if-mismatch",
               "--forward")
-#: For apt with everything it needs bound at ARCHIVES, read-only.
-OFFLINE = ("--no-download", "-qq", "-o", f"Dir::Cache::archives={ARCHIVES}",
-           "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root")
 
 
 def unpack_script(dsc: str, directory: str) -> str:

@@ -64,13 +64,14 @@ class PackageFile:
 class Environment:
     """The packages of a build root: those of the base and those added for one member.
 
-    ``device`` are those of ``added`` that are not installed but unpacked as a sysroot; they are
-    known where apt has just been asked.
+    ``device`` are those of ``added`` that are unpacked as a sysroot, ``here`` those that are installed;
+    they are known where apt has just been asked.  A package for all architectures may be in both.
     """
 
     base: tuple[InstalledPackage, ...]
     added: tuple[PackageFile, ...]
     device: tuple[PackageFile, ...] = ()
+    here: tuple[PackageFile, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:

@@ -33,6 +33,7 @@ class BuildRoot:
         self.log = context.log(log or name)
         self.session = context.chroots.session(base.directory, directory)
         self.binds: dict[Path, str] = {}
+        self._sees_apt = False
         self._layers = LayerStack(context, base.directory, directory, self.log, self.step)
 
     def close(self) -> None:
@@ -64,7 +65,9 @@ class BuildRoot:
 
     def show_apt(self) -> None:
         """Let the apt inside see the indexes, and what lies in commands.DEBS beside the archive."""
-        context = self.context
+        if self._sees_apt:
+            return
+        self._sees_apt, context = True, self.context
         self.binds[context.apt.lists] = commands.LISTS
         world = context.world.for_build_root()
         self.run(["sh", "-c", commands.apt_script(
@@ -85,22 +88,7 @@ class BuildRoot:
             raise self.context.held.unsatisfied(self.name, error) from error
         return parse_print_uris(answer.stdout)
 
-    def install(self, files: Sequence[PackageFile], command: Sequence[str], what: str, *,
-                installed: int = -1) -> None:
-        """Fetch packages, then install with a command that finds all of them; BuildError says ``what``.
-
-        Of the packages ``installed`` will be installed (all of them when negative).
-        """
-        stored = self.context.supply.fetch(self.name, files)
-        archives = self.directory / "archives"
-        self.context.store.lay_out(stored, archives)
-        (archives / "partial").mkdir(exist_ok=True)
-        self.binds[archives] = commands.ARCHIVES
-        self.step(f"installing {len(files) if installed < 0 else installed} packages")
-        if self.run(command).exit_status:
-            raise self.failure(what)
-
-    def install_exactly(self, files: Sequence[PackageFile], what: str) -> None:
+    def install(self, files: Sequence[PackageFile], what: str) -> None:
         """Fetch packages and have all of them installed, in layers that other builds share.
 
         What is in the root already stays, above them.  Raises BuildError that begins with ``what``.

@@ -225,7 +225,7 @@ class SourceBuild:
 
     def install(self, environment: Environment) -> None:
         """Install the build dependencies, offline."""
-        self.root.install_exactly(environment.added, "the build dependencies could not be installed")
+        self.root.install(environment.added, "the build dependencies could not be installed")
 
     def carry_out(self, environment: Environment) -> Made:
         """Run dpkg-buildpackage, judge every result, put all of it into the store."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +105,8 @@ def build_programs(
     if emulator is None:
         raise HostError(f"{context.host.qemu_binary} is not installed",
                         resolution="Install the Debian package qemu-user-static.")
-    with context.store.work(context.chroots.remove) as work:
-        build = BuildRoot(context, base, STEP, work)
+    with context.store.work(context.chroots.remove) as work, \
+            closing(BuildRoot(context, base, STEP, work)) as build:
         build.binds.update({directory: _SYSROOT, data_directory("examples"): _EXAMPLES,
                             Path(emulator): emulator})
         _install(build, examples)
@@ -121,8 +122,7 @@ def _install(build: BuildRoot, examples: Sequence[Example]) -> None:
     build.show_apt()
     files = build.choose(commands.install_argv(packages, "--print-uris", "-qq"),
                          f"{' '.join(packages)} cannot be installed together")
-    build.install(files, commands.install_argv(packages, *commands.OFFLINE),
-                  "the build systems could not be installed")
+    build.install(files, "the build systems could not be installed")
 
 
 def _try(build: BuildRoot, example: Example) -> Verdict:

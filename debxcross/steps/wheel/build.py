@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from debxcross.core.artifact import StoredFile
@@ -42,24 +43,20 @@ class WheelBuild:
         root.step("resolving the build environment")
         context.store.lay_out(self.turn.offered, root.directory / "debs")
         root.binds[root.directory / "debs"] = commands.DEBS
-        root.show_apt()
-        here = self._choose(packages_here(context, self.spec))
-        device = self._choose(packages_there(context, self.spec))
+        here, device = (self.turn.chosen({"packages": names}, partial(self._choose, names))
+                        for names in (packages_here(context, self.spec), packages_there(context, self.spec)))
         added = {file.sha256: file for file in (*here, *device)}.values()
-        return Environment(root.base.packages, tuple(sorted(added, key=lambda file: file.file)), device)
+        return Environment(root.base.packages, tuple(sorted(added, key=lambda file: file.file)), device, here)
 
     def _choose(self, packages: Sequence[str]) -> tuple[PackageFile, ...]:
+        self.root.show_apt()
         return self.root.choose(
             commands.install_argv(packages, "--print-uris", "-q"),
             f"{self.root.name}: {' '.join(packages)} cannot be installed together")
 
     def install(self, environment: Environment) -> str:
         """Install what runs here and make the sysroot of what does not; return the settings' module."""
-        self.root.install(
-            environment.added, commands.install_argv(packages_here(self.turn.context, self.spec),
-                                                     *commands.OFFLINE),
-            "its build environment could not be installed",
-            installed=len(environment.added) - len(environment.device))
+        self.root.install(environment.here, "its build environment could not be installed")
         return self._make_sysroot(environment)
 
     def wheel(self, pinned: StoredFile, environment: Environment, again: bool) -> Path:
