@@ -60,7 +60,16 @@ class Event:
 #: warning      something to look at; text; data: {}
 #: error        data: brief, details, resolution, exit_status, failure_class
 #: run-ended    data: ok (bool), seconds, exit_status
-KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "error", "run-ended")
+KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "error", "run-ended",
+         "plan", "changes", "gates", "trial", "repository")
+#: Facts for the report of a run (docs/reports.md); who shows a run while it goes on leaves them out.
+#: plan         data: planned, records of core.chain.plan.PlannedMember without what is long
+#: changes      data: changes, records of core.chain.history.Change: inputs since the member's last result
+#: gates        data: checks (how many), accepted and compared: records with subject and found
+#: trial        data: packages, results: records of core.chain.trial.TrialResult
+#: repository   data: repository (path), url, fingerprint, device (lines), versions (by sha256, those with
+#:              an epoch), beside: records of files that belong to no member
+FACTS = ("plan", "changes", "gates", "trial", "repository")
 
 Listener = Callable[[Event], None]
 
@@ -78,9 +87,24 @@ def _is_number(value: object) -> bool:
     return value is None or type(value) in (int, float)
 
 
+def _are_records(value: object) -> bool:
+    """Tell whether a value is a list of flat objects, of text, numbers and lists of text."""
+    return isinstance(value, list) and all(
+        isinstance(record, dict) and all(
+            one is None or type(one) in (str, int, float, bool) or _are_texts(one) for one in record.values())
+        for record in value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 #: What is more than text in an event's data, and what it must be where an event is read back.
 _RULES: Mapping[str, Callable[[Any], bool]] = {
-    "members": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "members": _are_texts, "needs": _are_texts, "packages": _are_texts, "device": _are_texts,
+    "planned": _are_records, "changes": _are_records, "accepted": _are_records, "compared": _are_records,
+    "results": _are_records, "beside": _are_records, "checks": is_size, "worker": is_size,
+    "versions": lambda value: isinstance(value, dict) and _are_texts([*value.values()]),
     "pid": lambda value: type(value) is int and 0 <= value < 1 << 31,
     "exit_status": lambda value: value is None or type(value) is int and 0 <= value < 256,
     "size": is_size, "seconds": _is_number, "request": lambda value: isinstance(value, dict),

@@ -13,6 +13,7 @@ from typing import Any
 from debxcross.app.eventlog import event_log
 from debxcross.app.interrupts import interruptible
 from debxcross.app.opening import Opening
+from debxcross.app.report import write_report
 from debxcross.app.request import Request, to_json
 from debxcross.core.chain import order
 from debxcross.core.chain.plan import Plan
@@ -83,7 +84,10 @@ class Build:
         try:
             with event_log(self.request.directory) as write:
                 self.events.listen(write)
-                return self._recorded_run(started)
+                try:
+                    return self._recorded_run(started)
+                finally:
+                    self._report()
         except DebxcrossError as error:
             if error not in self._told:
                 # There is nothing to write it to, but somebody listens.
@@ -125,6 +129,13 @@ class Build:
         else:
             self._ended(None, started)
         return summary
+
+    def _report(self) -> None:
+        """Write the report of a run that went well, failed or was interrupted; it never decides how one ends."""
+        try:
+            write_report(self.request.directory)
+        except DebxcrossError as error:
+            self.events.tell("warning", text=f"there is no report of this run: {error.brief}")
 
     def _failed(self, error: DebxcrossError, started: float) -> None:
         if error not in self._told:

@@ -2,7 +2,6 @@
 """The use cases that look: at a run, at its logs, into its build roots, at the machine."""
 from __future__ import annotations
 
-import os
 import stat
 import time
 from collections.abc import Sequence
@@ -11,17 +10,18 @@ from pathlib import Path
 
 from debxcross import config
 from debxcross.app.build import open_root
+from debxcross.app.eventlog import is_alive, run_events
 from debxcross.app.opening import Opening
 from debxcross.app.request import remembered_request
 from debxcross.core.architecture import architecture
 from debxcross.core.border import is_name
 from debxcross.core.doctor import Check, examine
-from debxcross.doors import files, process
+from debxcross.doors import process
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.host import gather
 from debxcross.errors import UsageError
-from debxcross.events import Event, Listener
-from debxcross.run.status import RunStatus, fold, read_events
+from debxcross.events import Listener
+from debxcross.run.status import RunStatus, fold
 from debxcross.steps.build.keep import is_kept, kept
 
 
@@ -30,28 +30,7 @@ def status(directory: Path) -> RunStatus:
 
     Raises UsageError when there was none.
     """
-    return fold(_events(directory), time.time(), _alive)
-
-
-def _events(directory: Path) -> tuple[Event, ...]:
-    try:
-        text = files.read(directory / "logs" / "events.jsonl").decode("utf-8", "replace")
-    except OSError as error:
-        raise UsageError(
-            f"no run is known below {directory}",
-            "" if isinstance(error, FileNotFoundError) else f"{error.strerror}: {error.filename}",
-            "Name the architecture or --output of a run, such as: debxcross status armel") from error
-    return read_events(text)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return fold(run_events(directory), time.time(), is_alive)
 
 
 def log_path(directory: Path, member: str) -> Path:
@@ -116,7 +95,7 @@ def last_run(directory: Path, member: str, listeners: Sequence[Listener], *, sto
 
     Raises UsageError when there was none, or it has no such member.
     """
-    request = next((event.data["request"] for event in _events(directory) if "request" in event.data), None)
+    request = next((one.data["request"] for one in run_events(directory) if "request" in one.data), None)
     if request is None:
         raise UsageError(f"no run is known below {directory}", "Its events do not tell what was asked for.",
                          "Run it again.")

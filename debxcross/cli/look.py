@@ -65,6 +65,20 @@ def log(member: str, arch: str | None, output: Path | None, raw: bool) -> None:
             sys.stdout.write(visible(line))
 
 
+@click.command("report")
+@click.argument("arch", required=False)
+@_output
+def report_run(arch: str | None, output: Path | None) -> None:
+    """Write the report of the last run (of ARCH, or the newest below out/); print where its page is.
+
+    Every run that ends writes its own: DIR/report/index.html, summary.md and junit.xml.  This is for one that
+    was killed or still runs.
+    """
+    from debxcross.app.report import write_report
+
+    click.echo(write_report(run_directory(arch, output)))
+
+
 @click.command("shell", context_settings={"ignore_unknown_options": True})
 @click.argument("member")
 @click.argument("command", nargs=-1)

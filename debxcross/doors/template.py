@@ -48,14 +48,18 @@ def program_file(name: str) -> Path:
     return Path(__file__).resolve().parents[1] / name
 
 
-def render(name: str, values: Mapping[str, Any], directory: Path | None = None) -> str:
+def render(name: str, values: Mapping[str, Any], directory: Path | None = None, *,
+           escape: bool = False) -> str:
     """Return the template ``name`` of ``directory`` (control-templates by default), filled in.
+
+    With ``escape`` every value is escaped for HTML and XML.
 
     Raises ConfigurationError, naming file and line, for a fault in the template.
     """
     place = directory or data_directory("control-templates")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(place),
+        autoescape=escape,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from debxcross.errors import DebxcrossError
-from debxcross.events import Clock, Event, error_of
+from debxcross.events import FACTS, Clock, Event, error_of
 
 #: The same activity of a member is told again after this many seconds.
 REPEAT = 30.0
@@ -46,6 +46,16 @@ def visible(text: str) -> str:
     text, becomes "?".
     """
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?"
+                   for letter in _ESCAPE.sub("", text))
+
+
+def named(text: str) -> str:
+    """Return text in which nothing is hidden: control sequences are left out, and every other
+    character that does not show itself, or turns its neighbours round, is named: "[U+202E]".
+
+    Tabs and line ends stay.
+    """
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else f"[U+{ord(letter):04X}]"
                    for letter in _ESCAPE.sub("", text))
 
 
@@ -159,7 +169,7 @@ class PlainReport:
             elif event.kind == "run-ended":
                 ending = "the run is done" if event.data.get("ok") else "the run failed"
                 self._write(event.time, f"{ending} after {duration(event.data.get('seconds', 0))}")
-            else:
+            elif event.kind not in FACTS:
                 self._row(event, event.kind, event.text)
 
     def _run_started(self, event: Event) -> None:

@@ -76,7 +76,7 @@ def run_graph(
     """
     _check(nodes)
     graph = _Graph(nodes, work, keep_going, events, stopping)
-    unstarted = [threading.Thread(target=graph.carry_out, name=f"worker-{number}")
+    unstarted = [threading.Thread(target=graph.carry_out, args=(number,), name=f"worker-{number}")
                  for number in range(max(1, min(workers, len(nodes))))]
     graph.announce()
     while not graph.finished():
@@ -123,8 +123,9 @@ class _Graph:
         """Tell the first state of every node."""
         for node in self._nodes.values():
             if node.needs or node.after:
-                self._events.tell("state", node.name, state="waiting",
-                                  reason=f"needs {', '.join((*node.needs, *node.after))}")
+                needs = (*node.needs, *node.after)
+                self._events.tell("state", node.name, state="waiting", needs=needs,
+                                  reason=f"needs {', '.join(needs)}")
             else:
                 self._ready.add(node.name)
                 self._events.tell("state", node.name, state="ready")
@@ -157,12 +158,12 @@ class _Graph:
             )
         return outcomes
 
-    def carry_out(self) -> None:
-        """Be a worker: take members and settle them until none is left."""
+    def carry_out(self, worker: int) -> None:
+        """Be the worker of this number: take members and settle them until none is left."""
         name: str | None = None
         try:
             while (name := self._take()) is not None:
-                self._settle(self._outcome(name))
+                self._settle(self._outcome(name, worker))
         except BaseException as error:
             # It surfaces in the main thread; a worker must not die with it unheard.
             with self._changed:
@@ -186,8 +187,8 @@ class _Graph:
                 self._changed.wait(SLICE)
             return None
 
-    def _outcome(self, name: str) -> Outcome:
-        self._events.tell("state", name, state="building")
+    def _outcome(self, name: str, worker: int) -> Outcome:
+        self._events.tell("state", name, state="building", worker=worker)
         begin = time.monotonic()
         try:
             state = self._work(name)

@@ -16,6 +16,8 @@ from debxcross.core.gate import Verdict
 from debxcross.errors import GateError
 
 GATE = "losses"
+#: What the verdict on a package that lost nothing expects.
+_NOTHING = "nothing lost"
 #: Longer lines of a log are commands of a compiler, not answers.
 _LONGEST_LINE = 400
 #: Answers of configure (also in config.log and its cache), Meson, CMake and pkg-config; WORD stands for what
@@ -97,11 +99,22 @@ def loss_verdicts(comparisons: Sequence[Comparison]) -> tuple[Verdict, ...]:
         if not lost:
             found = (f"compared with {comparison.against}: nothing is lost" if comparison.against
                      else f"not compared: {'; '.join(comparison.notes)}")
-            verdicts.append(Verdict(GATE, not comparison.damage, comparison.package, "nothing lost",
+            verdicts.append(Verdict(GATE, not comparison.damage, comparison.package, _NOTHING,
                                     comparison.damage or found))
         verdicts += [Verdict(GATE, bool(one.accepted), one.package, one.subject, described(one))
                      for one in lost]
     return tuple(verdicts)
+
+
+def twin_records(verdicts: Sequence[Verdict]) -> dict[str, list[dict[str, str]]]:
+    """Return what the verdicts on losses tell of a result that passed: ``accepted`` losses, packages ``compared``.
+
+    Each is a record of its subject and what was found.
+    """
+    compared = [one for one in verdicts if one.expected == _NOTHING]
+    accepted = [one for one in verdicts if one.expected != _NOTHING]
+    return {"accepted": [{"subject": one.expected, "found": one.found} for one in accepted],
+            "compared": [{"subject": one.subject, "found": one.found} for one in compared]}
 
 
 def raise_for_losses(member: str, comparisons: Sequence[Comparison], logs: Mapping[str, str]) -> None:

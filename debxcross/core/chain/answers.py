@@ -172,6 +172,7 @@ _SHAPES: Mapping[str, Any] = {
     "publication": _Publication,
     "key-warnings": tuple[str, ...],
     "trial": Mapping[str, tuple[Line, ...] | int],
+    "trial-results": tuple[Mapping[str, str | int | bool], ...],
     "libraries": Mapping[str, Line],
     "alternatives": Mapping[str, tuple[Line, ...]],
     "missed": tuple[Line, tuple[Line, ...]],

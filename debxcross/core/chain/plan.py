@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from debxcross.core.archive.security import Comparison, table
 from debxcross.core.key import plain
@@ -30,6 +31,12 @@ class PlannedMember:
     key: str = ""
     patches: tuple[tuple[str, bool, str], ...] = ()
     packages: tuple[str, ...] = ()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run tells of it in one record: everything but patches and packages."""
+        return {"name": self.name, "kind": self.kind, "version": self.version, "origin": self.origin,
+                "state": self.state, "reason": self.reason, "needs": list(self.needs), "key": self.key}
 
 
 def state_before(key: str | None, cached: bool, missing: Sequence[str], again: bool) -> tuple[str, str]:

@@ -39,6 +39,10 @@ _HARDWARE = re.compile(
 _TESTS = re.compile(r"(^|[._])tests?([._]|$)")
 
 
+#: So many characters of what a trial said are told.
+_MOST_TEXT = 300
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries.
@@ -59,6 +63,12 @@ class TrialResult:
     package: str = ""
     path: str = ""
     missing: str = ""
+
+    @property
+    def record(self) -> dict[str, str | int | bool]:
+        """What a run tells of it; of a long text its end."""
+        return {"name": self.name, "ok": self.ok, "text": self.text[-_MOST_TEXT:], "signal": self.signal,
+                "attempts": self.attempts, "optional": self.optional}
 
 
 def excuse(result: TrialResult, required: Collection[str] = ()) -> str:

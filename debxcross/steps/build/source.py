@@ -15,7 +15,7 @@ from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import answers, commands, device
 from debxcross.core.build.environment import Environment, PackageFile, source_inputs
-from debxcross.core.build.losses import AcceptedLoss
+from debxcross.core.build.losses import AcceptedLoss, twin_records
 from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -249,7 +249,7 @@ class SourceBuild:
                                 archive_versions(work.binaries, context.build.name))
         return Made(tuple(files), {
             "source": work.name, "version": work.version, "suite": work.source.suite,
-            "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], "checks": checks,
+            "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], **checks,
             "answers": work.told.mode, "emulator": work.told.emulator,
             **({"accepted-losses": lost} if lost else {})})
 
@@ -291,8 +291,8 @@ class SourceBuild:
                 f"A crash is no answer. Write the answer into {self.work.name}/{self.turn.context.host.name}"
                 f".cache (docs/answers.md); the variables stand in {log}. Or set answers = \"none\".")
 
-    def _judge(self, debs: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
-        """Raise GateError for what must not be kept; return how many checks there were, and accepted losses."""
+    def _judge(self, debs: Sequence[Path]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Raise GateError for what must not be kept; return what to tell of the checks, and accepted losses."""
         context, work = self.turn.context, self.work
         verdicts = list(judge_debs(debs, context.host, work.name, work.source_version,
                                    own_paths(context.store.directory)))
@@ -302,8 +302,7 @@ class SourceBuild:
         failed = gate.failed(verdicts)
         self.root.note(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")
         pass_or_raise(context, verdicts, work.name)
-        lost: tuple[str, ...] = ()
-        if work.twin:
-            held, lost = check_losses(self.root, debs, work.profiles, work.accepted)
-            verdicts += held
-        return len(verdicts), lost
+        if not work.twin:
+            return {"checks": len(verdicts)}, ()
+        held, lost = check_losses(self.root, debs, work.profiles, work.accepted)
+        return {"checks": len(verdicts) + len(held), **twin_records(held)}, lost

@@ -46,15 +46,15 @@ def inputs_in(artifact: Artifact) -> Mapping[str, Any]:
     return inputs
 
 
-def record(context: Context, chain: Chain, state: str, artifact: Artifact) -> None:
+def record(context: Context, chain: Chain, state: str, artifact: Artifact) -> tuple[Change, ...]:
     """Write down that a member has this result now: when it is new, or another one than before.
 
-    ``state`` is one of core.explain.Entry's.
+    ``state`` is one of core.explain.Entry's.  Returns what of its inputs changed since its last result.
     """
     store, host = context.store, context.host.name
     entries = history(store, artifact.member, chain, host)
     if entries and entries[-1].key == artifact.key and state == "found":
-        return
+        return ()
     result = digest(sorted(file.sha256 for file in artifact.debs(host)))
     told: tuple[Change, ...] = ()
     if entries and entries[-1].key != artifact.key and (before := store.artifact(entries[-1].key)):
@@ -62,6 +62,7 @@ def record(context: Context, chain: Chain, state: str, artifact: Artifact) -> No
         told = changes(old, new) if old and new else ()
     _append(store, artifact.member, chain, host,
             Entry(artifact.key, int(time.time()), state, result, told))
+    return told
 
 
 def record_use(context: Context, name: str, chain: Chain, key: str) -> None:

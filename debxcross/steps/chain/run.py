@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from debxcross.core.artifact import Artifact, StoredFile
@@ -27,6 +27,10 @@ from debxcross.steps.context import Context
 from debxcross.steps.disk import room_needed
 
 BUILD_ROOT, DEVICE_ROOT, REPOSITORY, TRIAL = "build-root", "device-root", "repository", "device-trial"
+
+
+#: So many changed inputs of a member are told; `explain` has them all.
+_MOST_TOLD = 40
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Run:
         self.context.events.tell("state", STEP, state="building")
         judged = make_plan(self.context, self.prepared, self.settings.rebuild,
                            keep_going=self.settings.keep_going)
+        self.context.events.tell("plan", STEP, planned=[one.record for one in judged.plan.members])
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out
@@ -154,6 +159,7 @@ class Run:
         self._artifacts[name] = artifact
         forget(context, name, built=state == "built")
         self._record(state, again, artifact)
+        self._tell_gates(name, artifact.provenance)
         self._show_log(name, artifact)
         for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
@@ -162,7 +168,16 @@ class Run:
     def _record(self, state: str, again: bool, artifact: Artifact) -> None:
         plain = "found" if state == "cached" else "built again" if again else "built"
         origin = self.context.results.origin(artifact.key)
-        record(self.context, self.prepared.chain, origin or plain, artifact)
+        changed = record(self.context, self.prepared.chain, origin or plain, artifact)
+        if changed:
+            self.context.events.tell("changes", artifact.member,
+                                     changes=[asdict(one) for one in changed[:_MOST_TOLD]])
+
+    def _tell_gates(self, name: str, provenance: Mapping[str, Any]) -> None:
+        """Tell what the gates found when the result was made, in this run or an earlier one."""
+        told = {word: provenance[word] for word in ("checks", "accepted", "compared") if word in provenance}
+        if told:
+            self.context.events.tell("gates", name, **told)
 
     def _show_log(self, name: str, artifact: Artifact) -> None:
         """Put the log of a build of some earlier run where this run's logs are."""
@@ -178,6 +193,13 @@ class Run:
             self.context, self.prepared, self.settings.publication, REPOSITORY,
             self.settings.keep_going).carry_out(self._artifacts)
         self._summary.update(published)
+        told = {word: published.get(word, "") for word in ("repository", "url", "fingerprint", "device")}
+        beside = security.stored(self.prepared.updates.published())
+        self.context.events.tell(
+            "repository", REPOSITORY, **told, beside=[asdict(file) for file in beside],
+            # File names have no epochs.
+            versions={sha256: version for sha256, version in published.get("versions", {}).items()
+                      if ":" in version})
         return state
 
     def _try(self) -> str:
@@ -193,8 +215,11 @@ class Run:
         key = trial_key(work, self._device, baseline(self.context.host.name).qemu)
         if (known := context.store.memo("trial", key)) is not None:
             self._summary["trial"] = known
+            if results := context.store.memo("trial-results", key):
+                context.events.tell("trial", TRIAL, results=results)
             return "cached"
         results = try_on_device(context, work, self._device, TRIAL)
+        context.store.remember("trial-results", key, [one.record for one in results])
         self._summary["trial"] = {
             "packages": list(work.trial.packages or work.trial.before),
             "passed": sum(result.ok for result in results),

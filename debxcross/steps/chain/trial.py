@@ -81,6 +81,11 @@ def try_on_device(context: Context, work: TrialWork, device: BaseRoot, step: str
         return Device(work, BuildRoot(context, device, step, directory)).carry_out()
 
 
+def tell_results(context: Context, step: str, results: Sequence[TrialResult]) -> None:
+    """Tell what was tried, and how it ended; the trial's log has the whole output."""
+    context.events.tell("trial", step, results=[one.record for one in results])
+
+
 class Device:
     """An emulated device, in a throw-away root over the device's base root."""
 
@@ -118,6 +123,7 @@ class Device:
             results.append(TrialResult("install", True, 0, " ".join(trial.packages)))
         self._tell_untried()
         results += [self._command(command) for command in trial.commands]
+        tell_results(self.context, self.root.name, results)
         judge(results, "", self.processor)
         return (*results, *(self._exercise() if trial.python else ()))
 
@@ -243,6 +249,7 @@ class Device:
                 f"{done.stderr[-1500:]}\n{process.describe(done.argv[-6:], done.exit_status)}",
                 f"The whole log is {self.root.log}. If the emulator crashed, try another version of it.")
         results = parse_report(done.stdout)
+        tell_results(self.context, self.root.name, results)
         for note in judge(results, done.stdout + done.stderr, self.processor, self.work.required):
             self.context.events.tell("note", self.root.name, note)
         return results
