@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Times the report of a run of many members: its size and how long it takes to write.
 
-    .venv/bin/python benchmarks/report.py [MEMBERS] [--keep DIR]
+    .venv/bin/python -m benchmarks.report [MEMBERS] [--keep DIR]
 
 The events are those of a run that never was: members with needs, phases, packages, trials and a few
 failures.  The limits for 200 members are 2 MB and one second.
@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from debxcross.app.report import write_report
 from debxcross.events import Event
@@ -50,7 +49,7 @@ def events(count: int, workers: int = 4) -> list[Event]:
     tell("state", "build-root", 40.0, state="built", seconds=38.0)
     free, ended, bad = [40.0] * workers, {"build-root": 40.0}, set[str]()
     for name in names:
-        tell("state", name, 2.0, state="waiting", reason="needs build-root", needs=["build-root", *needs[name]])
+        tell("state", name, 2.0, state="waiting", needs=["build-root", *needs[name]])
         if bad.intersection(needs[name]):
             bad.add(name)
             tell("state", name, 41.0, state="blocked", reason=f"needs {needs[name][0]}")
@@ -79,12 +78,18 @@ def events(count: int, workers: int = 4) -> list[Event]:
             for number in range(5)])
         for number in range(5):
             tell("artifact", name, at, name=f"lib{name}-{number}_1.0-2_armhf.deb",
-                 size=chance.randint(5_000, 4_000_000), sha256=f"{hash((name, number)) & (1 << 256) - 1:064x}")
+                 size=chance.randint(5_000, 4_000_000), sha256=f"{chance.getrandbits(256):064x}")
         tell("state", name, at, state="built", seconds=at - begin)
-    tell("trial", "device-trial", max(free), results=[
+    tell("state", "plan", 0.5, state="building")
+    tell("state", "plan", 2.0, state="built")
+    tell("state", "repository", max(free), state="building", worker=0)
+    tell("state", "repository", max(free) + 9, state="built", seconds=9.0)
+    tell("state", "device-trial", max(free) + 9, state="building", worker=1)
+    tell("state", "device-trial", max(free) + 30, state="built", seconds=21.0)
+    tell("trial", "device-trial", max(free) + 29, results=[
         {"name": f"import module{number}", "ok": True, "text": "", "signal": 0, "attempts": 1}
         for number in range(count)])
-    tell("run-ended", "", max(free) + 1, ok=not bad, seconds=max(free) + 1, exit_status=20 if bad else 0)
+    tell("run-ended", "", max(free) + 31, ok=not bad, seconds=max(free) + 31, exit_status=20 if bad else 0)
     return sorted(found, key=lambda event: event.time)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from debxcross.app.eventlog import event_log
 from debxcross.app.interrupts import interruptible
 from debxcross.app.opening import Opening
-from debxcross.app.report import write_report
+from debxcross.app.report import PAGE, write_report
 from debxcross.app.request import Request, to_json
 from debxcross.core.chain import order
 from debxcross.core.chain.plan import Plan
@@ -111,6 +111,7 @@ class Build:
                 with room_needed(request.directory), interruptible(self.opening.interrupt):
                     summary = self._run()
                     summary["seconds"] = round(time.time() - started, 1)
+                    summary["report"] = str(request.directory / PAGE)
                     files.write(request.directory / "summary.json", json.dumps(summary, indent=2) + "\n")
             except KeyboardInterrupt:
                 self.opening.interrupt()
@@ -131,7 +132,7 @@ class Build:
         return summary
 
     def _report(self) -> None:
-        """Write the report of a run that went well, failed or was interrupted; it never decides how one ends."""
+        """Write the report of a run, however it ended; that there is none is told, and no more."""
         try:
             write_report(self.request.directory)
         except DebxcrossError as error:

@@ -20,6 +20,8 @@ from debxcross.run.page import Sources, markdown, values
 from debxcross.run.report import RunReport, read_report
 from debxcross.run.since import Difference, since
 
+#: The page, below a run's output directory.
+PAGE = Path("report/index.html")
 #: Where a workflow of GitHub (and of those that follow it) shows Markdown.
 SUMMARY = "GITHUB_STEP_SUMMARY"
 #: So many bytes of a failed step's log stand in the page, of all of them together this many.
@@ -41,7 +43,7 @@ def write_report(directory: Path, environment: Mapping[str, str] | None = None) 
         report, _since_last(directory, report),
         {name: f"../logs/{quote(path.name)}" for name, path in logs.items()},
         _tails(logs, report), style, _policy(style)))
-    target = directory / "report"
+    target = directory / PAGE.parent
     try:
         files.make_directory(target)
         files.check_ours(target)
@@ -50,9 +52,9 @@ def write_report(directory: Path, environment: Mapping[str, str] | None = None) 
     summary = render("summary.md", markdown(found), place)
     files.write(target / "summary.md", summary)
     files.write(target / "junit.xml", render("junit.xml", found, place, escape=True))
-    files.write(target / "index.html", render("index.html", found, place, escape=True))
+    files.write(directory / PAGE, render("index.html", found, place, escape=True))
     _add_to_summary(summary, os.environ if environment is None else environment)
-    return target / "index.html"
+    return directory / PAGE
 
 
 def _policy(style: str) -> str:

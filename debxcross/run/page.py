@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
+from debxcross.core.chain.history import Change
 from debxcross.errors import DebxcrossError
 from debxcross.run.drawing import draw_graph, draw_timeline
 from debxcross.run.plain import duration, named
@@ -24,6 +25,8 @@ from debxcross.run.timeline import Wait, critical_path, waits
 
 #: So many characters of one error's details stand in the report; the log has the rest.
 _MOST_DETAILS = 20_000
+#: Longer names of chains are told by their beginning.
+_LONGEST_TITLE = 60
 _STATE_WORDS = {"running": "still running", "done": "done", "failed": "failed",
                 "interrupted": "interrupted"}
 #: The order in which states are counted.
@@ -57,7 +60,7 @@ def values(sources: Sources) -> dict[str, Any]:
                for step in report.steps if step.planned or step.status.state != "excluded"]
     packages = _packages(report)
     found = {
-        "chain": status.chain, "architecture": status.architecture, "release": status.release,
+        "chain": _title(status.chain), "architecture": status.architecture, "release": status.release,
         "state": status.state, "state_words": _STATE_WORDS[status.state],
         "took": duration(status.seconds), "seconds": f"{status.seconds:.3f}",
         "started": _moment(status.started), "stamp": _stamp(status.started),
@@ -98,6 +101,14 @@ def markdown(value: Any) -> Any:
         return {name: escape(one) if name in ("details", "tail", "next") and isinstance(one, str)
                 else markdown(one) for name, one in value.items()}
     return [markdown(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _title(chain: str) -> str:
+    """Return what a chain is called; of sources that have no chain the first ones stand for all."""
+    names = chain.split("+")
+    if len(chain) <= _LONGEST_TITLE or len(names) == 1:
+        return chain
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _moment(time: float) -> str:
@@ -157,9 +168,12 @@ def _step(step: Step, sources: Sources, ids: Mapping[str, str], wait: Wait) -> d
 
 
 def _reason(step: Step) -> str:
-    """Say why a step stands as it does: what happened, else what the plan expected."""
+    """Say why a step stands as it does: what happened, what changed, else what the plan expected."""
     if step.status.reason and step.status.state not in ("built", "cached"):
         return step.status.reason
+    if changes := step.findings.changes:
+        first = Change(**_change(changes[0])).words
+        return first if len(changes) == 1 else f"{first}, and {len(changes) - 1} more"
     return step.planned.reason if step.planned else ""
 
 

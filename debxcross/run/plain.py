@@ -18,6 +18,12 @@ from debxcross.events import FACTS, Clock, Event, error_of
 REPEAT = 30.0
 #: A line that says what is being built comes this often, in seconds.
 HEARTBEAT = 60.0
+#: What is counted ("17 of 94") is told again after this many seconds.
+COUNTED = 5.0
+#: A step that began is told when it has said nothing for this many seconds.
+_WHILE = 1.0
+#: So many names of steps whose result was there stand in their line.
+_NAMES_TOLD = 8
 
 # ECMA-48: control sequences (CSI), operating system commands up to BEL or ST, other escapes.
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
@@ -111,9 +117,11 @@ def _fold(label: str, text: str, width: int) -> list[str]:
 
 
 class PlainReport:
-    """Writes a line per event, stamped with the seconds since the start.
+    """Writes a line per event that is worth one, stamped with the seconds since the start.
 
-    Used as a context manager it also writes the heartbeat; tick() is what its thread calls.
+    That a step waits or is ready is none, nor that it begins; of steps whose result was there one line
+    tells the names.  Used as a context manager it also writes the heartbeat; tick() is what its thread
+    calls.
     """
 
     def __init__(self, stream: TextIO, clock: Clock, width: int = 80) -> None:
@@ -125,6 +133,7 @@ class PlainReport:
         self._states: dict[str, str] = {}
         self._building: dict[str, float] = {}
         self._activities: dict[str, tuple[str, float]] = {}
+        self._quiet = _Quiet()
         self._beat = 0.0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -142,9 +151,11 @@ class PlainReport:
             self.tick()
 
     def tick(self) -> None:
-        """Write the heartbeat line if it is due."""
+        """Write what is due: the heartbeat, and the steps that began and have said nothing since."""
         with self._lock:
             now = self._clock()
+            for name in self._quiet.overdue(now):
+                self._row(Event("state", name, time=now), "building", "")
             if self._building and now - self._beat >= HEARTBEAT:
                 self._beat = now
                 parts = (f"{name} ({duration(now - since)})" for name, since in self._building.items())
@@ -162,14 +173,15 @@ class PlainReport:
             elif event.kind == "activity":
                 self._activity(event)
             elif event.kind == "error":
+                self._tell_cached(event.time)
                 self._stream.write(render_error(error_of(event), self._width) + "\n")
                 self._stream.flush()
             elif event.kind == "artifact":
-                self._row(event, "artifact", str(event.data.get("name", "")))
+                self._quiet.artifacts.setdefault(event.member, []).append(event)
             elif event.kind == "run-ended":
                 ending = "the run is done" if event.data.get("ok") else "the run failed"
                 self._write(event.time, f"{ending} after {duration(event.data.get('seconds', 0))}")
-            elif event.kind not in FACTS:
+            elif event.kind not in FACTS and not event.data.get("said"):
                 self._row(event, event.kind, event.text)
 
     def _run_started(self, event: Event) -> None:
@@ -180,16 +192,28 @@ class PlainReport:
         self._write(event.time, f"{what}: {len(members)} members" if what else event.text)
 
     def _state(self, event: Event) -> None:
-        state = str(event.data.get("state", ""))
+        state, name = str(event.data.get("state", "")), event.member
         if state == "building":
             if not self._building:
                 self._beat = event.time
-            self._building.setdefault(event.member, event.time)
+            self._building.setdefault(name, event.time)
+            if self._states.get(name) != state:
+                self._quiet.begun[name] = event.time
         else:
-            self._building.pop(event.member, None)
-        if self._states.get(event.member) == state:
+            self._building.pop(name, None)
+        if self._states.get(name) == state:
             return
-        self._states[event.member] = state
+        self._states[name] = state
+        if state in ("waiting", "ready", "building"):
+            return
+        unheard, artifacts = self._quiet.ended(name)
+        if state == "cached":
+            self._quiet.cached.append(name)
+            return
+        if state == "built" and unheard and event.data.get("seconds") is None:
+            return  # the plan was there at once
+        for artifact in artifacts:
+            self._row(artifact, "artifact", str(artifact.data.get("name", "")))
         reason = str(event.data.get("reason", "") or event.text)
         if state in ("built", "failed") and event.data.get("seconds") is not None:
             took = f"after {duration(event.data['seconds'])}"
@@ -197,17 +221,51 @@ class PlainReport:
         self._row(event, state, reason)
 
     def _activity(self, event: Event) -> None:
-        text, told = self._activities.get(event.member, ("", 0.0))
-        if event.text == text and event.time - told < REPEAT:
+        text, told = self._activities.get(event.member, ("", -REPEAT))
+        done, total = event.data.get("done"), event.data.get("total")
+        if done is not None and done != total:
+            # Of what is counted, a line now and then, and the last one.
+            if event.time - told < COUNTED:
+                return
+        elif event.text == text and event.time - told < REPEAT:
             return
+        self._quiet.begun.pop(event.member, None)
         self._activities[event.member] = (event.text, event.time)
         self._row(event, self._states.get(event.member, ""), event.text)
+
+    def _tell_cached(self, time: float) -> None:
+        """Write the line of those whose result was there."""
+        names, self._quiet.cached = self._quiet.cached, []
+        if names:
+            more = f" and {len(names) - _NAMES_TOLD} more" if len(names) > _NAMES_TOLD else ""
+            self._write(time, f"cached: {', '.join(names[:_NAMES_TOLD])}{more}")
 
     def _row(self, event: Event, word: str, text: str) -> None:
         self._write(event.time,
                     f"{event.member:<{self._name_width}} {word:<10} {clean(text)}".rstrip())
 
     def _write(self, time: float, line: str) -> None:
+        self._tell_cached(time)
         since = time - (self._start if self._start is not None else time)
         self._stream.write(f"[{since:6.1f}s] {line}\n")
         self._stream.flush()
+
+
+class _Quiet:
+    """What is not written yet, and perhaps never: steps that began, their files, those that were there."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, float] = {}
+        self.artifacts: dict[str, list[Event]] = {}
+        self.cached: list[str] = []
+
+    def overdue(self, now: float) -> list[str]:
+        """Return, once, the steps that began a while ago."""
+        names = [name for name, since in self.begun.items() if now - since >= _WHILE]
+        for name in names:
+            del self.begun[name]
+        return names
+
+    def ended(self, name: str) -> tuple[bool, list[Event]]:
+        """Forget a step; return whether nothing was written of it, and its files."""
+        return self.begun.pop(name, None) is not None, self.artifacts.pop(name, [])

@@ -224,8 +224,11 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
     the whole run), ``trial`` (its packages, how many trials passed, what was noted), ``repository``
     (where it is), ``device`` (the lines to type there), ``failed``, ``left_out`` and ``accepted``
-    losses (mappings with name and reason).
+    losses (mappings with name and reason), ``report`` (the path of its page).  When nothing was to be
+    done, it is short.
     """
+    if _unchanged(summary):
+        return _render_unchanged(summary)
     lines: list[str] = []
     members = summary.get("members", ())
     if members:
@@ -246,9 +249,31 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
         lines.append(f"Everything took {duration(summary['seconds'])}.")
     if summary.get("repository"):
         lines += ["The repository is at", f"    {summary['repository']}"]
+    if summary.get("report"):
+        lines += ["The report is", f"    {summary['report']}"]
     if summary.get("device"):
         lines += ["", "On the device, type", *(f"    {line}" for line in summary["device"])]
     return "\n".join(lines).rstrip("\n")
+
+
+def _unchanged(summary: Mapping[str, Any]) -> bool:
+    """Tell whether every step found its result, and nothing is missing."""
+    members = summary.get("members", ())
+    return (bool(members) and all(member["state"] == "cached" for member in members)
+            and not summary.get("failed") and not summary.get("left_out"))
+
+
+def _render_unchanged(summary: Mapping[str, Any]) -> str:
+    """Write the summary of a run in which nothing was to be done: what is there, and where."""
+    debs, trial = summary.get("debs", ()), summary.get("trial")
+    parts = [f"{len(debs)} packages, {human_size(sum(int(deb['size']) for deb in debs))}"] if debs else []
+    if trial:
+        parts.append(f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'} passed on the device")
+    lines = [f"Nothing has changed{': ' if parts else ''}{'; '.join(parts)}."]
+    for what, key in (("repository", "repository"), ("report", "report")):
+        if summary.get(key):
+            lines += [f"The {what} is", f"    {summary[key]}"]
+    return "\n".join(lines)
 
 
 def _debs(debs: Sequence[Mapping[str, Any]], width: int) -> list[str]:

@@ -148,6 +148,8 @@ class TerminalReport:
             return Text("")
         now = self._clock()
         size = self._console.size
+        if self._final and all(row.state in ("cached", "excluded") for row in rows):
+            return Text(f"{counts(rows)} after {duration(now - start)}", "bold")
         height = len(rows) + 2 if self._final else max(3, size.height - 1)
         return draw(rows, now, now - start, size.width, height, self._tail)
 
@@ -166,7 +168,7 @@ class TerminalReport:
             self._above(render_error(error_of(event), self._console.width), "red")
         elif event.kind == "warning":
             self._above(f"warning: {label}{clean(event.text)}", "yellow")
-        elif event.kind == "note":
+        elif event.kind == "note" and not event.data.get("said"):
             self._above(f"{label}{clean(event.text)}", "")
 
     def _above(self, text: str, style: str) -> None:

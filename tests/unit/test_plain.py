@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from debxcross.errors import BuildError, DebxcrossError, HostError, UsageError
-from debxcross.events import Event
+from debxcross.events import FACTS, Event
 from debxcross.run.jsonlines import JsonLines
 from debxcross.run.plain import PlainReport, clean, duration, last_line, render_error, visible, wants_plain
 from debxcross.run.terminal import Row, TerminalReport, counts, draw, shown
@@ -117,6 +117,45 @@ def test_a_whole_run_in_plain_lines() -> None:
     assert stream.getvalue() == golden("plain.txt")
 
 
+def lines(*events: Event) -> list[str]:
+    stream = io.StringIO()
+    report = PlainReport(stream, lambda: 0.0)
+    for event in events:
+        report(event)
+    return [line.partition("] ")[2] for line in stream.getvalue().splitlines()]
+
+
+def found(name: str, time: float = 0.0) -> tuple[Event, ...]:
+    """Return the events of a member whose result was there."""
+    return (Event("state", name, time=time, data={"state": "ready"}),
+            Event("state", name, time=time, data={"state": "building"}),
+            Event("artifact", name, time=time, data={"name": f"{name}.deb"}),
+            Event("state", name, time=time, data={"state": "cached", "seconds": 0.01}))
+
+
+def test_what_was_there_is_one_line() -> None:
+    names = [f"m{number}" for number in range(10)]
+    told = lines(*(event for name in names[:2] for event in found(name)),
+                 Event("activity", "x", "compiling"),
+                 *(event for name in names for event in found(f"other-{name}")),
+                 Event("run-ended", data={"ok": True, "seconds": 1}))
+    assert told == ["cached: m0, m1", "x                   compiling",
+                    f"cached: {', '.join(f'other-{name}' for name in names[:8])} and 2 more",
+                    "the run is done after 1 s"]
+
+
+def test_a_count_is_told_now_and_then_and_at_its_end() -> None:
+    events = [Event("activity", "plan", f"sources fetched: {number} of 94", number / 4.0,
+                    {"done": number, "total": 94}) for number in range(1, 95)]
+    numbers = [int(line.split()[3]) for line in lines(*events)]
+    assert numbers == [1, 21, 41, 61, 81, 94]
+
+
+def test_facts_and_what_was_said_before_are_no_lines() -> None:
+    assert lines(*(Event(kind, "zlib") for kind in FACTS), Event("note", text="long", data={"said": True}),
+                 Event("note", text="new")) == ["         note       new"]
+
+
 def test_the_heartbeat_comes_every_minute_while_something_builds() -> None:
     now = 0.0
     stream = io.StringIO()
@@ -133,7 +172,8 @@ def test_the_heartbeat_comes_every_minute_while_something_builds() -> None:
     assert tick_until(200) == []
     report(Event("run-started", time=200.0, data={"members": ["zlib"]}))
     report(Event("state", "zlib", time=200.0, data={"state": "building"}))
-    assert tick_until(330) == ["[  60.0s] still building: zlib (1:00)",
+    assert tick_until(330) == ["[   1.0s] zlib building",
+                               "[  60.0s] still building: zlib (1:00)",
                                "[ 120.0s] still building: zlib (2:00)"]
     report(Event("state", "zlib", time=330.0, data={"state": "built"}))
     assert tick_until(500) == []

@@ -166,6 +166,7 @@ _SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
     "emulator": Line,
+    "note": str,
     "requires": tuple[Line, ...],
     "sdist": _Texts,
     "index-page": _Page,

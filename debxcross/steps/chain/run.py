@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from debxcross.core.artifact import Artifact, StoredFile
@@ -22,15 +22,12 @@ from debxcross.steps.chain.foresee import STEP
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.publication import Publication, PublicationSettings
+from debxcross.steps.chain.told import tell_changes, tell_gates, tell_notes, tell_repository
 from debxcross.steps.chain.trial import TrialWork, trial_key, try_on_device
 from debxcross.steps.context import Context
 from debxcross.steps.disk import room_needed
 
 BUILD_ROOT, DEVICE_ROOT, REPOSITORY, TRIAL = "build-root", "device-root", "repository", "device-trial"
-
-
-#: So many changed inputs of a member are told; `explain` has them all.
-_MOST_TOLD = 40
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,7 @@ class Run:
 
     def start(self) -> None:
         """Say what the plan found; stop before anything is built when it cannot work."""
-        for note in self.prepared.notes:
-            self.context.events.tell("note", text=note)
+        tell_notes(self.context, self.prepared.notes)
         for warning in (*self.prepared.warnings, *self.context.chroots.warnings()):
             self.context.events.tell("warning", text=warning)
         self._check()
@@ -159,7 +155,7 @@ class Run:
         self._artifacts[name] = artifact
         forget(context, name, built=state == "built")
         self._record(state, again, artifact)
-        self._tell_gates(name, artifact.provenance)
+        tell_gates(context, artifact)
         self._show_log(name, artifact)
         for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
@@ -169,15 +165,7 @@ class Run:
         plain = "found" if state == "cached" else "built again" if again else "built"
         origin = self.context.results.origin(artifact.key)
         changed = record(self.context, self.prepared.chain, origin or plain, artifact)
-        if changed:
-            self.context.events.tell("changes", artifact.member,
-                                     changes=[asdict(one) for one in changed[:_MOST_TOLD]])
-
-    def _tell_gates(self, name: str, provenance: Mapping[str, Any]) -> None:
-        """Tell what the gates found when the result was made, in this run or an earlier one."""
-        told = {word: provenance[word] for word in ("checks", "accepted", "compared") if word in provenance}
-        if told:
-            self.context.events.tell("gates", name, **told)
+        tell_changes(self.context, artifact.member, changed)
 
     def _show_log(self, name: str, artifact: Artifact) -> None:
         """Put the log of a build of some earlier run where this run's logs are."""
@@ -193,13 +181,7 @@ class Run:
             self.context, self.prepared, self.settings.publication, REPOSITORY,
             self.settings.keep_going).carry_out(self._artifacts)
         self._summary.update(published)
-        told = {word: published.get(word, "") for word in ("repository", "url", "fingerprint", "device")}
-        beside = security.stored(self.prepared.updates.published())
-        self.context.events.tell(
-            "repository", REPOSITORY, **told, beside=[asdict(file) for file in beside],
-            # File names have no epochs.
-            versions={sha256: version for sha256, version in published.get("versions", {}).items()
-                      if ":" in version})
+        tell_repository(self.context, REPOSITORY, published, security.stored(self.prepared.updates.published()))
         return state
 
     def _try(self) -> str:
