@@ -27,7 +27,7 @@ def draw_timeline(report: RunReport, waited: Mapping[str, Wait], ids: Mapping[st
             for step in sorted(report.steps, key=lambda step: (step.start or 0.0, step.end))
             if step.start is not None and step.end - step.start >= _SHORTEST]
     quick = sum(step.start is not None for step in report.steps) - len(rows)
-    marks = [{"x": _percent(tick, whole), "label": "0" if not tick else _mark(tick)} for tick in ticks(whole)]
+    marks = [{"x": _percent(tick, whole), "label": "0" if not tick else short(tick)} for tick in ticks(whole)]
     return {"rows": rows, "ticks": marks, "quick": quick, "end": duration(whole),
             "workers": len({step.worker for step in report.steps if step.worker >= 0})}
 
@@ -35,17 +35,19 @@ def draw_timeline(report: RunReport, waited: Mapping[str, Wait], ids: Mapping[st
 def _row(step: Step, whole: float, wait: Wait, ids: Mapping[str, str], decisive: bool) -> dict[str, Any]:
     start = step.start or 0.0
     phases = [{"x": _percent(phase.start, whole), "width": _percent(phase.end - phase.start, whole),
-               "text": f"{phase.text}: {_mark(phase.end - phase.start)}"} for phase in step.phases]
+               "text": f"{phase.text}: {short(phase.end - phase.start)}"} for phase in step.phases]
     queued = wait.queued if wait.behind else 0.0
     return {
         "name": step.name, "id": ids[step.name], "state": step.status.state, "decisive": decisive,
         "x": _percent(start, whole), "width": _percent(max(step.end - start, whole / 400), whole),
         "wait_x": _percent(start - queued, whole), "wait": _percent(queued, whole) if queued else "",
-        "behind": wait.behind, "queued": _mark(queued), "took": _mark(step.end - start), "phases": phases}
+        "behind": wait.behind, "queued": short(queued), "took": short(step.end - start), "phases": phases}
 
 
-def _mark(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 and seconds != int(seconds) else duration(seconds)
+def short(seconds: float) -> str:
+    """Write a duration for a small place: "1.2 s", "4 s", "1:23"."""
+    text = f"{seconds:.1f}"
+    return f"{text} s" if seconds < 9.95 and not text.endswith(".0") else duration(round(seconds, 1))
 
 
 def _percent(part: float, whole: float) -> str:
@@ -65,7 +67,7 @@ def draw_graph(report: RunReport, ids: Mapping[str, str]) -> dict[str, Any]:
     places = {name: (_MARGIN + column * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y))
               for name, (column, row) in found.places.items()}
     return {
-        "nodes": [{"x": x, "y": y, "name": _fitted(name), "whole": name, "id": ids[name],
+        "nodes": [{"x": x, "y": y, "name": _fitted(name), "whole": _whole(members[name]), "id": ids[name],
                    "state": states[name], "below": _below(members[name])}
                   for name, (x, y) in places.items()],
         "curves": [_curve(places[one], places[other]) for one, other in found.arrows],
@@ -75,10 +77,16 @@ def draw_graph(report: RunReport, ids: Mapping[str, str]) -> dict[str, Any]:
         "alone": [{"name": name, "id": ids[name], "state": states[name]} for name in found.alone]}
 
 
+def _whole(step: Step) -> str:
+    """Return what a box says when it is pointed at: the member, and why it stood as it did."""
+    planned = step.planned
+    return f"{step.name} {planned.version}: {step.status.reason or planned.reason}" if planned else step.name
+
+
 def _below(step: Step) -> str:
     """Return the second line of a box: how the member stands, and how long it took."""
     seconds = step.status.seconds
-    took = f", {_mark(seconds)}" if seconds is not None and seconds >= _SHORTEST else ""
+    took = f", {short(seconds)}" if seconds is not None and seconds >= _SHORTEST else ""
     return f"{step.status.state}{took}"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from debxcross.core.chain.history import Change
 from debxcross.errors import DebxcrossError
-from debxcross.run.drawing import draw_graph, draw_timeline
+from debxcross.run.drawing import draw_graph, draw_timeline, short
 from debxcross.run.plain import duration, named
 from debxcross.run.report import RunReport, Step
 from debxcross.run.since import Difference
@@ -32,7 +32,7 @@ _STATE_WORDS = {"running": "still running", "done": "done", "failed": "failed",
 #: The order in which states are counted.
 _ORDER = ("failed", "blocked", "excluded", "built", "cached", "building", "ready", "waiting")
 #: What begins a block in Markdown, at the start of a text.
-_BLOCK = re.compile(r"\A\s*([-+#>=~:|]|\d+[.)])")
+_BLOCK = re.compile(r"\A([-+#>=~:]|\d+[.)](?=\s|\Z))")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def values(sources: Sources) -> dict[str, Any]:
         "packages": packages, "total": human_size(sum(file.size for step in report.steps
                                                       for file in report.files(step))),
         "gates": _gates(report), "tried": _tried(report),
-        "passed": sum(bool(record.get("ok")) for record in report.tried),
+        "passed": _passed(report),
         "published": _published(report),
         "notes": _told(report, "note"), "warnings": _told(report, "warning"),
     }
@@ -154,11 +154,12 @@ def _step(step: Step, sources: Sources, ids: Mapping[str, str], wait: Wait) -> d
         "name": step.name, "id": ids[step.name], "state": status.state, "is_member": planned is not None,
         "kind": planned.kind if planned else "step", "version": planned.version if planned else "",
         "origin": planned.origin if planned else "", "reason": _reason(step),
+        "expected": f"{planned.state}, {planned.reason}" if planned and planned.reason else "",
         "needs": [{"name": name, "id": ids.get(name, "")} for name in (planned.needs if planned else ())],
-        "took": "" if status.seconds is None else _short(status.seconds),
+        "took": "" if status.seconds is None else short(status.seconds),
         "seconds": f"{status.seconds or 0:.3f}", "waited": _waited(wait),
         "where": f"worker {step.worker + 1}" if step.worker >= 0 else "",
-        "phases": [{"text": phase.text, "took": _short(phase.end - phase.start)} for phase in step.phases],
+        "phases": [{"text": phase.text, "took": short(phase.end - phase.start)} for phase in step.phases],
         "size": human_size(sum(file.size for file in files)) if files else "", "files": len(files),
         "checks": findings.checks, "log": sources.logs.get(step.name, ""),
         "changes": [_change(record) for record in findings.changes],
@@ -174,16 +175,14 @@ def _reason(step: Step) -> str:
     if changes := step.findings.changes:
         first = Change(**_change(changes[0])).words
         return first if len(changes) == 1 else f"{first}, and {len(changes) - 1} more"
-    return step.planned.reason if step.planned else ""
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+    # That there was no result is why every other one is built.
+    built = step.status.state == "built" and step.planned is not None and step.planned.state != "cached"
+    return step.planned.reason if step.planned and not built else ""
 
 
 def _waited(wait: Wait) -> str:
-    parts = [f"{_short(wait.seconds)} for {wait.needed}"] if wait.needed and wait.seconds >= 0.1 else []
-    parts += [f"{_short(wait.queued)} for a worker, behind {wait.behind}"] if wait.behind else []
+    parts = [f"{short(wait.seconds)} for {wait.needed}"] if wait.needed and wait.seconds >= 0.1 else []
+    parts += [f"{short(wait.queued)} for a worker, behind {wait.behind}"] if wait.behind else []
     return ", ".join(parts)
 
 
@@ -195,7 +194,7 @@ def _path(report: RunReport, ids: Mapping[str, str]) -> dict[str, Any]:
     """Return the critical path without the steps that took no time."""
     path = critical_path(report.spans)
     least = max(0.1, report.status.seconds / 100)
-    return {"steps": [{"name": span.name, "id": ids.get(span.name, ""), "took": _short(span.seconds)}
+    return {"steps": [{"name": span.name, "id": ids.get(span.name, ""), "took": short(span.seconds)}
                       for span in path if span.seconds >= least],
             "took": duration(sum(span.seconds for span in path))}
 
@@ -246,6 +245,14 @@ def _tried(report: RunReport) -> list[dict[str, Any]]:
             "word": "passed" if record.get("ok") else "excused" if good else "failed",
             "text": f"ended by signal {signal}. {text}" if signal else text})
     return found
+
+
+def _passed(report: RunReport) -> str:
+    """Say how many trials passed, and of how many."""
+    count = len(report.tried)
+    passed = sum(bool(record.get("ok")) for record in report.tried)
+    excused = sum(one["word"] == "excused" for one in _tried(report))
+    return f"{passed} of {count} passed" + (f", {excused} excused" if excused else "")
 
 
 def _published(report: RunReport) -> dict[str, Any] | None:

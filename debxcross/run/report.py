@@ -217,7 +217,8 @@ class _Heard:
         for name, step in self._steps.items():
             if step.start is not None and not step.end:
                 self._steps[name] = replace(self._close(step, self._status.seconds), end=self._status.seconds)
-        return replace(self._report, steps=tuple(self._steps.values()))
+        steps = sorted(self._steps.values(), key=lambda step: step.name != _PLAN)
+        return replace(self._report, steps=tuple(steps))
 
 
 def _records(value: Any) -> tuple[Mapping[str, Any], ...]:

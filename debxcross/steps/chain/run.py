@@ -154,18 +154,14 @@ class Run:
         state, artifact = turn.result(again)
         self._artifacts[name] = artifact
         forget(context, name, built=state == "built")
-        self._record(state, again, artifact)
+        plain = "found" if state == "cached" else "built again" if again else "built"
+        origin = context.results.origin(artifact.key)
+        tell_changes(context, name, record(context, self.prepared.chain, origin or plain, artifact))
         tell_gates(context, artifact)
         self._show_log(name, artifact)
         for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
         return state
-
-    def _record(self, state: str, again: bool, artifact: Artifact) -> None:
-        plain = "found" if state == "cached" else "built again" if again else "built"
-        origin = self.context.results.origin(artifact.key)
-        changed = record(self.context, self.prepared.chain, origin or plain, artifact)
-        tell_changes(self.context, artifact.member, changed)
 
     def _show_log(self, name: str, artifact: Artifact) -> None:
         """Put the log of a build of some earlier run where this run's logs are."""
@@ -181,7 +177,8 @@ class Run:
             self.context, self.prepared, self.settings.publication, REPOSITORY,
             self.settings.keep_going).carry_out(self._artifacts)
         self._summary.update(published)
-        tell_repository(self.context, REPOSITORY, published, security.stored(self.prepared.updates.published()))
+        beside = security.stored(self.prepared.updates.published())
+        tell_repository(self.context, REPOSITORY, published, beside)
         return state
 
     def _try(self) -> str:
