@@ -65,7 +65,7 @@ KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "err
 #: Facts for the report of a run (docs/reports.md); who shows a run while it goes on leaves them out.
 #: plan         data: planned, records of core.chain.plan.PlannedMember without what is long
 #: changes      data: changes, records of core.chain.history.Change: inputs since the member's last result
-#: gates        data: checks (how many), accepted and compared: records with subject and found
+#: gates        data: checks (how many), accepted (losses, in words), compared: records with subject and found
 #: trial        data: packages, results: records of core.chain.trial.TrialResult
 #: repository   data: repository (path), url, fingerprint, device (lines), versions (by sha256, those with
 #:              an epoch), beside: records of files that belong to no member
@@ -102,7 +102,7 @@ def _are_texts(value: object) -> bool:
 #: What is more than text in an event's data, and what it must be where an event is read back.
 _RULES: Mapping[str, Callable[[Any], bool]] = {
     "members": _are_texts, "needs": _are_texts, "packages": _are_texts, "device": _are_texts,
-    "planned": _are_records, "changes": _are_records, "accepted": _are_records, "compared": _are_records,
+    "planned": _are_records, "changes": _are_records, "accepted": _are_texts, "compared": _are_records,
     "results": _are_records, "beside": _are_records, "checks": is_size, "worker": is_size,
     "versions": lambda value: isinstance(value, dict) and _are_texts([*value.values()]),
     "pid": lambda value: type(value) is int and 0 <= value < 1 << 31,

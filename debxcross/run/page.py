@@ -218,7 +218,7 @@ def _gates(report: RunReport) -> dict[str, Any]:
     accepted, absent = [], []
     compared = 0
     for step in report.steps:
-        accepted += [{"member": step.name, **_texts(one)} for one in step.findings.accepted]
+        accepted += [{"member": step.name, "found": text} for text in step.findings.accepted]
         for one in step.findings.compared:
             if str(one.get("found", "")).startswith("not compared"):
                 absent.append({"member": step.name, **_texts(one)})

@@ -43,15 +43,15 @@ class Planned:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found out about a member: records of text, as the events have them.
+    """What was found out about a member; records are as the events have them.
 
     ``changes`` are inputs that changed since its last result; ``checks`` counts what the gates asked;
-    ``accepted`` are losses against Debian's own package, ``compared`` the packages held against one.
+    ``accepted`` are losses against Debian's own packages, in words, ``compared`` those without a loss.
     """
 
     changes: tuple[Mapping[str, Any], ...] = ()
     checks: int = 0
-    accepted: tuple[Mapping[str, Any], ...] = ()
+    accepted: tuple[str, ...] = ()
     compared: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -192,7 +192,7 @@ class _Heard:
             findings = replace(findings, changes=_records(data.get("changes")))
         elif event.kind == "gates":
             findings = replace(findings, checks=int(data.get("checks", 0)),
-                               accepted=_records(data.get("accepted")),
+                               accepted=_texts(data.get("accepted")),
                                compared=_records(data.get("compared")))
         return replace(step, findings=findings)
 

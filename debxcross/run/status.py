@@ -269,6 +269,8 @@ def _render_unchanged(summary: Mapping[str, Any]) -> str:
     parts = [f"{len(debs)} packages, {human_size(sum(int(deb['size']) for deb in debs))}"] if debs else []
     if trial:
         parts.append(f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'} passed on the device")
+    if lost := len(summary.get("accepted", ())):
+        parts.append(f"{lost} loss{'' if lost == 1 else 'es'} accepted")
     lines = [f"Nothing has changed{': ' if parts else ''}{'; '.join(parts)}."]
     for what, key in (("repository", "repository"), ("report", "report")):
         if summary.get(key):

@@ -39,7 +39,7 @@ def built(name: str, start: float, end: float, worker: int = 0, sha: str = "a") 
     return [event("state", name, start, state="building", worker=worker),
             event("activity", name, start, "unpacking the source"),
             event("activity", name, (start + end) / 2, "dpkg-buildpackage -aarmel"),
-            event("gates", name, end, checks=7, accepted=[{"subject": "/usr/bin/x", "found": "x is lost"}],
+            event("gates", name, end, checks=7, accepted=["/bin/x is lost, as accepted: why not"],
                   compared=[{"subject": f"lib{name}", "found": "compared with 1.0-1: nothing is lost"}]),
             event("artifact", name, end, name=f"lib{name}_1.0-1_armel.deb", size=1500, sha256=sha * 64),
             event("state", name, end, state="built", seconds=end - start)]

@@ -106,15 +106,9 @@ def loss_verdicts(comparisons: Sequence[Comparison]) -> tuple[Verdict, ...]:
     return tuple(verdicts)
 
 
-def twin_records(verdicts: Sequence[Verdict]) -> dict[str, list[dict[str, str]]]:
-    """Return what the verdicts on losses tell of a result that passed: ``accepted`` losses, packages ``compared``.
-
-    Each is a record of its subject and what was found.
-    """
-    compared = [one for one in verdicts if one.expected == _NOTHING]
-    accepted = [one for one in verdicts if one.expected != _NOTHING]
-    return {"accepted": [{"subject": one.expected, "found": one.found} for one in accepted],
-            "compared": [{"subject": one.subject, "found": one.found} for one in compared]}
+def compared_packages(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return of each package that lost nothing what it was held against, or why against none."""
+    return [{"subject": one.subject, "found": one.found} for one in verdicts if one.expected == _NOTHING]
 
 
 def raise_for_losses(member: str, comparisons: Sequence[Comparison], logs: Mapping[str, str]) -> None:

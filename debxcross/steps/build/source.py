@@ -15,7 +15,7 @@ from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import answers, commands, device
 from debxcross.core.build.environment import Environment, PackageFile, source_inputs
-from debxcross.core.build.losses import AcceptedLoss, twin_records
+from debxcross.core.build.losses import AcceptedLoss, compared_packages
 from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
@@ -305,4 +305,4 @@ class SourceBuild:
         if not work.twin:
             return {"checks": len(verdicts)}, ()
         held, lost = check_losses(self.root, debs, work.profiles, work.accepted)
-        return {"checks": len(verdicts) + len(held), **twin_records(held)}, lost
+        return {"checks": len(verdicts) + len(held), "compared": compared_packages(held)}, lost

@@ -38,9 +38,9 @@ def tell_changes(context: Context, member: str, changes: Sequence[Change]) -> No
 def tell_gates(context: Context, artifact: Artifact) -> None:
     """Tell what the gates found when a result was made, in this run or an earlier one."""
     provenance = artifact.provenance
-    told = {word: provenance[word] for word in ("checks", "accepted", "compared") if word in provenance}
+    told = {word: provenance[word] for word in ("checks", "compared") if word in provenance}
     if told:
-        context.events.tell("gates", artifact.member, **told)
+        context.events.tell("gates", artifact.member, **told, accepted=provenance.get("accepted-losses", ()))
 
 
 def tell_repository(context: Context, step: str, published: Mapping[str, Any],
