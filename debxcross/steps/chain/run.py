@@ -9,8 +9,6 @@ from typing import Any
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain
-from debxcross.core.chain.trial import excused
-from debxcross.core.processor import baseline
 from debxcross.errors import DebxcrossError, DiskFullError, HostError
 from debxcross.events import data_of
 from debxcross.steps.archive import security
@@ -23,7 +21,7 @@ from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.publication import Publication, PublicationSettings
 from debxcross.steps.chain.told import tell_changes, tell_gates, tell_notes, tell_repository
-from debxcross.steps.chain.trial import TrialWork, trial_key, try_on_device
+from debxcross.steps.chain.trial import TrialWork, ensure_tried
 from debxcross.steps.context import Context
 from debxcross.steps.disk import room_needed
 
@@ -191,21 +189,8 @@ class Run:
                          self._summary["published"], trial, smoke, tuple(sorted(
                              {module for member in chain.wheels for module in member.optional_modules})),
                          {member.package: tuple(sorted(member.projects)) for member in chain.wheels})
-        key = trial_key(work, self._device, baseline(self.context.host.name).qemu)
-        if (known := context.store.memo("trial", key)) is not None:
-            self._summary["trial"] = known
-            if results := context.store.memo("trial-results", key):
-                context.events.tell("trial", TRIAL, results=results)
-            return "cached"
-        results = try_on_device(context, work, self._device, TRIAL)
-        context.store.remember("trial-results", key, [one.record for one in results])
-        self._summary["trial"] = {
-            "packages": list(work.trial.packages or work.trial.before),
-            "passed": sum(result.ok for result in results),
-            "imported": sum(result.ok and result.kind == "import" for result in results),
-            "noted": list(excused(results, work.required).values())}
-        context.store.remember("trial", key, self._summary["trial"])
-        return "built"
+        state, self._summary["trial"] = ensure_tried(context, work, self._device, TRIAL)
+        return state
 
     def _absent(self) -> set[str]:
         """Return the packages that this run was to make and does not offer."""

@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import Trial
 from debxcross.core.chain.trial import (
     TrialResult,
     came_from,
+    excused,
     illegal,
     judge,
     parse_report,
@@ -70,6 +71,28 @@ def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> st
         "program": _PROGRAM.read_text(),
         "processor": processor,
     })
+
+
+def ensure_tried(context: Context, work: TrialWork, device: BaseRoot,
+                 step: str) -> tuple[str, dict[str, Any]]:
+    """Return "cached" when exactly this was tried before, else "built"; and what the summary tells of it.
+
+    Raises what try_on_device() does.
+    """
+    key = trial_key(work, device, baseline(context.host.name).qemu)
+    known: dict[str, Any] | None = context.store.memo("trial", key)
+    if known is not None:
+        if results := context.store.memo("trial-results", key):
+            context.events.tell("trial", step, results=results)
+        return "cached", known
+    tried = try_on_device(context, work, device, step)
+    context.store.remember("trial-results", key, [one.record for one in tried])
+    told = {"packages": list(work.trial.packages or work.trial.before),
+            "passed": sum(result.ok for result in tried),
+            "imported": sum(result.ok and result.kind == "import" for result in tried),
+            "noted": list(excused(tried, work.required).values())}
+    context.store.remember("trial", key, told)
+    return "built", told
 
 
 def try_on_device(context: Context, work: TrialWork, device: BaseRoot, step: str) -> tuple[TrialResult, ...]:
