@@ -56,7 +56,8 @@ def test_the_newest_that_some_rustc_can_build(desk: Desk, shop: Shop, crates: Pa
     finder.rust.known = (OWN, WEB)
     found = desk.resolve_with(finder, "rusty")
     assert found.notes == (
-        "rusty 4.0 cannot be built here: it needs rustc 1.95, bookworm has 1.85.0; 2.0 is the newest that can",)
+        "rusty 4.0 cannot be built here: it needs rustc 1.95, bookworm has 1.85.0; 2.0 is the newest "
+        "that can",)
     chain, notes = maker.make("wheels", found)
     assert chain.wheels[0].build_packages == ("cargo-web", "pkg-config", "rustc-web")
     assert "rusty: compiled with rustc-web 1.85.0: its crate deep 3.1 needs rustc 1.74, and rustc is 1.63.0" \

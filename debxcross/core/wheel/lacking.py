@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from debxcross.core.build.missing import RUSTC, Missing, Named, build_requirement
+from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.requirement import ProjectOptions
 from debxcross.core.wheel.rust import Toolchain, fitting
 
@@ -65,8 +66,8 @@ def lacks_of(missing: Iterable[Missing], named: Iterable[Named], known: Sequence
         if chosen is not None and chosen.rustc not in had.build_packages:
             here |= {chosen.rustc, chosen.cargo}
             words.append(f"{chosen.rustc} is {chosen.short}, and a crate needs rustc {one.name}")
-    requires = {text for one in missing if (text := build_requirement(one))}
-    requires -= {text.partition("==")[0] for text in had.build_requires}
+    pinned = {normalise(text.partition("==")[0]) for text in had.build_requires}
+    requires = {text for one in missing if (text := build_requirement(one)) and normalise(text) not in pinned}
     words += [f"{text} has the module {one.name}" for one in missing
               if (text := build_requirement(one)) in requires]
     return Lacks(tuple(sorted(there)), tuple(sorted(here)), tuple(sorted(requires)), tuple(words))

@@ -45,8 +45,11 @@ def _named(context: Context, member: str, machine: Architecture, wanted: Sequenc
         try:
             holders = _holders(context, member, machine, index, left) if left else {}
         except FetchError as error:
-            what = ", ".join(one.words for one in left)
-            context.events.tell("note", member, f"nobody can say which package has {what}: {error.brief}")
+            _tell(context, member, left, error.brief)
+            return found
+        if holders is None:
+            if index != "all":  # some archives have those packages in every architecture's index
+                _tell(context, member, left, f"the archive has no {contents.name(index)}")
             return found
         for one in left:
             named = name_package(one, [Holder(*each) for name in file_names(one)
@@ -55,12 +58,20 @@ def _named(context: Context, member: str, machine: Architecture, wanted: Sequenc
     return found
 
 
+def _tell(context: Context, member: str, left: Sequence[Missing], why: str) -> None:
+    what = ", ".join(one.words for one in left)
+    context.events.tell("note", member, f"nobody can say which package has {what}: {why}")
+
+
 def _holders(context: Context, member: str, machine: Architecture, index: str, wanted: Sequence[Missing]
-             ) -> Mapping[str, Sequence[tuple[str, str, str]]]:
-    """Return path, section and package of every file with one of the names of what is missing."""
+             ) -> Mapping[str, Sequence[tuple[str, str, str]]] | None:
+    """Return path, section and package of every file with one of the names of what is missing.
+
+    None when the archive has no such index.
+    """
     world = _world_of(context.world, machine.name)
     acquire = (*context.apt.acquire, *contents.settings(index))
-    context.busy(member, f"asking the archive's Contents-{index} which package has "
+    context.busy(member, f"asking the archive's {contents.name(index)} which package has "
                          + ", ".join(one.words for one in wanted))
     root = opened(context.store, world, acquire, _MOST_AGE_S)
     names = sorted({name for one in wanted for name in file_names(one)})
@@ -69,7 +80,7 @@ def _holders(context: Context, member: str, machine: Architecture, index: str, w
     if known is None:
         paths = contents.files(root.lists)
         if not paths:
-            raise FetchError(f"the archive has no Contents index for {index}")
+            return None
         known = {}
         for path in paths:
             for name, holders in contents.owners(path, frozenset(names)).items():
