@@ -4,6 +4,8 @@
     .venv/bin/python benchmarks/wheels.py resolution [ARCH]
     .venv/bin/python benchmarks/wheels.py wrap WHEEL…
     .venv/bin/python benchmarks/wheels.py emulation [--at-most N] [ARCH] [REQUIREMENT…]
+    .venv/bin/python benchmarks/wheels.py hundred [--arch ARCH] [--release SUITE] [--output DIR] [--again]
+                                                  [--at-most SECONDS] [PROJECT…] [-- OPTION…]
 
 resolution: fifty requirements, twice; the second is from a warm index, with the plan.  wrap:
 one wheel after the other, five times each, the median.  emulation: one run that
@@ -11,7 +13,8 @@ builds what is resolved, with --rebuild, against pip that builds the same versio
 the same sdists in a root of ARCH made by mmdebstrap, one after the other; it needs root and
 emulation.  cffi, cryptography and numpy (the default) take hours under emulation: with
 --at-most, pip is ended when it has taken N times as long as debxcross, and the ratio is a
-lower bound.
+lower bound.  hundred: every project of hundred.txt by itself, built, installed and imported on the
+emulated device, with a table; a run that was ended goes on where it was.
 """
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import parse_wheel_filename
+
+from hundred import hundred
 
 from debxcross.core.architecture import architecture
 from debxcross.core.wheel.deb import WrapSettings, device_environment
@@ -150,7 +155,8 @@ def emulation(*arguments: str) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parts: dict[str, Callable[..., None]] = {"resolution": resolution, "wrap": wrap, "emulation": emulation}
+    parts: dict[str, Callable[..., None]] = {"resolution": resolution, "wrap": wrap, "emulation": emulation,
+                                             "hundred": hundred}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         raise SystemExit(__doc__)
     parts[sys.argv[1]](*sys.argv[2:])

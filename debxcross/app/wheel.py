@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from debxcross.app.opening import Opening
-from debxcross.app.request import Request
+from debxcross.app.request import Request, load_chain
 from debxcross.app.interrupts import interruptible
 from debxcross.core.border import read_toml
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
+from debxcross.core.wheel.index import normalise
+from debxcross.core.wheel.lacking import Lacks, with_lacks
 from debxcross.core.wheel.names import Names, parse_names
 from debxcross.core.wheel.requirement import (
     ProjectOptions, Requirements, Wanted, decoded, parse_options, read_requirements,
@@ -22,7 +24,7 @@ from debxcross.core.wheel.resolution import Resolution, resolve
 from debxcross.doors import files
 from debxcross.doors.template import program_file
 from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
-from debxcross.events import Listener
+from debxcross.events import Event, Listener
 from debxcross.steps.archive.probe import conditions
 from debxcross.steps.wheel.chain import ChainMaker, unused_options
 from debxcross.steps.wheel.places import Places
@@ -38,7 +40,10 @@ _CHAIN_FILE = "chain.toml"
 
 @dataclass(frozen=True)
 class WheelRequest:
-    """What the command line asked for; ``build`` says where and for what."""
+    """What the command line asked for; ``build`` says where and for what.
+
+    ``lacks`` is what failed builds of an earlier run lacked, by member of its chain.
+    """
 
     build: Request
     requirements: tuple[str, ...] = ()
@@ -49,6 +54,7 @@ class WheelRequest:
     python: str = ""
     prefer: str = "pypi"
     policy: str = "replace"
+    lacks: Mapping[str, Lacks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,23 @@ class Locked:
                                    "Leave them out yourself, or relax them; everything else is there.")
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """A listener that keeps what the members' failed builds lacked."""
+
+    members: dict[str, Lacks] = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        """Hear an event."""
+        if event.kind == "note" and "lacks" in event.data:
+            self.members[event.member] = Lacks.from_json(event.data["lacks"])
+
+    @property
+    def words(self) -> str:
+        """What is lacked, as a person reads it; "" for nothing."""
+        return "; ".join(f"{lacks.packages} for {name}" for name, lacks in self.members.items())
+
+
 def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     """Resolve, and write the chain file into the output directory.
 
@@ -77,10 +100,14 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
         request.requirements, [str(path) for path in request.files],
         [str(path) for path in request.constraints], _read, request.require_hashes)
     own = _options(request.projects)
-    chain, notes, left_out = _resolve(request, asked, {**_options((_PROJECTS,)), **own}, listeners)
+    options = {**_options((_PROJECTS,)), **own}
+    options.update(_added(request, options))
+    chain, notes, left_out = _resolve(request, asked, options, listeners)
     if not _NAMES.is_file():
         notes = (*notes, f"without {_NAMES} (package dh-python) nobody knows what Debian calls these: "
                  "all are python3-NAME")
+    notes = (*notes, *(f"{name}: {lacks.packages} added, which its build lacked"
+                       for name, lacks in request.lacks.items()))
     notes = (*notes, *unused_options(own, chain), *(f"left out: {text}" for text in left_out))
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)
@@ -89,6 +116,23 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     files.write(path, to_toml(chain, (f"debxcross wheel {words}", *notes)))
     # The indexes are fresh now.
     return Locked(replace(request.build, chain=str(path), refresh=False), notes, left_out)
+
+
+def lock_again(request: WheelRequest, locked: Locked, lacking: Lacking,
+               listeners: Sequence[Listener] = ()) -> Locked:
+    """Resolve as before, with what failed builds lacked; raises what lock() raises."""
+    return lock(replace(request, lacks=lacking.members, build=locked.request), listeners)
+
+
+def _added(request: WheelRequest, options: Mapping[str, ProjectOptions]) -> dict[str, ProjectOptions]:
+    """Return the options of the projects whose builds lacked something in the chain of an earlier run."""
+    members = {one.name: one for one in load_chain(request.build.chain).wheels} if request.lacks else {}
+    found = {}
+    for name, lacks in request.lacks.items():
+        project, member = normalise(name), members[name]
+        had = Lacks(member.host_needs, member.build_packages)
+        found[project] = with_lacks(options.get(project, ProjectOptions()), had, lacks)
+    return found
 
 
 def _read(name: str) -> str:

@@ -2,12 +2,13 @@
 """The command that turns requirements of PyPI into debs."""
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from debxcross.app.request import Request
-from debxcross.app.wheel import WheelRequest, lock
+from debxcross.app.wheel import Lacking, Locked, WheelRequest, lock, lock_again
 from debxcross.cli import options
 from debxcross.cli.build import run
 from debxcross.events import Event
@@ -37,6 +38,9 @@ _running = options.together(
     options.keep_going,
     options.isolation,
     options.no_trial,
+    click.option("--auto-needs/--no-auto-needs", "auto_needs", default=None,
+                 help="Add what a failed build lacked (a header's package, a build requirement) and try it "
+                      "again, once.  [default: ask in a terminal, else only say it]"),
 )
 
 
@@ -55,23 +59,43 @@ def wheel(
     requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
     constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
     prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
-    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, refresh: bool,
-    patches: tuple[Path, ...], without: tuple[str, ...],
+    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, auto_needs: bool | None,
+    refresh: bool, patches: tuple[Path, ...], without: tuple[str, ...],
 ) -> None:
     """Turn PyPI requirements, and all they need, into debs for --arch in a signed apt repository.
 
     What was chosen is written to chain.toml in the output directory, every file pinned by its
     sha256; 'debxcross build-dep-chain ARCH --chain chain.toml' builds the same again.
     """
-    locked = lock(WheelRequest(
+    asked = WheelRequest(
         Request(arch, release=release, output=output, store=store, jobs=jobs, keep_going=keep_going,
                 isolation=isolation, trial=not no_trial, refresh=refresh, patches=patches,
                 without=without),
-        requirements, files, constraints, projects, require_hashes, python, prefer, policy), (_narrate,))
+        requirements, files, constraints, projects, require_hashes, python, prefer, policy)
+    locked = lock(asked, (_narrate,))
+    _show_notes(locked)
+    lacking = Lacking()
+    try:
+        run(locked.request, dry_run, json_lines, (lacking,))
+    except click.exceptions.Exit:
+        if not lacking.members or not _add(lacking, auto_needs, json_lines):
+            raise
+        locked = lock_again(asked, locked, lacking, (_narrate,))
+        _show_notes(locked)
+        run(locked.request, dry_run, json_lines)
+    locked.check()
+
+
+def _show_notes(locked: Locked) -> None:
     for note in locked.notes:
         click.echo(f"note: {note}", err=True)
-    run(locked.request, dry_run, json_lines)
-    locked.check()
+
+
+def _add(lacking: Lacking, auto_needs: bool | None, json_lines: bool) -> bool:
+    """Tell whether what builds lacked is to be added: as said, else as somebody at the terminal answers."""
+    if auto_needs is not None or json_lines or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return bool(auto_needs)
+    return click.confirm(f"Add {lacking.words}, and try again?", default=True, err=True)
 
 
 def _narrate(event: Event) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from debxcross.core.border import read_json
 from debxcross.core.wheel.crates import Crate
 from debxcross.doors import process
 from debxcross.errors import FetchError, HostError
@@ -47,6 +48,40 @@ def fetch_argv(cargo: str, manifest: Path) -> tuple[str, ...]:
     return (cargo, "fetch", "--locked", "--manifest-path", str(manifest))
 
 
+def metadata_argv(cargo: str, manifest: Path, targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that tells of every package that is compiled for some of these targets."""
+    platforms = (word for target in targets for word in ("--filter-platform", target))
+    return (cargo, "metadata", "--locked", "--format-version", "1", *platforms, "--manifest-path",
+            str(manifest))
+
+
+def metadata(texts: Mapping[str, str], folder: str, directory: Path, targets: Sequence[str],
+             environment: Mapping[str, str] | None = None) -> object:
+    """Return what Cargo says of the packages of one folder of an sdist; None when it cannot.
+
+    It fetches their archives, as fetch_locked() does, which has the parameters described.
+    """
+    variables = os.environ if environment is None else environment
+    cargo = cargo_program(variables)
+    if cargo is None:
+        return None
+    _lay_out(texts, directory / "tree")
+    done = process.run(
+        metadata_argv(cargo, directory / "tree" / folder / "Cargo.toml", targets),
+        environment=cargo_environment(variables), directory=directory, timeout=_TIMEOUT_S)
+    try:
+        return None if done.exit_status else read_json(done.stdout)
+    except ValueError:
+        return None
+
+
+def _lay_out(texts: Mapping[str, str], tree: Path) -> None:
+    for path, text in texts.items():
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
 def fetch_locked(texts: Mapping[str, str], folder: str, directory: Path, sdist: str,
                  environment: Mapping[str, str] | None = None) -> None:
     """Have Cargo fetch the crates of the lock file in one folder of an sdist.
@@ -63,10 +98,7 @@ def fetch_locked(texts: Mapping[str, str], folder: str, directory: Path, sdist: 
         raise HostError(f"{sdist} needs crates, and cargo, which fetches them, is not installed",
                         resolution="Install the Debian package cargo, or name the program in CARGO.")
     tree = directory / "tree"
-    for path, text in texts.items():
-        target = tree / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    _lay_out(texts, tree)
     process.run(
         fetch_argv(cargo, tree / folder / "Cargo.toml"), environment=cargo_environment(variables),
         directory=directory, timeout=_TIMEOUT_S,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door to an archive's Contents index: which package has which shared library.
+"""The door to an archive's Contents index: which package has which file.
 
 Source: the Debian wiki's "DebianRepository/Format", "Contents" indices: a path without leading
 slash, white space, and the packages with their sections, between commas.
@@ -15,16 +15,24 @@ from typing import IO
 from debxcross.core.architecture import Architecture
 
 
-def settings(host: Architecture) -> tuple[tuple[str, str], ...]:
-    """Return what apt is told so that it fetches and verifies these indexes, and no others."""
+def name(architecture: str) -> str:
+    """Return the name of an architecture's index, or that of "all"."""
+    return f"Contents-{architecture}"
+
+
+def settings(architecture: str) -> tuple[tuple[str, str], ...]:
+    """Return what apt is told so that it fetches and verifies these indexes, and no others.
+
+    ``architecture`` is Debian's name of one, or "all".
+    """
     target = "Acquire::IndexTargets::deb::Contents-deb"
-    name = f"Contents-{host.name}"
+    index = name(architecture)
     return (
         ("Acquire::IndexTargets::deb::Packages::DefaultEnabled", "false"),
         # With $(ARCHITECTURE) apt would fetch the one of "all" as well, which is the largest.
-        (f"{target}::MetaKey", f"$(COMPONENT)/{name}"),
-        (f"{target}::ShortDescription", name),
-        (f"{target}::Description", f"$(RELEASE)/$(COMPONENT) {name}"),
+        (f"{target}::MetaKey", f"$(COMPONENT)/{index}"),
+        (f"{target}::ShortDescription", index),
+        (f"{target}::Description", f"$(RELEASE)/$(COMPONENT) {index}"),
         # Unpacked it takes ten times the space; Python does not read apt's own choice, lz4.
         (f"{target}::KeepCompressed", "true"),
         (f"{target}::KeepCompressedAs", "gz"),
@@ -53,6 +61,26 @@ def libraries(path: Path, host: Architecture) -> dict[str, str]:
                 names = [one.rpartition("/")[2] for one in match[2].decode("utf-8", "replace").split(",")]
                 library = match[1].decode("utf-8", "replace")
                 found[library] = min([*names, found.get(library, names[0])])
+    return found
+
+
+def owners(path: Path, names: frozenset[str]) -> dict[str, list[tuple[str, str, str]]]:
+    """Return (path, section, package) of every file that is called like one of ``names``, by that name.
+
+    Names are in lower case, and so compared; sections are without an archive's area.
+    """
+    wanted = frozenset(one.encode() for one in names)
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    with _open(path) as file:
+        for line in file:
+            where, _, packages = line.rstrip().replace(b"\t", b" ").rpartition(b" ")
+            called = where.rstrip().rpartition(b"/")[2].lower()
+            if called not in wanted:
+                continue
+            text = where.strip().decode("utf-8", "replace")
+            for one in packages.decode("utf-8", "replace").split(","):
+                place, _, package = one.rpartition("/")
+                found.setdefault(called.decode(), []).append((text, place.rpartition("/")[2], package))
     return found
 
 

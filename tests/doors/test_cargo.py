@@ -81,3 +81,21 @@ def test_nothing_of_an_sdist_but_what_is_given_is_written(tmp_path: Path) -> Non
     found = sorted(str(path.relative_to(work)) for path in work.rglob("*") if path.is_file())
     assert found == ["tree/Cargo.lock", "tree/Cargo.toml", "tree/src/lib.rs"]
     shutil.rmtree(work)
+
+
+def test_metadata_of_what_is_compiled_for_some_targets(tmp_path: Path) -> None:
+    environment = fake(tmp_path, f'echo "$@" > {tmp_path}/argv; echo \'{{"packages": []}}\'')
+    work = tmp_path / "work"
+    work.mkdir()
+    assert cargo.metadata(TEXTS, "rs/", work, ("arm-x", "amd-x"), environment) == {"packages": []}
+    assert (tmp_path / "argv").read_text() == (
+        "metadata --locked --format-version 1 --filter-platform arm-x --filter-platform amd-x "
+        f"--manifest-path {work}/tree/rs/Cargo.toml\n")
+
+
+@pytest.mark.parametrize("script", ["exit 101", "echo no JSON", "echo '[[[[[[['"])
+def test_metadata_that_cargo_cannot_give(tmp_path: Path, script: str) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    assert cargo.metadata(TEXTS, "rs/", work, (), fake(tmp_path, script)) is None
+    assert cargo.metadata(TEXTS, "rs/", work, (), {"PATH": "", "HOME": "/none"}) is None

@@ -130,8 +130,11 @@ class Desk:
         return IndexFinder(self.context, self.index, machine, TOOLS, **more)
 
     def resolve(self, *texts: str, **more: Any) -> Resolution:
-        return resolve([Wanted(text, "the command line") for text in texts], (), self.finder(**more),
-                       DEVICE.environment)
+        return self.resolve_with(self.finder(**more), *texts)
+
+    def resolve_with(self, finder: IndexFinder, *texts: str) -> Resolution:
+        wanted = [Wanted(text, "the command line") for text in texts]
+        return resolve(wanted, (), finder, DEVICE.environment)
 
     def maker(self, policy: str = "replace", names: Names = Names(), tools: Tools = TOOLS,
               debian: Debian | None = None, **options: ProjectOptions) -> ChainMaker:

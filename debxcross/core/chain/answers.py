@@ -150,6 +150,14 @@ class _Publication:
     unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Least:
+    """steps.wheel.rust: the least rustc, and the crate that wants it ("" for none)."""
+
+    version: str
+    crate: str
+
+
 #: Kind → the type of its answers.
 _SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("facts", "carried", "skew", "tools"), _Facts),
@@ -176,6 +184,8 @@ _SHAPES: Mapping[str, Any] = {
     "trial-results": tuple[Mapping[str, str | int | bool], ...],
     "libraries": Mapping[str, Line],
     "alternatives": Mapping[str, tuple[Line, ...]],
+    "rustc": _Least,
+    "owners": Mapping[str, tuple[tuple[Line, Line, Line], ...]],
     "missed": tuple[Line, tuple[Line, ...]],
 }
 #: Kinds whose values need another look: apt's packages have names that can be taken apart.

@@ -26,7 +26,7 @@ def library_packages(context: Context, release: str, maximum_age: float) -> Mapp
     if not world.suites:
         raise UnsatisfiableError(f"{release} does not carry {context.host.name}",
                                  resolution="Name another --release, or a --sysroot.")
-    acquire = (*context.apt.acquire, *contents.settings(context.host))
+    acquire = (*context.apt.acquire, *contents.settings(context.host.name))
     context.busy(STEP, f"asking {release} which package has which library")
     root = opened(context.store, world, acquire, maximum_age)
     found = context.store.memo("libraries", state := digest({"state": root.state(world), "schema": 1}))

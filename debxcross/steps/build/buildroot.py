@@ -9,14 +9,19 @@ from pathlib import Path
 from debxcross.core.build import commands
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.build.log import describe_failure
+from debxcross.core.build.missing import Named, missing_of
 from debxcross.doors import process
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.regular import regular_files, tail
 from debxcross.errors import BuildError, UnsatisfiableError
+from debxcross.steps.archive.owners import name_missing
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import keep
 from debxcross.steps.build.layers import LayerStack, decided
 from debxcross.steps.context import Context
+
+#: As many bytes of a log are read for what a build lacked.
+_CAUSES = 2 << 20
 
 
 class BuildRoot:
@@ -121,10 +126,22 @@ class BuildRoot:
         path = str(newest.relative_to(top)) if newest else ""
         details = describe_failure(
             tail(self.log), self.session.read(path, most=1 << 20) if path else "", path)
-        return BuildError(
-            f"{self.title}: {what}", details,
-            f"The whole log is {self.log}. Enter the build root with "
-            f"'{self.context.shell_command(self.name)}'.")
+        lacking = "".join(f"{one.words}. " for one in self.lacking())
+        return BuildError(f"{self.title}: {what}", details, f"{lacking}{self.where}")
+
+    @property
+    def where(self) -> str:
+        """Where to look when something failed."""
+        return (f"The whole log is {self.log}. Enter the build root with "
+                f"'{self.context.shell_command(self.name)}'.")
+
+    def tail(self) -> str:
+        """Return the end of the log, as far as causes are looked for."""
+        return tail(self.log, most=_CAUSES)
+
+    def lacking(self) -> tuple[Named, ...]:
+        """Return the packages of the archive that have what the log says was not found."""
+        return name_missing(self.context, self.name, missing_of(self.tail()))
 
     def tool(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]
              ) -> process.Completed:

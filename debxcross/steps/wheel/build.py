@@ -22,6 +22,7 @@ from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.turn import Turn
 from debxcross.steps.wheel.configs import answer_configs
 from debxcross.steps.wheel.crates import fetch_crates
+from debxcross.steps.wheel.failure import failed
 from debxcross.steps.wheel.hooks import CRATES, HookBuild, sdist_facts
 from debxcross.steps.wheel.inputs import WheelSpec, inputs_of_wheel, packages_here, packages_there
 from debxcross.steps.wheel.patches import patch_tree
@@ -136,4 +137,4 @@ class WheelBuild:
         try:
             return build.carry_out()
         except BuildError as error:
-            raise error if error.resolution else root.failure(error.brief) from error
+            raise error if error.resolution else failed(root, self.spec, error.brief) from error

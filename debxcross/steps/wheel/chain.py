@@ -2,7 +2,7 @@
 """Turns what a resolution chose into a chain, with every file pinned, that a run carries out."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from debxcross.core.chain.chain import Chain, PinnedFile, Trial, WheelMember
@@ -10,6 +10,7 @@ from debxcross.core.wheel import backend
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.packaging import Needs, needs_of
 from debxcross.core.wheel.resolution import Choice, Resolution
+from debxcross.core.wheel.rust import Least, Toolchain, with_toolchain
 from debxcross.errors import UnsatisfiableError
 from debxcross.steps.wheel.places import Places
 from debxcross.steps.wheel.resolve import BuildRequirements, IndexFinder
@@ -47,6 +48,7 @@ class ChainMaker:
                 "Install these packages of Debian's, or choose --debian-names prefix.")
         pins = {one.release.name: self._build_pins(one) for one in ours}
         needs, said = self._needs([one for one in ours if not one.release.wheel])
+        said += self._rust_notes(ours)
         notes += [*said, *(
             f"{one.release.words} is taken without compiled modules, which its wheels for other machines have"
             for one in ours if one.release.wheel and self.finder.compiled_elsewhere(one.release))]
@@ -89,6 +91,21 @@ class ChainMaker:
                             f"{packaging.version}: {needs.words}")
         return found, said
 
+    def _rust_notes(self, choices: Sequence[Choice]) -> Iterator[str]:
+        """Say for which builds the release's own rustc is too old, and what compiles them instead."""
+        for choice in choices:
+            chosen, least = self._toolchain(choice)
+            if chosen is not None and chosen != self.finder.rust.known[0]:
+                who = "it" if least.crate == choice.release.name else f"its crate {least.crate}"
+                yield (f"{choice.release.name}: compiled with {chosen.rustc} {chosen.short}: {who} needs "
+                       f"rustc {least.version}, and {self.finder.rust.known[0].rustc} is "
+                       f"{self.finder.rust.known[0].short}")
+
+    def _toolchain(self, choice: Choice) -> tuple[Toolchain | None, Least]:
+        if choice.release.wheel or not (facts := self.finder.facts(choice.release)).rust:
+            return None, Least()
+        return self.finder.rust.toolchain(facts, self.finder.pin(choice.release))
+
     def _member(self, choice: Choice, pins: Sequence[PinnedFile], needs: Needs) -> WheelMember:
         release, device, places = choice.release, self.finder.machine, self.places
         options, package = places.option(release.name), places.package(release.name)
@@ -103,8 +120,9 @@ class ChainMaker:
         host_needs = options.host_needs or needs.host
         return replace(
             member, build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),
-            build_packages=backend.build_packages(
+            build_packages=with_toolchain(backend.build_packages(
                 self.finder.facts(release), (*options.build_packages, *needs.build), host_needs),
+                self._toolchain(choice)[0]),
             host_needs=host_needs, environment=options.environment, settings=options.settings)
 
 

@@ -16,6 +16,7 @@ from debxcross.core.chain.chain import PinnedFile, WheelMember
 from debxcross.core.key import digest
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel import backend, deb
+from debxcross.core.wheel.rust import library_of
 from debxcross.doors.template import data_directory
 from debxcross.steps.context import Context
 from debxcross.steps.wheel.sysroot import sysroot_digest
@@ -48,7 +49,7 @@ class WheelSpec:
     @property
     def rust(self) -> bool:
         """Whether crates are needed."""
-        return "rustc" in self.member.build_packages
+        return bool(library_of(self.member.build_packages))
 
 
 def _templates() -> str:
@@ -60,7 +61,8 @@ def packages_here(context: Context, spec: WheelSpec) -> tuple[str, ...]:
     """Return what apt installs for the build machine: the interpreter, programs, Rust's standard library."""
     build, host = context.build.name, context.host.name
     here = sorted(name if ":" in name else f"{name}:{build}" for name in spec.member.build_packages)
-    rust = (f"libstd-rust-dev:{host}",) if f"rustc:{build}" in here else ()
+    library = library_of(name.removesuffix(f":{build}") for name in here)
+    rust = (f"{library}:{host}",) if library else ()
     return (f"python{spec.member.python}:{build}", *here, *rust)
 
 

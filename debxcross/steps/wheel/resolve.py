@@ -30,6 +30,7 @@ from debxcross.core.wheel.requirement import Wanted
 from debxcross.core.wheel.resolution import (
     ProjectRelease, Resolution, manylinux, order_releases, resolve, tags,
 )
+from debxcross.core.wheel.rust import newest
 from debxcross.core.wheel.version import upstream_version
 from debxcross.doors.index import Index
 from debxcross.doors.wheelfile import read_metadata
@@ -41,6 +42,7 @@ from debxcross.steps.context import Context
 from debxcross.steps.wheel.hooks import parse_sdist, read_sdist
 from debxcross.steps.wheel.patches import patch_texts
 from debxcross.steps.wheel.pins import fetch_pin
+from debxcross.steps.wheel.rust import Rust
 
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
@@ -144,6 +146,7 @@ class IndexFinder:
         self.sdists, self.maximum_age = sdists, maximum_age
         self.debian = debian or {}
         self.patches = tuple(patches)
+        self.rust = Rust(context)
         self._releases: dict[str, Sequence[ProjectRelease]] = {}
         self._facts: dict[IndexFile, SdistFacts] = {}
 
@@ -280,8 +283,13 @@ class IndexFinder:
             facts = self.facts(release)
         except UnsupportedError as error:
             return error.brief
-        return backend.unfit(facts, release.name, str(release.version), self.tools.release,
-                             self.tools.versions)
+        versions = self.tools.versions
+        if facts.rust:
+            if reason := self.rust.unfit(facts, self.pin(release), self.tools.release):
+                return reason
+            best = newest(self.rust.known)
+            versions = {**versions, "rustc": best.version if best else ""}
+        return backend.unfit(facts, release.name, str(release.version), self.tools.release, versions)
 
 
 class BuildRequirements:
