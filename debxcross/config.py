@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings: defaults < /etc/debxcross.toml < ./debxcross.toml < environment < flags.
+"""Settings: defaults < /etc/debxcross.toml < $XDG_CONFIG_HOME/debxcross.toml < ./debxcross.toml
+< environment < flags.
 
 Every fault of every file is reported at once.
 """
@@ -93,12 +94,21 @@ def _xdg(environment: Mapping[str, str], variable: str, default: str) -> Path:
     return Path(value) if value.startswith("/") else Path(environment.get("HOME", "/root")) / default
 
 
+def home_file(environment: Mapping[str, str]) -> Path:
+    """Return where a user's own settings are, for all projects."""
+    return _xdg(environment, "XDG_CONFIG_HOME", ".config") / "debxcross.toml"
+
+
 def load(
-    environment: Mapping[str, str] | None = None, files: tuple[Path, ...] = (SYSTEM_FILE, PROJECT_FILE),
+    environment: Mapping[str, str] | None = None, files: tuple[Path, ...] | None = None,
     *, store: Path | None = None,
 ) -> Configuration:
-    """Merge all sources.  Raises ConfigurationError with every fault, each with file and key."""
+    """Merge all sources; ``files`` are the system's, the user's and the project's, the last one counts.
+
+    Raises ConfigurationError with every fault, each with file and key.
+    """
     environment = os.environ if environment is None else environment
+    files = (SYSTEM_FILE, home_file(environment), PROJECT_FILE) if files is None else files
     values: dict[str, Any] = {}
     faults: list[str] = []
     for path in files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from debxcross.core.doctor import Check, examine
 from debxcross.doors import process
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.host import gather
-from debxcross.errors import UsageError
+from debxcross.errors import HostError, UsageError
 from debxcross.events import Listener
 from debxcross.run.status import RunStatus, fold
 from debxcross.steps.build.keep import is_kept, kept
@@ -67,6 +67,18 @@ def doctor(names: Sequence[str], store: Path | None, output: Path | None) -> tup
     architectures = [architecture(name) for name in names]
     configuration = config.load(store=store)
     return examine(gather(configuration.store, output or Path("out"), architectures), architectures)
+
+
+def mend(commands: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Run the commands that mend a machine, on this terminal; ``tell`` hears each before it runs.
+
+    Raises HostError when one fails; those after it are not run.
+    """
+    for command in commands:
+        tell(command)
+        if status := process.attend(command):
+            raise HostError(f"'{command}' ended with status {status}", "What it said stands above.",
+                            "Mend that, then 'debxcross doctor' again.")
 
 
 def shell(directory: Path, member: str, store: Path | None, command: Sequence[str],

@@ -20,6 +20,7 @@ from debxcross.errors import DebxcrossError
 
 #: Command → module and function.
 _COMMANDS = {
+    "init": ("begin", "init"),
     "build-dep-chain": ("build", "build_dep_chain"),
     "build": ("build", "build"),
     "wheel": ("wheel", "wheel"),
@@ -41,6 +42,7 @@ _COMMANDS = {
     "doctor": ("look", "doctor"),
 }
 _HELP = {
+    "init": "Begin a project here: four questions, then a chain, its settings and the next command.",
     "build-dep-chain": "Build a chain, publish it as an apt repository, try it on an emulated device.",
     "build": "Build any Debian sources, published as an apt repository.",
     "wheel": "Turn PyPI requirements into debs, published as an apt repository.",
@@ -114,14 +116,20 @@ class _Commands(click.Group):
         return super().resolve_command(context, arguments)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, invoke_without_command=True,
+             context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="debxcross")
-def _group() -> None:
+@click.pass_context
+def _group(context: click.Context) -> None:
     """Cross-build chains of Debian source packages and Python wheels for devices.
 
     The results are a signed apt repository that devices point at.  Start with
-    'debxcross doctor', then 'debxcross plan armel', then 'debxcross build-dep-chain armel'.
+    'debxcross init'.  Without a command it tells what is here and what to do next.
     """
+    if context.invoked_subcommand is None:
+        from debxcross.cli.begin import show_where
+
+        show_where()
 
 
 def main() -> None:

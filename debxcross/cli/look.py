@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -100,11 +101,29 @@ def shell(member: str, command: tuple[str, ...], arch: str | None, store: Path |
 @click.option("--store", type=_path, metavar="DIR", help="The store to check.")
 @_output
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
-def doctor(arch: tuple[str, ...], store: Path | None, output: Path | None, as_json: bool) -> None:
+@click.option("--fix", is_flag=True, help="Run the commands that mend the faults, after asking.")
+@click.option("--yes", "-y", is_flag=True, help="With --fix: do not ask.")
+def doctor(arch: tuple[str, ...], store: Path | None, output: Path | None, as_json: bool, fix: bool,
+           yes: bool) -> None:
     """Check this machine for building and trying ARCH (armel when none is named)."""
-    from debxcross.core.doctor import checks_json, ready, render_checks
+    from debxcross.core.doctor import checks_json, cures, ready, render_checks
 
     checks = app.doctor(arch or ("armel",), store, output)
+    commands = cures(checks) if fix else ()
+    if commands and (yes or _agreed(commands)):
+        app.mend(commands, lambda command: click.echo(f"$ {command}", err=True))
+        checks = app.doctor(arch or ("armel",), store, output)
     click.echo(checks_json(checks) if as_json else render_checks(checks, report.width()))
     if not ready(checks):
         raise click.exceptions.Exit(4)
+
+
+def _agreed(commands: Sequence[str]) -> bool:
+    """Show what would be run, and ask; without a terminal nobody agrees."""
+    click.echo("These commands mend what was found:", err=True)
+    for command in commands:
+        click.echo(f"    {command}", err=True)
+    if not sys.stdin.isatty():
+        click.echo("Nobody can be asked here: --yes runs them.", err=True)
+        return False
+    return click.confirm("Run them?", err=True)

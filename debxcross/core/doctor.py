@@ -366,6 +366,24 @@ def kernel_version(release: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+#: What a mend begins with that is a command, after sudo: the others are sentences.
+_CURES = ("apt ", "sysctl ", "usermod ", "mount ", "systemctl ", "echo 1 | ")
+
+
+def cures(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return the commands among the mends, in order, each once; all packages in one of them.
+
+    They ask nothing: who runs them has been asked.
+    """
+    packages = sorted({name for check in checks for name in check.packages})
+    sudo = "sudo " if any(check.mend.startswith("sudo ") for check in checks) else ""
+    commands = [f"{sudo}apt-get install --yes {' '.join(packages)}"] if packages else []
+    for check in checks:
+        if not check.packages and check.mend.removeprefix("sudo ").startswith(_CURES):
+            commands.append(check.mend.replace("apt install ", "apt-get install --yes "))
+    return tuple(dict.fromkeys(commands))
+
+
 def render_checks(checks: Sequence[Check], width: int) -> str:
     """Write the verdicts as a table for people, and what to type; no newline at the end."""
     size = max((len(check.name) for check in checks), default=0)

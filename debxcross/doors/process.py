@@ -273,6 +273,16 @@ def _kill_rest(pids: Sequence[int]) -> None:
         _end_session(pid, signal.SIGKILL)
 
 
+def attend(command: str) -> int:
+    """Run a line of sh(1) on this terminal, with everything of its user's; return its exit status.
+
+    It may ask for a password.
+    """
+    import subprocess
+
+    return subprocess.run(["sh", "-c", command], check=False).returncode
+
+
 def become(argv: Sequence[str]) -> NoReturn:
     """Replace this process by an interactive command, which keeps the terminal.
 

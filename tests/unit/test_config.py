@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from debxcross import config
-from debxcross.config import Configuration, Limits, load
+from debxcross.config import Configuration, Limits, home_file, load
 from debxcross.errors import ConfigurationError
 
 HOME = {"HOME": "/home/person"}
@@ -114,3 +114,24 @@ def test_limits_have_defaults_and_can_be_set(tmp_path: Path) -> None:
         load({}, (file,))
     assert "limits.memory: must be a whole number" in raised.value.details
     assert "did you mean limits.open-files?" in raised.value.details
+
+
+def test_a_users_own_file_stands_between_the_systems_and_the_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    (home / ".config").mkdir(parents=True)
+    project.mkdir()
+    monkeypatch.chdir(project)
+    write(home / ".config", "debxcross.toml", 'store = "mine"\nmaintainer = "Me <me@example.org>"\n')
+    write(project, "debxcross.toml", 'store = "/project"\n')
+    found = load({"HOME": str(home)})
+    assert (found.store, found.maintainer) == (Path("/project"), "Me <me@example.org>")
+    (project / "debxcross.toml").unlink()
+    # A relative path is below the directory of the file.
+    assert load({"HOME": str(home)}).store == home / ".config/mine"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(elsewhere, "debxcross.toml", 'store = "/elsewhere"\n')
+    assert load({"HOME": str(home), "XDG_CONFIG_HOME": str(elsewhere)}).store == Path("/elsewhere")
+    assert home_file({"HOME": "/h", "XDG_CONFIG_HOME": "relative"}) == Path("/h/.config/debxcross.toml")

@@ -10,7 +10,8 @@ import pytest
 
 from debxcross.core.architecture import architecture
 from debxcross.core.doctor import (PROGRAMS, BinfmtEntry, Check, DirectoryFacts, HostFacts, Trial,
-                                   checks_json, examine, isolation, kernel_version, ready, render_checks)
+                                   checks_json, cures, examine, isolation, kernel_version, ready,
+                                   render_checks)
 
 GOLDEN = Path(__file__).parents[1] / "golden/report"
 ARMEL = architecture("armel")
@@ -169,6 +170,26 @@ def test_what_the_machine_runs_itself_needs_no_emulator(machine: str, host: str)
     ("bookworm", ("qemu-user-static",)), ("trixie", ("qemu-user", "qemu-user-binfmt"))])
 def test_the_emulators_package_depends_on_the_release(release: str, packages: tuple[str, ...]) -> None:
     assert check(replace(GOOD, release=release, programs={}), "emulation of armel").packages == packages
+
+
+def test_cures_are_the_commands_and_no_sentences() -> None:
+    checks = (
+        Check("gpg", "missing", "no gpg", "sudo apt install gpg", ("gpg",)),
+        Check("apt-utils", "missing", "no apt-ftparchive", "sudo apt install apt-utils", ("apt-utils",)),
+        Check("subordinate ids", "warning", "none", "sudo usermod --add-subuids 1-2 me"),
+        Check("subordinate ids again", "warning", "none", "sudo usermod --add-subuids 1-2 me"),
+        Check("emulation", "warning", "disabled", "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/qemu-arm"),
+        Check("ids", "warning", "not mapped", "sudo apt install --reinstall uidmap"),
+        Check("overlayfs", "warning", "nfs", "Put the store on ext4, xfs or btrfs."),
+        Check("container", "warning", "no", "On the machine that runs the container: sudo apt install x"),
+        Check("user", "ok", "me"))
+    assert cures(checks) == (
+        "sudo apt-get install --yes apt-utils gpg", "sudo usermod --add-subuids 1-2 me",
+        "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/qemu-arm",
+        "sudo apt-get install --yes --reinstall uidmap")
+    assert cures((Check("gpg", "missing", "no gpg", "apt install gpg", ("gpg",)),)) == (
+        "apt-get install --yes gpg",)
+    assert cures(checks[-3:]) == ()
 
 
 def test_kernel_versions() -> None:
