@@ -80,7 +80,7 @@ def address(text: str) -> str:
     parts = urlsplit(text) if is_line(text) and " " not in text else None
     if text and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname):
         raise UsageError(f"{text!r} is no address of a repository",
-                         resolution="Write one that devices can reach, such as http://repo.example/boards/.")
+                         resolution="Write one that devices can reach: http:// or https://, a host, a path.")
     return text
 
 
@@ -108,6 +108,6 @@ def chain_text(begin: Beginning) -> str:
 
 def settings_text(begin: Beginning) -> str:
     """Return the project's configuration file."""
-    url = f"url = {json.dumps(begin.url)}" if begin.url else '# url = "http://repo.example/boards/"'
+    url = f"url = {json.dumps(begin.url)}" if begin.url else '# url = "http://…/"'
     return (f"# Settings of this project; docs/configuration.md has all.\n[repository]\n"
             f"label = {json.dumps(begin.name)}\n# Where devices find what is published.\n{url}\n")
