@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,48 +34,65 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", name)[0]).lower()
 
 
-def attempt(project: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """Build one project and everything that it requires; return what is told of it."""
-    output = asked.output / normalised(project)
-    argv = [str(DEBXCROSS), "wheel", project, "--arch", asked.arch, "--release", asked.release, "--output",
+def attempt(group: Sequence[str], asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Build some projects and everything that they require, in one run; return what is told of each."""
+    output = asked.output / (normalised(group[0]) if len(group) == 1 else f"from-{normalised(group[0])}")
+    argv = [str(DEBXCROSS), "wheel", *group, "--arch", asked.arch, "--release", asked.release, "--output",
             str(output), "--keep-going", "--auto-needs", *asked.more]
+    for name in ("chain.toml", "summary.json"):
+        (output / name).unlink(missing_ok=True)
     started = time.time()
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=asked.at_most)
-        status, said = done.returncode, done.stdout + done.stderr
-    except subprocess.TimeoutExpired as error:
-        parts = (error.stdout or b"", error.stderr or b"")
-        status, said = -1, "".join(part.decode(errors="replace") for part in parts if isinstance(part, bytes))
-        said += f"\nerror: no end after {asked.at_most} s\n"
     output.mkdir(parents=True, exist_ok=True)
-    (output / "said.txt").write_text(said)
-    return {"project": project, "status": status, "seconds": round(time.time() - started),
-            **described(normalised(project), output, said, status, started)}
+    with (output / "said.txt").open("w") as said:
+        # Ended as by Ctrl-C, it leaves nothing behind.
+        status = subprocess.run(["timeout", "--signal=INT", str(asked.at_most), *argv], stdout=said,
+                                stderr=subprocess.STDOUT).returncode
+    seconds = round(time.time() - started)
+    return {project: {"project": project, "seconds": seconds, **described(project, output, status)}
+            for project in group}
 
 
-def described(name: str, output: Path, said: str, status: int, started: float) -> dict[str, Any]:
-    """Return version, size, needs and reason of a project, from what its run left."""
-    found: dict[str, Any] = {"version": "", "size": 0, "took": 0, "needs": [], "who": "", "noted": 0,
-                             "imported": 0, "reason": ""}
-    chain, summary = output / "chain.toml", output / "summary.json"
-    if chain.is_file() and chain.stat().st_mtime >= started:
-        member = next((one for one in tomllib.loads(chain.read_text()).get("wheel", ())
-                       if normalised(one["name"]) == name), {})
-        found["version"] = member.get("version", "")
-        found["needs"] = [*member.get("host-needs", ()), *(
-            one for one in member.get("build-packages", ()) if one not in ("pkg-config", "ninja-build"))]
-        found["who"] = who(name, said, found["needs"])
-    if summary.is_file() and summary.stat().st_mtime >= started:
-        told = json.loads(summary.read_text())
-        sizes = [one["size"] for one in told["debs"] if one["member"] == name]
-        found["size"] = sum(sizes)
-        found["took"] = next((one["seconds"] for one in told["members"] if one["name"] == name), 0)
-        trial = told.get("trial", {})
-        found["noted"], found["imported"] = len(trial.get("noted", ())), trial.get("imported", 0)
-    if status:
-        errors = re.findall(r"^error: (.*(?:\n {7}\S.*)*)", said, re.MULTILINE)
-        found["reason"] = " ".join(errors[0].split())[:160] if errors else f"exit status {status}"
-    return found
+def described(project: str, output: Path, status: int) -> dict[str, Any]:
+    """Return version, size, needs, and why it is not there ("" when it is), from what a run left."""
+    name, said = normalised(project), (output / "said.txt").read_text()
+    chain = _read(output / "chain.toml", tomllib.loads)
+    summary = _read(output / "summary.json", json.loads)
+    member = next((one for one in chain.get("wheel", ()) if normalised(one["name"]) == name), {})
+    needs = [*member.get("host-needs", ()), *(one for one in member.get("build-packages", ())
+                                              if one not in ("pkg-config", "ninja-build"))]
+    package, trial = member.get("package", ""), summary.get("trial", {})
+    return {
+        "version": member.get("version", ""), "needs": needs, "who": who(name, said, needs),
+        "size": sum(one["size"] for one in summary.get("debs", ()) if one["name"] == package),
+        "took": next((one["seconds"] for one in summary.get("members", ())
+                      if normalised(one["name"]) == name), 0),
+        "noted": sum(f"({package})" in text for text in trial.get("noted", ())),
+        "reason": _reason(project, package, summary, said, status)}
+
+
+def _read(path: Path, read: Callable[[str], Any]) -> Any:
+    return read(path.read_text()) if path.is_file() else {}
+
+
+def _reason(project: str, package: str, summary: Mapping[str, Any], said: str, status: int) -> str:
+    """Return why a project is not built, installed and imported, "" when it is."""
+    name = normalised(project)
+    if not status:
+        return ""
+    for one in (*summary.get("failed", ()), *summary.get("left_out", ())):
+        if name == normalised(one["name"]) or one["name"] == package:
+            return str(one["reason"])
+    left = re.search(rf"left out: {re.escape(project)}: (.*)", said)
+    if left or not package:
+        errors = re.findall(r"^error: (.*)", said, re.MULTILINE)
+        return left[1][:300] if left else errors[0] if errors else f"exit status {status}"
+    broken = re.findall(rf"^ +(import \S+ \({re.escape(package)}\): .*)", said, re.MULTILINE)
+    if broken:
+        return str(broken[0])
+    if "trials failed on the device" in said or summary.get("trial"):
+        return ""
+    errors = re.findall(r"^error: (.*)", said, re.MULTILINE)
+    return f"built, but not tried: {errors[-1] if errors else f'exit status {status}'}"
 
 
 def who(name: str, said: str, needs: Sequence[str]) -> str:
@@ -93,10 +110,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
             "|---|---|---|---|---|---|---|"]
     for one in results.values():
         noted = f", {one['noted']} noted" if one["noted"] else ""
-        result = f"built, {one['imported']} imported{noted}" if not one["status"] else one["reason"]
         rows.append(f"| {one['project']} | {one['version']} | {round(one['took'])} s | "
-                    f"{round(one['size'] / 1024)} KB | {', '.join(one['needs'])} | {one['who']} | {result} |")
-    good = sum(not one["status"] for one in results.values())
+                    f"{round(one['size'] / 1024)} KB | {', '.join(one['needs'])} | {one['who']} | "
+                    f"{one['reason'] or f'built, installed, imported{noted}'} |")
+    good = sum(not one["reason"] for one in results.values())
     return "\n".join([*rows, "", f"{good} of {len(results)} built, installed and imported."]) + "\n"
 
 
@@ -107,7 +124,8 @@ def hundred(*arguments: str) -> None:
     parser.add_argument("--arch", default="armhf")
     parser.add_argument("--release", default="bookworm")
     parser.add_argument("--output", type=Path, default=Path("out/hundred"))
-    parser.add_argument("--at-most", type=float, default=3600.0, metavar="SECONDS", help="for one project")
+    parser.add_argument("--at-most", type=int, default=3600, metavar="SECONDS", help="for one run")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="so many projects in one run")
     parser.add_argument("--again", action="store_true", help="what failed before, too")
     parser.add_argument("projects", nargs="*")
     own, _, more = " ".join(arguments).partition(" -- ")
@@ -116,13 +134,14 @@ def hundred(*arguments: str) -> None:
     asked.output.mkdir(parents=True, exist_ok=True)
     kept = asked.output / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.is_file() else {}
-    for project in asked.projects or projects(LIST):
-        known = results.get(project)
-        if known is not None and not (asked.again and known["status"]) and not asked.projects:
-            continue
-        results[project] = told = attempt(project, asked)
+    left = asked.projects or [one for one in projects(LIST) if one not in results
+                              or asked.again and results[one]["reason"]]
+    for first in range(0, len(left), asked.at_once):
+        told = attempt(left[first:first + asked.at_once], asked)
+        results.update(told)
         kept.write_text(json.dumps(results, indent=1) + "\n")
         (asked.output / "table.md").write_text(table(results))
-        print(f"{project:<26} {told['version']:<14} {told['seconds']:>6} s  "
-              f"{told['reason'] or 'built, installed, imported'}", flush=True)
+        for name, one in told.items():
+            print(f"{name:<26} {one['version']:<14} {round(one['took']):>6} s  "
+                  f"{one['reason'] or 'built, installed, imported'}", flush=True)
     print(table(results).splitlines()[-1])

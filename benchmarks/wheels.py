@@ -5,7 +5,7 @@
     .venv/bin/python benchmarks/wheels.py wrap WHEEL…
     .venv/bin/python benchmarks/wheels.py emulation [--at-most N] [ARCH] [REQUIREMENT…]
     .venv/bin/python benchmarks/wheels.py hundred [--arch ARCH] [--release SUITE] [--output DIR] [--again]
-                                                  [--at-most SECONDS] [PROJECT…] [-- OPTION…]
+                                                  [--at-most SECONDS] [--at-once N] [PROJECT…] [-- OPTION…]
 
 resolution: fifty requirements, twice; the second is from a warm index, with the plan.  wrap:
 one wheel after the other, five times each, the median.  emulation: one run that

@@ -162,7 +162,7 @@ class Build:
             PublicationSettings(
                 self.request.directory, configuration.keys, configuration.repository_origin,
                 configuration.repository_label, configuration.repository_url),
-            self.request.rebuild, self.request.trial, self.request.keep_going))
+            self.request.rebuild, self.request.trial, self.request.keep_going, self.request.test))
         run.start()
         self._told = list(run.left_out.values())
         waits = run.waits()

@@ -27,7 +27,8 @@ ANSWERS = MODES
 class Request:
     """What the command line asked for; None means the default.
 
-    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS.
+    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
+    with ``test`` the device runs the tests in the sdists of wheels.
     """
 
     architecture: str
@@ -41,6 +42,7 @@ class Request:
     isolation: str = "unshare"
     rebuild: tuple[str, ...] = ()
     trial: bool = True
+    test: bool = False
     patches: tuple[Path, ...] = ()
     refresh: bool = False
     same_indexes: bool = False

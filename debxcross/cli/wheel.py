@@ -11,6 +11,7 @@ from debxcross.app.request import Request
 from debxcross.app.wheel import Lacking, Locked, WheelRequest, lock, lock_again
 from debxcross.cli import options
 from debxcross.cli.build import run
+from debxcross.errors import UsageError
 from debxcross.events import Event
 
 _resolving = options.together(
@@ -38,6 +39,9 @@ _running = options.together(
     options.keep_going,
     options.isolation,
     options.no_trial,
+    click.option("--test", is_flag=True,
+                 help="Run the tests that the built projects ship in their sdists on the emulated device, "
+                      "five minutes for each."),
     click.option("--auto-needs/--no-auto-needs", "auto_needs", default=None,
                  help="Add what a failed build lacked (a header's package, a build requirement) and try it "
                       "again, once.  [default: ask in a terminal, else only say it]"),
@@ -59,17 +63,20 @@ def wheel(
     requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
     constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
     prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
-    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, auto_needs: bool | None,
-    refresh: bool, patches: tuple[Path, ...], without: tuple[str, ...],
+    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, test: bool,
+    auto_needs: bool | None, refresh: bool, patches: tuple[Path, ...], without: tuple[str, ...],
 ) -> None:
     """Turn PyPI requirements, and all they need, into debs for --arch in a signed apt repository.
 
     What was chosen is written to chain.toml in the output directory, every file pinned by its
     sha256; 'debxcross build-dep-chain ARCH --chain chain.toml' builds the same again.
     """
+    if test and no_trial:
+        raise UsageError("--test runs tests in the trial, which --no-trial leaves out",
+                         resolution="Leave one of the two out.")
     asked = WheelRequest(
         Request(arch, release=release, output=output, store=store, jobs=jobs, keep_going=keep_going,
-                isolation=isolation, trial=not no_trial, refresh=refresh, patches=patches,
+                isolation=isolation, trial=not no_trial, test=test, refresh=refresh, patches=patches,
                 without=without),
         requirements, files, constraints, projects, require_hashes, python, prefer, policy)
     locked = lock(asked, (_narrate,))

@@ -222,7 +222,7 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
 
     ``summary`` has, each of them optional: ``debs`` (mappings with name, version, size in
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
-    the whole run), ``trial`` (its packages, how many trials passed, what was noted), ``repository``
+    the whole run), ``trial`` (its packages, how many trials passed, what was noted, tests), ``repository``
     (where it is), ``device`` (the lines to type there), ``failed``, ``left_out`` and ``accepted``
     losses (mappings with name and reason), ``report`` (the path of its page).  When nothing was to be
     done, it is short.
@@ -245,6 +245,7 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
                      f"{trial['passed']} trial{'' if trial['passed'] == 1 else 's'}"
                      + (f", {trial['imported']} of them imports." if trial.get("imported") else "."))
         lines += [f"    noted: {text}" for text in trial.get("noted", ())]
+        lines += [f"    {text}" for text in trial.get("tests", ())]
     if summary.get("seconds") is not None:
         lines.append(f"Everything took {duration(summary['seconds'])}.")
     if summary.get("repository"):

@@ -41,6 +41,8 @@ _TESTS = re.compile(r"(^|[._])tests?([._]|$)")
 
 #: So many characters of what a trial said are told.
 _MOST_TEXT = 300
+#: The kind of trial that is a project's own tests.
+TESTS = "tests"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TrialResult:
     """One thing tried: ``signal`` 0 means that it ended by itself; ``attempts`` counts the tries.
 
     What is ``optional`` may fail, but not crash.  ``kind`` is "import" of a ``module`` or "compile",
-    both of a file ``path`` of a ``package``, or "" for anything else; ``missing`` is the module that
+    both of a file ``path`` of a ``package``, TESTS, or "" for anything else; ``missing`` is the module that
     an import failed for because nothing of that name is installed.
     """
 

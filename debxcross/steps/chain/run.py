@@ -19,6 +19,7 @@ from debxcross.steps.chain.explain import record, record_use
 from debxcross.steps.chain.foresee import STEP
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
+from debxcross.steps.chain.projecttests import sdists_to_test
 from debxcross.steps.chain.publication import Publication, PublicationSettings
 from debxcross.steps.chain.told import tell_changes, tell_gates, tell_notes, tell_repository
 from debxcross.steps.chain.trial import TrialWork, ensure_tried
@@ -30,12 +31,13 @@ BUILD_ROOT, DEVICE_ROOT, REPOSITORY, TRIAL = "build-root", "device-root", "repos
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run is asked beside the chain."""
+    """What a run is asked beside the chain; with ``test`` the device runs the projects' own tests."""
 
     publication: PublicationSettings
     rebuild: tuple[str, ...] = ()
     trial: bool = True
     keep_going: bool = False
+    test: bool = False
 
 
 class Run:
@@ -188,7 +190,9 @@ class Run:
         work = TrialWork(self.settings.publication.web_root, chain.release,
                          self._summary["published"], trial, smoke, tuple(sorted(
                              {module for member in chain.wheels for module in member.optional_modules})),
-                         {member.package: tuple(sorted(member.projects)) for member in chain.wheels})
+                         {member.package: tuple(sorted(member.projects)) for member in chain.wheels},
+                         sdists_to_test(context, chain, tuple(self._artifacts), TRIAL)
+                         if self.settings.test else {})
         state, self._summary["trial"] = ensure_tried(context, work, self._device, TRIAL)
         return state
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import Trial
+from debxcross.core.chain.projecttests import TIME_S
 from debxcross.core.chain.trial import (
+    TESTS,
     TrialResult,
     came_from,
     excused,
@@ -34,6 +37,7 @@ from debxcross.doors.template import program_file
 from debxcross.errors import TrialError
 from debxcross.steps.build.baseroot import BaseRoot, device_index
 from debxcross.steps.build.buildroot import BuildRoot
+from debxcross.steps.chain.projecttests import RUNNER, run_tests
 from debxcross.steps.context import Context
 
 PORT = 8000
@@ -48,7 +52,8 @@ class TrialWork:
     """What the device is to do.
 
     ``published`` is the digest of what the repository offers; ``optional`` are modules that may be
-    missing something; ``required`` are the projects that those of each package require.
+    missing something; ``required`` are the projects that those of each package require; ``tests`` are
+    the sdists of the projects whose own tests are run.
     """
 
     repository: Path
@@ -58,6 +63,7 @@ class TrialWork:
     smoke: Mapping[str, str]
     optional: tuple[str, ...] = ()
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tests: Mapping[str, StoredFile] = field(default_factory=dict)
 
 
 def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> str:
@@ -70,6 +76,7 @@ def trial_key(work: TrialWork, device: BaseRoot, processor: Sequence[str]) -> st
         "smoke": work.smoke, "optional": work.optional, "required": work.required,
         "program": _PROGRAM.read_text(),
         "processor": processor,
+        **({"tests": work.tests, "seconds": TIME_S} if work.tests else {}),
     })
 
 
@@ -90,7 +97,9 @@ def ensure_tried(context: Context, work: TrialWork, device: BaseRoot,
     told = {"packages": list(work.trial.packages or work.trial.before),
             "passed": sum(result.ok for result in tried),
             "imported": sum(result.ok and result.kind == "import" for result in tried),
-            "noted": list(excused(tried, work.required).values())}
+            "noted": list(excused(tried, work.required).values()),
+            **({"tests": [f"{one.name}: {one.text}" for one in tried if one.kind == TESTS]}
+               if work.tests else {})}
     context.store.remember("trial", key, told)
     return "built", told
 
@@ -148,7 +157,7 @@ class Device:
         results += [self._command(command) for command in trial.commands]
         tell_results(self.context, self.root.name, results)
         judge(results, "", self.processor)
-        return (*results, *(self._exercise() if trial.python else ()))
+        return (*results, *(self._exercise() if trial.python else ()), *self._tests())
 
     def _choose_processor(self) -> None:
         """Make the emulator the oldest processor of the architecture, as far as its version can.
@@ -255,6 +264,22 @@ class Device:
         self.session.write("/etc/apt/sources.list.d/repository.sources", here)
         self.session.write("/etc/apt/preferences.d/repository.pref",
                            next(iter(sorted(files.glob("*.pref")))).read_text())
+
+    def _tests(self) -> tuple[TrialResult, ...]:
+        """Run the projects' own tests.  Raises TrialError naming the projects whose tests fail."""
+        if not self.work.tests:
+            return ()
+        self._install((RUNNER,))
+        results = run_tests(self.root, self.work.tests, self.work.trial.python, self._argv)
+        tell_results(self.context, self.root.name, results)
+        if failed := [one for one in results if not one.ok]:
+            raise TrialError(
+                f"the tests of {len(failed)} of {len(results)} projects failed on the device",
+                "\n".join(f"{one.name}: {'signal ' + str(one.signal) + ': ' if one.signal else ''}{one.text}"
+                          for one in results),
+                f"Read {self.root.log}. Tests that want a network, hardware or a real processor fail here "
+                "whatever was built; without --test none is run.")
+        return results
 
     def _exercise(self) -> tuple[TrialResult, ...]:
         self.root.step(f"importing and exercising everything with Python {self.work.trial.python}")
