@@ -134,6 +134,11 @@ def _group() -> None:
     """
 
 
+def program() -> click.Group:
+    """Return the commands, for what describes them (manual/)."""
+    return _group
+
+
 def main() -> None:
     """Run the command line; exit with the status of the error's class (docs/errors.md)."""
     # The users inside build roots read what is laid out for them; what is secret has its own mode.
