@@ -16,6 +16,8 @@ myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
 # Output of programs has no language; guessing one would colour it at random.
 highlight_language = "text"
+# Quotes and hyphens are parts of commands.
+smartquotes = False
 
 html_theme = "furo"
 html_title = "debxcross"

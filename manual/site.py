@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from manual.commands import Command, every
 
-_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+\.md)[)#]")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+\.md)[)#]")
 _INDEX = "docs/index.md"
 
 
@@ -26,18 +26,20 @@ def navigation(index: str, pages: Sequence[str] = ()) -> str:
     text = parts[0]
     for part in parts[1:]:
         items = re.findall(r"^- .*", part, re.MULTILINE)
-        named = [_path(page) for item in items for page in _LINK.findall(item)[:1]]
-        new = [page for page in named if page not in seen]
+        named = {_path(page): title for item in items for title, page in _LINK.findall(item)[:1]}
+        new = {page: title for page, title in named.items() if page not in seen}
         seen.update(new)
         text += part.rstrip("\n") + "\n\n"
         if new:
             text += _toctree(part.splitlines()[0].removeprefix("## "), new) + "\n"
-    rest = [page for page in pages if page not in seen]
+    rest = {page: "" for page in pages if page not in seen}
     return text + (_toctree("Further pages", rest) if rest else "")
 
 
-def _toctree(caption: str, pages: Sequence[str]) -> str:
-    entries = "".join(f"/{page.removesuffix('.md')}\n" for page in pages)
+def _toctree(caption: str, pages: Mapping[str, str]) -> str:
+    """Return the toctree of pages with the titles that the index gives them; "" leaves a page its own."""
+    paths = {f"/{page.removesuffix('.md')}": title for page, title in pages.items()}
+    entries = "".join(f"{title} <{path}>\n" if title else f"{path}\n" for path, title in paths.items())
     return f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}```\n"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manual.blocks import agrees, blocks
+from tests.blocks import agrees, blocks
 from tests.tools import need
 
 CHECKOUT = Path(__file__).resolve().parents[2]

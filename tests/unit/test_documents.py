@@ -13,8 +13,8 @@ from debxcross import config
 from debxcross.cli import program
 from debxcross.core.chain.chain import parse
 from manual import site
-from manual.blocks import Block, agrees, blocks
 from manual.commands import Command, every, read
+from tests.blocks import Block, agrees, blocks
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
@@ -94,13 +94,12 @@ def test_output_is_what_is_shown(shown: str, output: str, wanted: bool) -> None:
 
 
 def test_navigation_is_read_from_the_lists_of_the_index() -> None:
-    index = "# Title\n\nSee [it](other.md).\n\n## Start\n\n- [One](one.md): a [two](two.md)\n- [Up](../UP.md#x)\n\n"
-    text = site.navigation(index + "## More\n\n- [One](one.md)\n- [Three](a/three.md#top)\n", ("docs/lost.md",))
-    assert text == (
-        "# Title\n\nSee [it](other.md).\n\n## Start\n\n- [One](one.md): a [two](two.md)\n- [Up](../UP.md#x)\n\n"
-        "```{toctree}\n:hidden:\n:caption: Start\n\n/docs/one\n/UP\n```\n\n"
-        "## More\n\n- [One](one.md)\n- [Three](a/three.md#top)\n\n"
-        "```{toctree}\n:hidden:\n:caption: More\n\n/docs/a/three\n```\n\n"
+    top = "# Title\n\nSee [it](other.md).\n\n"
+    start = "## Start\n\n- [One](one.md): a [two](two.md)\n- [Up](../UP.md#x)\n\n"
+    more = "## More\n\n- [One](one.md)\n- [Three](a/three.md#top)\n\n"
+    assert site.navigation(top + start + more, ("docs/one.md", "docs/lost.md")) == (
+        f"{top}{start}```{{toctree}}\n:hidden:\n:caption: Start\n\nOne </docs/one>\nUp </UP>\n```\n\n"
+        f"{more}```{{toctree}}\n:hidden:\n:caption: More\n\nThree </docs/a/three>\n```\n\n"
         "```{toctree}\n:hidden:\n:caption: Further pages\n\n/docs/lost\n```\n")
 
 
