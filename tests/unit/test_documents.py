@@ -59,6 +59,8 @@ TOML = [(name, block) for name in NAMES for block in blocks((ROOT / name).read_t
         if block.language == "toml"]
 #: Tables of a chain file; a block that has one of them without [chain] is a part of a file.
 _CHAIN = {"chain", "source", "wheel", "build-tool", "debian", "security", "trial"}
+#: Pages that show files of other kinds: of projects, of answers.
+_OTHER = {"docs/wheels.md", "docs/answers.md", "docs/howto/failing-wheel.md"}
 _WHOLE = {"chain": {"name": "x", "release": "bookworm"}}
 
 
@@ -70,7 +72,7 @@ def test_examples_in_toml_are_read(name: str, block: Block, tmp_path: Path) -> N
             for wheel in document.get("wheel", ()):
                 wheel.pop("build-requires", None)  # they name tables of the rest of the file
         parse({**_WHOLE, **document}, name)
-    elif name != "docs/wheels.md" and name != "docs/answers.md":  # these show files of other kinds
+    elif name not in _OTHER:
         file = tmp_path / "debxcross.toml"
         file.write_text(block.text)
         config.load({}, (file,))
