@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DIRECTORIES = ("answers", "control-templates", "examples", "repo", "rules-patches", "sysroot-templates")
+#: Those that the program looks for, and the examples that pages name.
+DIRECTORIES = sorted({"examples", *(
+    name for path in (ROOT / "debxcross").rglob("*.py")
+    for name in re.findall(r'data_directory\("([\w-]+)"\)', path.read_text()))})
 
 
 def setting(section: str) -> dict[str, list[str]]:
@@ -28,6 +31,10 @@ def test_every_data_file_is_installed_where_it_is_looked_for(directory: str) -> 
     there = {str(path.relative_to(ROOT)) for path in (ROOT / directory).rglob("*")
              if path.is_file() and "__pycache__" not in path.parts}
     assert there - installed == set()
+
+
+def test_the_directories_are_found() -> None:
+    assert {"answers", "control-templates", "repo", "rules-patches", "sysroot-templates"} <= set(DIRECTORIES)
 
 
 def test_every_file_of_the_package_is_installed() -> None:
