@@ -68,7 +68,7 @@ def answer(home: Path, line: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("line", "wanted"), [
-    ("debxcross bu", {"plain,build", "plain,build-dep-chain"}),
+    ("debxcross buil", {"plain,build", "plain,build-dep-chain"}),
     ("debxcross build-dep-chain arm", {"plain,arm64", "plain,armel", "plain,armhf"}),
     ("debxcross build expat --arch arm64 --release t", {"plain,trixie"}),
     ("debxcross plan armel --chain ", {"plain,python2.7", "plain,security-bookworm"}),
