@@ -5,6 +5,8 @@
 #   make test-slow          the tests that take minutes
 #   make fuzz               texts nobody should write, EXAMPLES of them for each parser
 #   make bench              the benchmarks
+#   make deb                the Debian package, built in a clean root, installed in another
+#   make site               the documentation as web pages, in build/site
 
 ARCH ?= armel
 PYTHON ?= /usr/bin/python3
@@ -20,14 +22,21 @@ PREREQUISITES := \
 	python3-urllib3 python3-venv python3-wheel zstd
 # Only tests want these.
 TEST_PREREQUISITES := busybox-static dosfstools strace lintian gcc libc6-dev reprepro sqv zsh
-# Only slow ones: a machine that builds with a sysroot and its own compiler.
-SLOW_TEST_PREREQUISITES := g++-arm-linux-gnueabi pkg-config
+# Only slow ones: a machine that builds with a sysroot and its own compiler, another shell, the site.
+SLOW_TEST_PREREQUISITES := fish g++-arm-linux-gnueabi man-db pkg-config $(SITE_PREREQUISITES)
+
+# Only 'make deb' and 'make site' want these.
+DEB_PREREQUISITES := git mmdebstrap
+SITE_PREREQUISITES := furo python3-myst-parser python3-sphinx
 
 TEST_TOOLS := pytest mypy flake8 vulture hypothesis
 # How many texts each parser gets; 20000 take about an hour.
 EXAMPLES ?= 20000
+# In and for which release 'make deb' builds, and from where: what mmdebstrap(1) takes as MIRROR.
+DEB_SUITE ?= bookworm
+DEB_MIRROR ?=
 
-.PHONY: chain test test-slow fuzz check bench prerequisites test-prerequisites emulation subordinate-ids \
+.PHONY: chain test test-slow fuzz check bench deb site prerequisites test-prerequisites emulation subordinate-ids \
 	clean
 
 chain: $(VENV)/bin/debxcross emulation subordinate-ids
@@ -49,6 +58,17 @@ fuzz: $(VENV)/.tested
 
 bench: $(VENV)/bin/debxcross emulation subordinate-ids
 	$(VENV)/bin/python benchmarks/overhead.py
+
+deb: subordinate-ids
+	@$(MAKE) --no-print-directory _install PACKAGES="$(DEB_PREREQUISITES)"
+	.ci/deb "$(DEB_SUITE)" build/deb-$(DEB_SUITE) $(DEB_MIRROR)
+
+# With the system's Python: Sphinx and its theme are Debian's.
+site: prerequisites
+	@$(MAKE) --no-print-directory _install PACKAGES="$(SITE_PREREQUISITES)"
+	$(PYTHON) -m manual site-source build/site-source
+	PYTHONPATH=. $(PYTHON) -m sphinx -W --keep-going -q -b html -c manual build/site-source build/site
+	@echo "Open build/site/docs/index.html"
 
 # An environment over the system's Python, so that python-apt (not on PyPI) is there.
 $(VENV)/bin/debxcross: setup.cfg pyproject.toml | prerequisites

@@ -9,6 +9,9 @@ _: Any = None
 # click calls these of a group of commands.
 _.list_commands, _.get_command, _.format_commands
 
+# click calls this of a type when Tab is pressed, with arguments that it names.
+_.shell_complete, _.param
+
 # The standard library calls these: html.parser, configparser, io; the class is in super().
 _.handle_starttag, _.optionxform, _.readable, _.readinto, _.cls
 

@@ -64,6 +64,8 @@ _HELP = {
     "doctor": "Check this machine, with the command that mends each fault.",
 }
 
+#: Set when a shell asks what could stand next: nothing will run.
+_COMPLETING = "_DEBXCROSS_COMPLETE"
 
 #: As a program ends that SIGPIPE ended: 128 and the signal's number.
 _GONE = 141
@@ -82,6 +84,12 @@ def _told_when_gone() -> Iterator[None]:
         raise
 
 
+def _loaded(name: str) -> click.Command:
+    module, function = _COMMANDS[name]
+    command: click.Command = getattr(importlib.import_module(f"debxcross.cli.{module}"), function)
+    return command
+
+
 class _Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -89,9 +97,11 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module, function = _COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(f"debxcross.cli.{module}"), function)
-        return command
+        if _COMPLETING in os.environ:
+            from debxcross.cli.completion import light
+
+            return light(name, tuple(_COMMANDS), _loaded)
+        return _loaded(name)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -107,7 +117,7 @@ class _Commands(click.Group):
 
     def resolve_command(self, context: click.Context, arguments: list[str]) -> Any:
         name = arguments[0]
-        if name not in _COMMANDS:
+        if name not in _COMMANDS and not context.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(name, _COMMANDS, n=2)
@@ -130,6 +140,11 @@ def _group(context: click.Context) -> None:
         from debxcross.cli.begin import show_where
 
         show_where()
+
+
+def program() -> click.Group:
+    """Return the commands, for what describes them (manual/)."""
+    return _group
 
 
 def main() -> None:
