@@ -77,8 +77,9 @@ def _read(path: Path, read: Callable[[str], Any]) -> Any:
 def _reason(project: str, package: str, summary: Mapping[str, Any], said: str, status: int) -> str:
     """Return why a project is not built, installed and imported, "" when it is."""
     name = normalised(project)
-    if not status:
-        return ""
+    own = re.search(rf"^note: ({re.escape(name)} \S+ is Debian's own .*)", said, re.MULTILINE)
+    if not status or own:
+        return own[1] if own else ""
     for one in (*summary.get("failed", ()), *summary.get("left_out", ())):
         if name == normalised(one["name"]) or one["name"] == package:
             return str(one["reason"])

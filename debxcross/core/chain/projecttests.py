@@ -9,7 +9,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from debxcross.core.chain.trial import TESTS, TrialResult
+from debxcross.core.chain.trial import HARDWARE, TESTS, TrialResult
 
 #: A project's tests are ended after so many seconds; emulation takes some ten times as long as a device.
 TIME_S = 300
@@ -19,6 +19,8 @@ _TIMED_OUT, _KILLED, _NOTHING = 124, 137, 90
 _FAILED, _INTERRUPTED, _NONE_COLLECTED = 1, 2, 5
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 _MISSING = re.compile(r"No module named ['\"]([\w.]+)")
+#: What a test says that wants a device node.
+_NODE = re.compile(r"[\"'/ ]/(dev|sys)/\w")
 _MOST_NAMES = 5
 
 
@@ -52,6 +54,8 @@ def script(sdist: str, directory: str, python: str) -> str:
         f"rm -r tree {file}\n"
         f"if ! test -d run/tests && ! test -d run/test; then exit {_NOTHING}; fi\n"
         "cd run\nprintf '[pytest]\\n' > pytest.ini\n"
+        # Reasons are cut at the width of the terminal.
+        f"export COLUMNS=300\n"
         f"exec timeout --kill-after=10 {TIME_S} python{python} -m pytest -q --color=no --tb=line -rfE "
         "-p no:cacheprovider --continue-on-collection-errors\n")
 
@@ -71,11 +75,18 @@ def outcome(project: str, exit_status: int, output: str) -> TrialResult:
     if exit_status == _NONE_COLLECTED or not counts.failed and missing:
         wants = f"; some want {', '.join(missing[:_MOST_NAMES])}, which only tests need" if missing else ""
         return _noted(name, words + wants)
+    why = re.findall(r"^(?:FAILED|ERROR) \S+ - (.*)", output, re.MULTILINE)
+    if why and len(why) == counts.failed + counts.errors and all(map(_wants_hardware, why)):
+        return _noted(name, f"{words}; what failed wants hardware: {why[0][:100]}")
     if exit_status in (_FAILED, _INTERRUPTED):
         named = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
         more = f" and {len(named) - _MOST_NAMES} more" if len(named) > _MOST_NAMES else ""
         return TrialResult(name, False, 0, f"{words}: {', '.join(named[:_MOST_NAMES])}{more}", kind=TESTS)
     return _noted(name, f"not run: pytest ended with status {exit_status}: {_last(output)}")
+
+
+def _wants_hardware(reason: str) -> bool:
+    return bool(HARDWARE.search(reason) or _NODE.search(reason))
 
 
 def _noted(name: str, words: str) -> TrialResult:

@@ -31,7 +31,7 @@ _BROKEN = re.compile(
 #: What a library that is no module is told by the interpreter (Python 3 and 2).
 _NO_MODULE = re.compile(r"dynamic module does not define (module export|init) function")
 #: A module that looks at the machine when it is imported, as RPi.GPIO and its kin do.
-_HARDWARE = re.compile(
+HARDWARE = re.compile(
     r"can only be (run|used) on|must be (run|used) on an? |not (running|run) on an? |"
     r"Raspberry Pi|BeagleBone|Jetson|unsupported (board|hardware)|board not supported|"
     r"(could|can) ?not (determine|detect|find) .*\b(board|model|hardware|chip|SOC)\b|"
@@ -90,7 +90,7 @@ def excuse(result: TrialResult, required: Collection[str] = ()) -> str:
         return "and is only the project's own test"
     if result.missing and normalise(result.missing) not in required:
         return f"for want of {result.missing}, which the project does not require"
-    if _HARDWARE.search(result.text):
+    if HARDWARE.search(result.text):
         return "without the hardware it is for"
     if _NO_MODULE.search(result.text) and PurePosixPath(result.path).name.count(".") == 1:
         return "and is a library, no module"
