@@ -44,8 +44,8 @@ def attempt(group: Sequence[str], asked: argparse.Namespace) -> dict[str, dict[s
     started = time.time()
     output.mkdir(parents=True, exist_ok=True)
     with (output / "said.txt").open("w") as said:
-        # Ended as by Ctrl-C, it leaves nothing behind.
-        status = subprocess.run(["timeout", "--signal=INT", str(asked.at_most), *argv], stdout=said,
+        # Ended with SIGTERM, it leaves nothing behind.
+        status = subprocess.run(["timeout", str(asked.at_most), *argv], stdout=said,
                                 stderr=subprocess.STDOUT).returncode
     seconds = round(time.time() - started)
     return {project: {"project": project, "seconds": seconds, **described(project, output, status)}

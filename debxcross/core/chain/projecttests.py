@@ -55,7 +55,7 @@ def script(sdist: str, directory: str, python: str) -> str:
         f"if ! test -d run/tests && ! test -d run/test; then exit {_NOTHING}; fi\n"
         "cd run\nprintf '[pytest]\\n' > pytest.ini\n"
         # Reasons are cut at the width of the terminal.
-        f"export COLUMNS=300\n"
+        "export COLUMNS=300\n"
         f"exec timeout --kill-after=10 {TIME_S} python{python} -m pytest -q --color=no --tb=line -rfE "
         "-p no:cacheprovider --continue-on-collection-errors\n")
 
