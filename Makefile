@@ -61,7 +61,7 @@ bench: $(VENV)/bin/debxcross emulation subordinate-ids
 
 deb: subordinate-ids
 	@$(MAKE) --no-print-directory _install PACKAGES="$(DEB_PREREQUISITES)"
-	.ci/deb "$(DEB_SUITE)" build/deb-$(DEB_SUITE) $(DEB_MIRROR)
+	.ci/deb "$(DEB_SUITE)" build/deb-$(DEB_SUITE) "$(DEB_MIRROR)"
 
 # With the system's Python: Sphinx and its theme are Debian's.
 site: prerequisites

@@ -28,7 +28,7 @@ _FILES = {
 _PLACES = """\
 | | |
 |---|---|
-| `/etc/debxcross.toml`, `debxcross.toml` | settings: **debxcross.toml**(5) |
+| `/etc/debxcross.toml`, `~/.config/debxcross.toml`, `debxcross.toml` | settings: **debxcross.toml**(5) |
 | `~/.cache/debxcross` | the store: everything that was fetched and built |
 | `~/.local/share/debxcross` | the keys that sign repositories: back this up |
 | `out/ARCH` | what a run leaves: the repository, logs, packages |
