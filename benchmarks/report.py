@@ -4,7 +4,8 @@
     .venv/bin/python -m benchmarks.report [MEMBERS] [--keep DIR]
 
 The events are those of a run that never was: members with needs, phases, packages, trials and a few
-failures.  The limits for 200 members are 2 MB and one second.
+failures.  The limits for 200 members are 2 MB and one second of a
+processor.
 """
 from __future__ import annotations
 
@@ -93,8 +94,8 @@ def events(count: int, workers: int = 4) -> list[Event]:
     return sorted(found, key=lambda event: event.time)
 
 
-def measure(directory: Path, count: int) -> tuple[int, float]:
-    """Write the report of such a run; return the page's size in bytes and the seconds it took."""
+def measure(directory: Path, count: int) -> tuple[int, float, float]:
+    """Write the report of such a run; return the page's size in bytes, the seconds of a processor, and in all."""
     logs = directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     told = events(count)
@@ -102,9 +103,9 @@ def measure(directory: Path, count: int) -> tuple[int, float]:
     for event in told:
         if event.data.get("state") == "failed":
             (logs / f"{event.member}.log").write_text("cc -c file.c -o file.o\n" * 5000)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     page = write_report(directory, {})
-    return page.stat().st_size, time.perf_counter() - begin
+    return page.stat().st_size, time.process_time() - used, time.perf_counter() - begin
 
 
 def main() -> None:
@@ -113,8 +114,9 @@ def main() -> None:
     keep = arguments.index("--keep") if "--keep" in arguments else None
     place = Path(arguments[keep + 1]) if keep is not None else Path(tempfile.mkdtemp(prefix="report-"))
     count = int(arguments[0]) if arguments and arguments[0].isdecimal() else 200
-    size, seconds = measure(place, count)
-    print(f"{count} members: {size / 1e6:.2f} MB in {seconds:.2f} s ({place / 'report' / 'index.html'})")
+    size, seconds, whole = measure(place, count)
+    print(f"{count} members: {size / 1e6:.2f} MB, {seconds:.2f} s of a processor, {whole:.2f} s in all "
+          f"({place / 'report' / 'index.html'})")
     sys.exit(count <= 200 and (size > MOST_BYTES or seconds > MOST_SECONDS))
 
 

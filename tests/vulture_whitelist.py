@@ -15,6 +15,9 @@ _.shell_complete, _.param
 # The standard library calls these: html.parser, configparser, io; the class is in super().
 _.handle_starttag, _.optionxform, _.readable, _.readinto, _.cls
 
+# jinja2 calls this of a cache of compiled templates.
+_.dump_bytecode
+
 # resolvelib calls these of a provider, with arguments that it names.
 _.get_preference, _.find_matches, _.is_satisfied_by, _.get_dependencies, _.resolutions
 

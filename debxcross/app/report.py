@@ -49,10 +49,10 @@ def write_report(directory: Path, environment: Mapping[str, str] | None = None) 
         files.check_ours(target)
     except OSError as error:
         files.raise_for_os_error(error, directory)
-    summary = render("summary.md", markdown(found), place)
+    summary = render("summary.md", markdown(found), place, often=True)
     files.write(target / "summary.md", summary)
-    files.write(target / "junit.xml", render("junit.xml", found, place, escape=True))
-    files.write(directory / PAGE, render("index.html", found, place, escape=True))
+    files.write(target / "junit.xml", render("junit.xml", found, place, escape=True, often=True))
+    files.write(directory / PAGE, render("index.html", found, place, escape=True, often=True))
     _add_to_summary(summary, os.environ if environment is None else environment)
     return directory / PAGE
 

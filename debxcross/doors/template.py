@@ -9,10 +9,12 @@ from __future__ import annotations
 import sysconfig
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 
 from debxcross.errors import ConfigurationError, HostError
 
@@ -48,11 +50,29 @@ def program_file(name: str) -> Path:
     return Path(__file__).resolve().parents[1] / name
 
 
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Compiled templates in this user's own directory for temporary files, as jinja2 makes and checks it."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a compiled template; where there is no room for it, do without."""
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+def _compiled() -> _Compiled | None:
+    """Return where compiled templates are; None when somebody else has made that directory."""
+    try:
+        return _Compiled()
+    except (OSError, RuntimeError):
+        return None
+
+
 def render(name: str, values: Mapping[str, Any], directory: Path | None = None, *,
-           escape: bool = False) -> str:
+           escape: bool = False, often: bool = False) -> str:
     """Return the template ``name`` of ``directory`` (control-templates by default), filled in.
 
-    With ``escape`` every value is escaped for HTML and XML.
+    With ``escape`` every value is escaped for HTML and XML.  A template that is used ``often`` is compiled
+    once, which takes longer than filling it in.
 
     Raises ConfigurationError, naming file and line, for a fault in the template.
     """
@@ -60,6 +80,7 @@ def render(name: str, values: Mapping[str, Any], directory: Path | None = None, 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(place),
         autoescape=escape,
+        bytecode_cache=_compiled() if often else None,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -98,7 +98,7 @@ def markdown(value: Any) -> Any:
         line = re.sub(r"([\\`*_\[\]|~!$])", r"\\\1", escape(" ".join(value.split()), quote=False))
         return _BLOCK.sub(r"\\\1" if not line[:1].isdecimal() else r"&#8203;\1", line)
     if isinstance(value, Mapping):
-        return {name: escape(one) if name in ("details", "tail", "next") and isinstance(one, str)
+        return {name: escape(one, quote=False) if name in ("details", "tail", "next") and isinstance(one, str)
                 else markdown(one) for name, one in value.items()}
     return [markdown(one) for one in value] if isinstance(value, (list, tuple)) else value
 
@@ -137,7 +137,10 @@ def _failures(sources: Sources, ids: Mapping[str, str]) -> list[dict[str, Any]]:
                 "name": step.name, "id": ids[step.name], "class": status.failure_class,
                 "log": sources.logs.get(step.name, ""), "tail": sources.tails.get(step.name, ""),
                 **_error(error)})
-    if (stopped := sources.report.status.error) is not None:
+    stopped = sources.report.status.error
+    # An error that only counts those of the members says nothing more.
+    if stopped is not None and not (found and all(
+            one["name"] in stopped.details or one["brief"] in stopped.details for one in found)):
         found.append({"name": "", "id": "", "class": "", "log": "", "tail": "", **_error(stopped)})
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,44 @@ def test_a_fault_has_file_and_line(tmp_path: Path, text: str, match: str) -> Non
         render("a.j2", {"value": "text"}, tmp_path)
     assert str(tmp_path) in caught.value.brief
     assert caught.value.resolution
+
+
+def test_values_are_escaped_on_demand(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>{{ text }}</p>")
+    assert render("a.html", {"text": "<b>'"}, tmp_path, escape=True) == "<p>&lt;b&gt;&#39;</p>"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    return place
+
+
+def test_a_template_that_is_used_often_is_compiled_once(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "a.html").write_text("{{ text }}")
+    assert render("a.html", {"text": "x"}, tmp_path, often=True) == "x"
+    kept, = temporary.rglob("*.cache")
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    # Another text under the same name is compiled anew.
+    (tmp_path / "a.html").write_text("{{ text }}!")
+    assert render("a.html", {"text": "x"}, tmp_path, often=True) == "x!"
+
+
+def test_somebody_elses_compiled_templates_are_not_run(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "a.html").write_text("{{ text }}")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (temporary / f"_jinja2-cache-{os.getuid()}").symlink_to(theirs)
+    assert render("a.html", {"text": "x"}, tmp_path, often=True) == "x"
+    assert list(theirs.iterdir()) == []
+
+
+def test_without_room_nothing_is_kept(tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "a.html").write_text("{{ text }}")
+    (temporary / f"_jinja2-cache-{os.getuid()}").write_text("in the way")
+    assert render("a.html", {"text": "x"}, tmp_path, often=True) == "x"
 
 
 def test_a_template_that_is_absent(tmp_path: Path) -> None:

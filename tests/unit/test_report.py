@@ -244,6 +244,14 @@ def test_a_run_that_the_plan_stopped_has_an_error_of_its_own() -> None:
     assert root.get("errors") == "1" and "the index is gone" in page(report(events))
 
 
+@pytest.mark.parametrize("details, told", [
+    ("png failed: the build failed", False), ("png 1.0-1: the build failed\nand more", False),
+    ("the disk is full", True), ("", True)])
+def test_an_error_that_counts_others_is_not_told_beside_them(details: str, told: bool) -> None:
+    sum_of_all = event("error", "", 81, brief="1 failed", details=details, resolution="Each is told above.")
+    assert ("Each is told above." in page(report([*FAILED[:-1], sum_of_all, FAILED[-1]]))) is told
+
+
 class _Tags(HTMLParser):
     """Collects the elements of a page, and its text."""
 
