@@ -95,7 +95,7 @@ def events(count: int, workers: int = 4) -> list[Event]:
 
 
 def measure(directory: Path, count: int) -> tuple[int, float, float]:
-    """Write the report of such a run; return the page's size in bytes, and seconds of a processor and in all."""
+    """Write the report of such a run; return its size in bytes, and seconds of a processor and in all."""
     logs = directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     told = events(count)
