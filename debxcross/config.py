@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,8 @@ class Configuration:
     """What can be set, with its defaults.
 
     Empty mirrors mean those of the machine's own apt; an empty index means pip's.
-    ``index_max_age`` is how old verified package indexes may be, in seconds.
+    ``index_max_age`` is how old verified package indexes may be, in seconds.  ``mirrors_suites`` are
+    suites with the directory below dists in which the mirrors have them.
     """
 
     store: Path
@@ -50,6 +52,8 @@ class Configuration:
     mirrors_main: tuple[str, ...] = ()
     mirrors_security: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
+    mirrors_suites: tuple[tuple[str, str], ...] = ()
+    check_valid_until: bool = True
     index_url: str = ""
     index_max_age: int = 3600
     patches: tuple[Path, ...] = ()
@@ -72,6 +76,8 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
     ("mirrors", "main"): ("mirrors_main", tuple),
     ("mirrors", "security"): ("mirrors_security", tuple),
     ("mirrors", "keyrings"): ("keyrings", tuple),
+    ("mirrors", "suites"): ("mirrors_suites", dict),
+    ("mirrors", "check-valid-until"): ("check_valid_until", bool),
     ("index", "url"): ("index_url", str),
     ("patches", "directories"): ("patches", list),
     ("answers", "directories"): ("answers", list),
@@ -85,6 +91,7 @@ _KEYS: Mapping[tuple[str, str], tuple[str, type]] = {
 #: What becomes a word of apt's configuration, and what is written between its quotes.
 _WORD_FIELDS = ("mirrors_main", "mirrors_security", "keyrings")
 _QUOTED_FIELDS = ("store", "keys")
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(/[A-Za-z0-9][A-Za-z0-9.+-]*)*\Z")
 _ENVIRONMENT = {"DEBXCROSS_STORE": "store", "DEBXCROSS_KEYS": "keys"}
 
 
@@ -170,6 +177,8 @@ def _merge(values: dict[str, Any], document: Mapping[str, Any], path: Path, faul
 
 def _fault(field: str, value: Any) -> str:
     """Return why a value must not become a part of a line of somebody's configuration; "" for a good one."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
     texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
     if not all(map(is_line, texts)):
         return f"{shown(texts)} has a control character"
@@ -177,6 +186,8 @@ def _fault(field: str, value: Any) -> str:
                                          for one in texts):
         return (f"{shown(texts)} cannot stand in a sources.list: white space, quotes and the like are "
                 "written %20, %22 …")
+    if field == "mirrors_suites" and not all(map(_PLACE.match, texts)):
+        return f"{shown(texts)} is not the name of a suite or of a directory below dists"
     if field in _QUOTED_FIELDS and not all(map(is_quotable, texts)):
         return f"{shown(texts)} cannot be written into apt's configuration"
     return ""
@@ -188,8 +199,10 @@ def _set(
     strings = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         values[field] = value
-    elif kind is str and isinstance(value, str):
+    elif kind in (str, bool) and isinstance(value, kind):
         values[field] = value
+    elif kind is dict and isinstance(value, dict) and all(isinstance(one, str) for one in value.values()):
+        values[field] = tuple(sorted(value.items()))
     elif kind is Path and isinstance(value, str):
         values[field] = path.parent / Path(value).expanduser()
     elif kind is tuple and strings:
@@ -198,5 +211,6 @@ def _set(
         values[field] = tuple(path.parent / Path(one).expanduser() for one in value)
     else:
         words = {int: "a whole number, 0 or more", str: "a string", Path: "a path (a string)",
-                 tuple: "a list of strings", list: "a list of paths (strings)"}[kind]
+                 bool: "true or false", dict: "a table of strings", tuple: "a list of strings",
+                 list: "a list of paths (strings)"}[kind]
         faults.append(f"{path}: {place}: must be {words}, not {value!r}")

@@ -76,6 +76,13 @@ class FetchError(DebxcrossError):
     failure_class = "fetch"
 
 
+class UnreachableError(FetchError):
+    """A file could not be had because nobody answers: the network is gone, or a server is."""
+
+    exit_status = 10
+    failure_class = "fetch"
+
+
 class VerificationError(FetchError):
     """A file arrived, but its signature or digest is wrong; nothing of it is used."""
 

@@ -71,6 +71,9 @@ KINDS = ("run-started", "state", "activity", "artifact", "note", "warning", "err
 #:              an epoch), beside: records of files that belong to no member
 FACTS = ("plan", "changes", "gates", "trial", "repository")
 
+#: What a run says when nobody answers any more.
+NETWORK_GONE = "nobody answers at the other end of the network: what needs no network goes on"
+
 Listener = Callable[[Event], None]
 
 

@@ -19,7 +19,7 @@ from debxcross.core.chain import order
 from debxcross.core.chain.plan import Plan
 from debxcross.doors import files
 from debxcross.errors import (
-    ChainFailedError, DebxcrossError, DiskFullError, InterruptedRunError, UsageError,
+    ChainFailedError, DebxcrossError, DiskFullError, InterruptedRunError, UnreachableError, UsageError,
 )
 from debxcross.events import Listener, data_of
 from debxcross.run.schedule import DONE, Node, run_graph
@@ -177,6 +177,7 @@ class Build:
         if missing and not (published and self.request.keep_going):
             raise _one_of(list(missing.values()))
         summary = run.summary({name: (one.state, one.seconds) for name, one in outcomes.items()}, failed)
+        summary["warnings"] = list(context.supply.cautions)
         if missing or summary["left_out"]:
             self.partial = ChainFailedError(
                 f"{len(failed)} failed, {len(summary['left_out'])} left out; everything else is published",
@@ -188,8 +189,9 @@ class Build:
 
 def _one_of(errors: Sequence[DebxcrossError]) -> DebxcrossError:
     """Return the error for a run that made nothing of what was asked."""
-    # One disk that is full is one cause, however many members met it.
-    if len(errors) == 1 or all(isinstance(error, DiskFullError) for error in errors):
+    # One disk that is full, or one network that is gone, is one cause, however many members met it.
+    if len(errors) == 1 or any(all(isinstance(error, kind) for error in errors)
+                               for kind in (DiskFullError, UnreachableError)):
         return errors[0]
     return ChainFailedError(
         f"{len(errors)} members failed", "\n".join(error.brief for error in errors),

@@ -124,23 +124,28 @@ class Opening:
         # With a lock apt has nothing to choose from but what the lock names.
         world = (probe.make_world(self.chain, mirrors, build.name, self.host.name)
                  if lock is None else World(build.name, self.host.name, ()))
-        root = self._apt(world, acquire, lock, device_only)
+        cautions: list[str] = []
+        root = self._apt(world, acquire, lock, device_only, cautions.append)
+        for caution in cautions:
+            self.events.tell("warning", text=caution)
         transfer = self._transfer(acquire)
         supply = Supply(self.store, root, root.world, transfer, self.events, self._index(transfer),
-                        {role: archive.uris for role, archive in mirrors.items()}, request.offline)
+                        {role: archive.uris for role, archive in mirrors.items()}, request.offline,
+                        tuple(cautions))
         return Context(
             self._results(transfer), supply, Held(self.host.name, lock),
             Chroots(request.isolation, self.bounds), root,
             root.world, self.events, DpkgArchTable.load_arch_table(), build, self.host,
             request.directory / "logs", request.jobs or os.cpu_count() or 1)
 
-    def _apt(self, world: World, acquire: Acquire, lock: Lock | None, device_only: bool) -> AptRoot:
+    def _apt(self, world: World, acquire: Acquire, lock: Lock | None, device_only: bool,
+             caution: Callable[[str], None]) -> AptRoot:
         request = self.request
         age = (math.inf if request.same_indexes else 0 if request.refresh
                else self.configuration.index_max_age)
         if device_only and lock is None and not apt_root(self.store, world, acquire).is_fresh(age):
             world = world.for_device()
-        root = opened(self.store, world, acquire, age if lock is None else None)
+        root = opened(self.store, world, acquire, age if lock is None else None, caution)
         return replace(root, world=world.with_carried(root.carried()))
 
     def _transfer(self, acquire: Acquire) -> Transfer:

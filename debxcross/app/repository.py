@@ -264,7 +264,8 @@ def verify_installable(directory: Path, releases: Sequence[str], found: Findings
         # An index may be empty, and then "all" is not for its devices either.
         own = {entry.architecture for entry in live.content.entries} - {"all"}
         for architecture in sorted(own):
-            problems = installable.not_installable(configuration, store, name, architecture, live.content)
+            problems = installable.not_installable(
+                configuration, store, name, architecture, live.content, found.notes.append)
             for package, why in sorted(problems.items()):
                 found.bad(f"dists/{name}", f"{package}:{architecture} cannot be installed: {'; '.join(why)}")
 

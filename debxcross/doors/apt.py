@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.archive.mirror import ReleaseFile, read_release
 from debxcross.core.archive.world import World, apt_configuration
 from debxcross.core.border import is_name, is_sha256, size_of
 from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
@@ -25,8 +27,8 @@ from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
 from debxcross.doors import process
 from debxcross.errors import (
-    DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,
-    without_logins,
+    DebxcrossError, DiskFullError, FetchError, HostError, UnreachableError, UnsatisfiableError,
+    VerificationError, without_logins,
 )
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +67,22 @@ def build_architecture() -> str:
     return done.check(HostError, "dpkg does not tell this machine's architecture").stdout.strip()
 
 
+#: apt's words for a signature that is not there or not right, and for bytes that are other ones.
+_UNSIGNED = "GPG error|not signed|NO_PUBKEY|invalid signature|EXPKEYSIG|BADSIG"
+_OTHER_BYTES = "has unexpected size|Mirror sync in progress"
+_NOBODY = (r"Could not (resolve|connect)|Unable to connect|Connection (refused|reset|failed|timed out)|"
+           r"Network is unreachable|No route to host|Temporary failure|[Tt]imed out")
+
+
+def between_states(error: FetchError) -> bool:
+    """Tell whether indexes could not be had because the mirror has those of two states.
+
+    Then one is not what the signed Release says, while the Release itself is signed and valid.
+    """
+    return (re.search(f"Hash Sum mismatch|{_OTHER_BYTES}", error.details) is not None
+            and not re.search(rf"{_UNSIGNED}|is (expired|not valid yet)", error.details))
+
+
 def raise_for_apt(done: process.Completed, brief: str) -> None:
     """Raise the error that fits what apt said; nothing when it ended well."""
     if done.exit_status == 0:
@@ -72,26 +90,25 @@ def raise_for_apt(done: process.Completed, brief: str) -> None:
     said = _words(done) or "\n".join((done.stderr + done.stdout).splitlines()[-15:])
     details = f"{said}\n\n{done.ending}"
     error: type[DebxcrossError]
-    if re.search(
-            r"GPG error|not signed|NO_PUBKEY|Hash Sum mismatch|invalid signature|EXPKEYSIG|BADSIG", said):
+    if re.search(f"{_UNSIGNED}|Hash Sum mismatch", said):
         error, cure = VerificationError, (
             "Nothing of it is used. Check the mirror and the keyring "
             "(mirrors.* and mirrors.keyrings in debxcross.toml).")
     elif re.search(r"is (expired|not valid yet)", said):
         error, cure = VerificationError, (
             "Compare this machine's clock with a watch. If it is right, the mirror is stale: name another "
-            "(mirrors.main, mirrors.security in debxcross.toml); archives of snapshots may be old.")
-    elif re.search(r"has unexpected size|Mirror sync in progress", said):
+            "(mirrors.main, mirrors.security in debxcross.toml), or take what it has with "
+            "mirrors.check-valid-until = false; archives of snapshots may be old.")
+    elif re.search(_OTHER_BYTES, said):
         error, cure = FetchError, (
             "The mirror is between two states, or its cache is stale. Try again later, configure another "
-            "mirror (mirrors.main, mirrors.security in debxcross.toml), or leave that suite out with "
-            "--without SUITE.")
+            "mirror (mirrors.main, mirrors.security in debxcross.toml), name the directory in which it is "
+            "whole (mirrors.suites), or leave that suite out with --without SUITE.")
     elif re.search(r"No space left|enough free space", said):
         error, cure = DiskFullError, "Free some space, then run the same command again."
         brief = f"no space left: {brief}"
-    elif re.search(r"\b404\b|Failed to fetch|(have|has) a Release file|Could not resolve|Connection|"
-                   r"Unable to (connect|fetch)|timed out|Temporary failure", said):
-        error, cure = FetchError, (
+    elif re.search(rf"\b404\b|Failed to fetch|(have|has) a Release file|Unable to fetch|{_NOBODY}", said):
+        error, cure = UnreachableError if re.search(_NOBODY, said) else FetchError, (
             "Check the network and the mirrors; add a fallback mirror, such as an archive of old "
             "releases, to mirrors.main or mirrors.security in debxcross.toml.")
     else:
@@ -164,7 +181,7 @@ class AptRoot:
         _private(self.configuration, apt_configuration(
             str(self.directory), world.build_architecture, world.architectures, self.acquire,
             # With a fallback at hand the next mirror is asked, not the same one again.
-            0 if any(len(use.archive.uris) > 1 for use in world.suites) else 3))
+            0 if any(len(use.archive.uris) > 1 for use in world.suites) else 3, world.renamed(files)))
 
     def view(self, directory: Path, world: World, *, status: str = "", local: str = "") -> AptRoot:
         """Return another apt over the same verified indexes: a part of the world, other packages.
@@ -186,7 +203,7 @@ class AptRoot:
         """Fetch and verify the indexes unless they are younger than ``maximum_age`` seconds.
 
         Returns whether apt was asked.  Raises FetchError or VerificationError in apt's words,
-        HostError for a keyring that is not there.
+        HostError for a keyring that is not there; fall_back() then goes back to what was whole.
         """
         # An older debxcross let everybody read them.
         for path in (self.configuration, self.directory / "etc/apt/sources.list",
@@ -200,14 +217,52 @@ class AptRoot:
                 f"the keyring {absent[0]} does not exist", "apt cannot verify the archive without it.",
                 "Install the Debian package debian-archive-keyring, or name your mirror's keyring in "
                 "mirrors.keyrings in debxcross.toml.")
+        if self._stamp.exists() and not self._whole.exists():
+            self._keep()  # an older debxcross fetched them
         done = self.run(["apt-get", "update", "-q", "--error-on=any"])
         raise_for_apt(done, "the package indexes could not be fetched")
+        self._keep()
         self._stamp.touch()
         return True
 
     @property
     def _stamp(self) -> Path:
         return self.directory / "updated"
+
+    @property
+    def _whole(self) -> Path:
+        """Links to the indexes of the last update in which nothing failed."""
+        return self.directory / "whole"
+
+    def _keep(self) -> None:
+        new = self.directory / "whole.new"
+        for path in (new, self._whole):
+            shutil.rmtree(path, ignore_errors=True)
+        new.mkdir()
+        # apt never writes into a file that has its name already.
+        for path in self.lists.glob("*_*"):
+            os.link(path, new / path.name)
+        new.rename(self._whole)
+
+    def fall_back(self) -> float | None:
+        """Have the indexes of the last update in which nothing failed; return when that was.
+
+        In seconds since the epoch; None, with nothing changed, when there never was one.  An update
+        that failed may have replaced those of some suites.
+        """
+        if not (self._stamp.exists() and self._whole.exists()):
+            return None
+        kept = {path.name for path in self._whole.iterdir()}
+        for name in kept:
+            link = self.lists / f"partial/{name}"
+            link.unlink(missing_ok=True)
+            os.link(self._whole / name, link)
+            link.replace(self.lists / name)
+            link.unlink(missing_ok=True)  # of two names of one file, rename(2) leaves both
+        for path in self.lists.glob("*_*"):
+            if path.name not in kept:
+                path.unlink()
+        return self._stamp.stat().st_mtime
 
     def is_fresh(self, maximum_age: float) -> bool:
         """Say whether the indexes were fetched less than ``maximum_age`` seconds ago."""
@@ -217,23 +272,24 @@ class AptRoot:
         """Run an apt tool on this directory."""
         return process.run(argv, environment={"APT_CONFIG": str(self.configuration)}, **more)
 
-    def carried(self) -> dict[str, tuple[str, ...]]:
-        """Return the architectures each suite's InRelease lists."""
+    def releases(self) -> dict[str, ReleaseFile]:
+        """Return what the InRelease of each suite says, by suite."""
+        places = {use.place.replace("/", "_"): use.suite for use in self.world.suites}
         found = {}
         for path in sorted(self.lists.glob("*_dists_*_InRelease")):
-            text = path.read_text(errors="replace")
-            match = re.search(r"^Architectures: (.*)$", text, re.MULTILINE)
-            suite = path.name.split("_dists_")[1].removesuffix("_InRelease")
-            found[suite] = tuple(match.group(1).split()) if match else ()
+            place = path.name.split("_dists_")[1].removesuffix("_InRelease")
+            data = path.read_bytes()
+            found[places.get(place, place)] = read_release(
+                data.decode(errors="replace"), hashlib.sha256(data).hexdigest())
         return found
+
+    def carried(self) -> dict[str, tuple[str, ...]]:
+        """Return the architectures each suite's InRelease lists."""
+        return {suite: one.architectures for suite, one in self.releases().items()}
 
     def release_digests(self) -> dict[str, str]:
         """Return the sha256 of each index's InRelease, by suite."""
-        return {
-            path.name.split("_dists_")[1].removesuffix("_InRelease"):
-                hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(self.lists.glob("*_dists_*_InRelease"))
-        }
+        return {suite: one.sha256 for suite, one in self.releases().items()}
 
     def state(self, world: World) -> str:
         """Return a digest of everything this apt's answers for ``world`` depend on."""

@@ -21,6 +21,7 @@ from typing import Any
 import apt_pkg
 
 from debxcross.doors.apt_archive import Archive
+from debxcross.errors import without_logins
 
 
 def machine() -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _source(wanted: dict[str, str]) -> dict[str, Any]:
         section = apt_pkg.TagSection(records.record)
         if section.get("Package") != wanted["name"]:
             continue
-        suite = records.index.describe.split(" ")[1].split("/")[0]
+        suite = _suite(*records.index.describe.split(" ")[:2])
         others.append({"version": records.version, "suite": suite})
         if wanted["version"] and records.version != wanted["version"]:
             continue
@@ -145,6 +146,14 @@ def _source(wanted: dict[str, str]) -> dict[str, Any]:
                 "Build-Conflicts-Arch", "Package-List", "Checksums-Sha256", "Format", "Architecture",
             ) if key in section}}
     return {"found": found, "others": others, "near": []}
+
+
+def _suite(uri: str, place: str) -> str:
+    """Return the suite of an index that is described so: its address, directory and component."""
+    directory = place.rpartition("/")[0] or place
+    wanted = [without_logins(uri).rstrip("/"), directory]
+    renamed = (words.split(" ") for words in apt_pkg.config.value_list("debxcross::renamed"))
+    return next((words[2] for words in renamed if words[:2] == wanted), directory)
 
 
 @functools.cache

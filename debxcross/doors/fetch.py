@@ -24,7 +24,8 @@ from debxcross.core.wheel.index import Page
 from debxcross.doors.trouble import Trouble
 from debxcross.doors.web import Answer, Transfer, make_transfer, opened
 from debxcross.errors import (
-    DebxcrossError, DiskFullError, FetchError, HostError, InterruptedRunError, VerificationError,
+    DebxcrossError, DiskFullError, FetchError, HostError, InterruptedRunError, UnreachableError,
+    VerificationError,
 )
 
 _BLOCK = 1 << 16
@@ -127,7 +128,9 @@ def _failure(name: str, troubles: Mapping[str, Trouble]) -> FetchError:
             f"{name} is at none of the configured places", details,
             "Archives remove old files: configure another mirror, an archive of old releases or a "
             "snapshot that still has it.")
-    return FetchError(
+    kind = UnreachableError if troubles and all(one.again and not one.status for one in troubles.values()
+                                                ) else FetchError
+    return kind(
         f"{name} could not be fetched", details or "no place to fetch it from is configured",
         "Check the network, http_proxy and https_proxy, or configure another mirror; what has "
         "arrived so far is resumed.")

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from debxcross.errors import DebxcrossError, InterruptedRunError
-from debxcross.events import Events, data_of
+from debxcross.errors import DebxcrossError, InterruptedRunError, UnreachableError
+from debxcross.events import NETWORK_GONE, Events, data_of
 
 #: How long anything waits before it looks again whether the run is to stop, in seconds.
 SLICE = 0.2
@@ -66,7 +66,8 @@ def run_graph(
 
     Nodes that are ready start in the given order.  A DebxcrossError from ``work`` makes a
     member failed and what needs it blocked; without ``keep_going`` nothing new starts
-    then, and what runs ends normally.  ``stopping`` is asked before anything starts;
+    then, and what runs ends normally.  Where nobody answered (UnreachableError) the rest goes on all
+    the same: what needs no network can be done.  ``stopping`` is asked before anything starts;
     ``interrupt`` is called in the main thread at every Ctrl-C and must make running work
     end soon.  Outcomes come in the order of ``nodes``.
 
@@ -118,6 +119,7 @@ class _Graph:
         self._running: set[str] = set()
         self._ready: set[str] = set()
         self._crash: BaseException | None = None
+        self._network_gone = False
 
     def announce(self) -> None:
         """Tell the first state of every node."""
@@ -231,8 +233,15 @@ class _Graph:
             return
         self._events.tell("error", name, **data_of(error))
         self._block(f"needs {name}", self._needing(name))
-        if not self._keep_going:
+        if isinstance(error, UnreachableError):
+            self._tell_of_network()
+        elif not self._keep_going:
             self._block(f"not started: {name} failed", self._nodes)
+
+    def _tell_of_network(self) -> None:
+        if not self._network_gone:
+            self._network_gone = True
+            self._events.tell("warning", text=NETWORK_GONE)
 
     def _needing(self, name: str) -> list[str]:
         """Return what needs a node, directly or not, in the given order."""

@@ -49,7 +49,7 @@ class RunStatus:
     """How a run stands: ``state`` is "running", "done", "failed" or "interrupted".
 
     Times are in seconds since the epoch (``ended`` is None while it runs); ``pid`` is 0 and
-    ``exit_status`` None when the events do not tell them.
+    ``exit_status`` None when the events do not tell them.  ``warnings`` belong to no member.
     """
 
     state: str
@@ -63,6 +63,7 @@ class RunStatus:
     exit_status: int | None = None
     members: tuple[MemberStatus, ...] = ()
     error: DebxcrossError | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_events(text: str) -> tuple[Event, ...]:
@@ -99,6 +100,8 @@ def fold(events: Iterable[Event], now: float, alive: Callable[[int], bool]) -> R
             members[event.member] = _heard(member, event)
         elif event.kind == "error":
             run = replace(run, error=error_of(event))
+        elif event.kind == "warning" and event.text not in run.warnings:
+            run = replace(run, warnings=(*run.warnings, event.text))
     if run.state == "running" and not (run.pid and alive(run.pid)):
         run = replace(run, state="interrupted", ended=last)
     until = now if run.ended is None else run.ended
@@ -155,7 +158,8 @@ def render_status(status: RunStatus, width: int) -> str:
          clean(member.activity if member.state == "building" else member.reason))
         for member in status.members
     ]
-    lines = [heading, "", *table(("member", "state", "time", "why"), rows, width)]
+    lines = [heading, *_warnings(status.warnings, width), "",
+             *table(("member", "state", "time", "why"), rows, width)]
     for member in status.members:
         if member.state == "failed" and member.failure_class != "interrupted":
             error = member.error or DebxcrossError(f"{member.name}: {member.reason}")
@@ -167,6 +171,11 @@ def render_status(status: RunStatus, width: int) -> str:
         # A run that could still speak has said so itself.
         lines += ["", "Next: Run the same command again: it goes on from what is done."]
     return "\n".join(lines)
+
+
+def _warnings(texts: Iterable[str], width: int) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(
+        f"Warning: {clean(text)}", width, subsequent_indent=" " * 9, break_on_hyphens=False)]
 
 
 _WORDS = {"running": "running for", "done": "done after", "failed": "failed after",
@@ -224,11 +233,11 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
     bytes and sha256), ``members`` (mappings with name, state and seconds), ``seconds`` (of
     the whole run), ``trial`` (its packages, how many trials passed, what was noted, tests), ``repository``
     (where it is), ``device`` (the lines to type there), ``failed``, ``left_out`` and ``accepted``
-    losses (mappings with name and reason), ``report`` (the path of its page).  When nothing was to be
-    done, it is short.
+    losses (mappings with name and reason), ``warnings`` (texts), ``report`` (the path of its page).
+    When nothing was to be done, it is short.
     """
     if _unchanged(summary):
-        return _render_unchanged(summary)
+        return "\n".join([*_warnings(summary.get("warnings", ()), width), _render_unchanged(summary)])
     lines: list[str] = []
     members = summary.get("members", ())
     if members:
@@ -237,6 +246,8 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
                 for member in members]
         lines += [*table(("member", "state", "time"), rows, width), ""]
     lines += _debs(summary.get("debs", ()), width)
+    if warnings := summary.get("warnings"):
+        lines += [*_warnings(warnings, width), ""]
     for title, key in (("Failed", "failed"), ("Left out", "left_out"), ("Accepted losses", "accepted")):
         if found := summary.get(key):
             lines += [f"{title}:", *(f"    {one['name']}: {one['reason']}" for one in found), ""]

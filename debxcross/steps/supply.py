@@ -27,7 +27,8 @@ class Supply:
     """The archives, their mirrors, and the package index.
 
     ``mirrors`` are the base addresses of each archive by role; ``index`` opens the index of Python
-    packages, once.  With ``offline`` nothing is fetched at all.
+    packages, once.  With ``offline`` nothing is fetched at all.  ``cautions`` is what users must hear of
+    the state that the archives' mirrors are in.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class Supply:
     index: Callable[[], Index]
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offline: bool = False
+    cautions: tuple[str, ...] = ()
 
     def urls(self, uri: str) -> tuple[str, ...]:
         """Return the places to try for a URI that apt printed or a lock names, mirrors resolved.

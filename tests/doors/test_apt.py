@@ -16,7 +16,8 @@ from debxcross.core.archive.world import Archive, SuiteUse, World
 from debxcross.doors import apt, process
 from debxcross.doors.apt import AptRoot, parse_print_uris, raise_for_apt
 from debxcross.errors import (
-    DebxcrossError, DiskFullError, FetchError, HostError, UnsatisfiableError, VerificationError,
+    DebxcrossError, DiskFullError, FetchError, HostError, UnreachableError, UnsatisfiableError,
+    VerificationError,
 )
 from tests.integration.archive import (
     SigningHome, TinyPackage, TinySource, make_suite, sign, signing_home, toolchain,
@@ -153,7 +154,7 @@ W: GPG error: http://a sid InRelease: The following signatures were invalid: EXP
 E: Failed to fetch http://127.0.0.1:1/pool/alpha_1.0.tar.xz  404  File not found [IP: 127.0.0.1 1]
 E: Failed to fetch some archives.
 """, "404"),
-    "refused": (FetchError, "", """\
+    "refused": (UnreachableError, "", """\
 W: Failed to fetch http://127.0.0.1:9/dists/sid/InRelease  Could not connect to 127.0.0.1:9 (127.0.0.1). \
 - connect (111: Connection refused)
 E: Some index files failed to download. They have been ignored, or old ones used instead.
@@ -161,7 +162,7 @@ E: Some index files failed to download. They have been ignored, or old ones used
     "release": (FetchError, "", """\
 E: The repository 'http://a sid Release' does not have a Release file.
 """, "Release file"),
-    "name": (FetchError, "", """\
+    "name": (UnreachableError, "", """\
 E: Failed to fetch http://no.example/pool/x.dsc  Temporary failure resolving 'no.example'
 """, "Temporary failure"),
     "write": (DiskFullError, "", """\
@@ -290,7 +291,7 @@ def test_a_source_that_is_not_there_is_no_fetch_failure(root: AptRoot, tmp_path:
 def test_a_mirror_out_of_reach_is_a_fetch_failure(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(FetchError) as raised:
         tiny.root(tmp_path / "apt", uris=("http://127.0.0.1:9",)).update(0)
-    assert type(raised.value) is FetchError
+    assert type(raised.value) is UnreachableError
     assert "127.0.0.1:9" in raised.value.details
 
 

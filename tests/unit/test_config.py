@@ -49,12 +49,14 @@ def test_every_setting_has_a_key(tmp_path: Path) -> None:
     path = write(tmp_path, "all.toml", (
         'store = "s"\nkeys = "k"\nmaintainer = "m"\nindex-max-age = 0\n'
         '[mirrors]\nmain = ["http://a.example", "http://b.example"]\nsecurity = []\nkeyrings = ["/k.gpg"]\n'
+        'suites = { trixie = "stable" }\ncheck-valid-until = false\n'
         '[index]\nurl = "http://index.example/simple"\n[patches]\ndirectories = ["more", "/abs"]\n'
         '[repository]\norigin = "o"\nlabel = "l"\nurl = "http://r.example"\n'))
     # Paths are relative to the file that names them.
     assert load(HOME, (path,)) == Configuration(
         store=tmp_path / "s", keys=tmp_path / "k", maintainer="m", index_max_age=0,
         mirrors_main=("http://a.example", "http://b.example"), mirrors_security=(), keyrings=("/k.gpg",),
+        mirrors_suites=(("trixie", "stable"),), check_valid_until=False,
         index_url="http://index.example/simple", patches=(tmp_path / "more", Path("/abs")),
         repository_origin="o", repository_label="l", repository_url="http://r.example")
 

@@ -155,7 +155,9 @@ DOCUMENTS = {"wiki.debian.org", "www.debian.org", "bugs.debian.org", "peps.pytho
 LOOPBACK = {"127.0.0.1", "localhost"}
 
 #: Classes that end with the same status as another one, on purpose.
-SHARED_STATUS: dict[frozenset[str], str] = {}
+SHARED_STATUS: dict[frozenset[str], str] = {
+    frozenset(("FetchError", "UnreachableError")): "a file could not be had; the class says only why",
+}
 
 
 def layer(module: str) -> str:

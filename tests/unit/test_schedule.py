@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
-from debxcross.errors import BuildError, InterruptedRunError
-from debxcross.events import Event, Events
+from debxcross.errors import BuildError, InterruptedRunError, UnreachableError
+from debxcross.events import NETWORK_GONE, Event, Events
 from debxcross.run.schedule import Node, Outcome, run_graph
 
 CHAIN = (Node("zlib"), Node("openssl", ("zlib",)), Node("libffi"),
@@ -126,6 +126,20 @@ def test_keep_going_carries_out_whatever_does_not_need_the_failure() -> None:
     assert run.started == ["zlib", "openssl", "libffi"]
     assert outcomes["libffi"].state == "cached"
     assert outcomes["pip"].state == "blocked"
+
+
+def test_where_nobody_answers_the_rest_goes_on_and_it_is_said_once() -> None:
+    def work(name: str) -> str:
+        if name in ("openssl", "libffi"):
+            raise UnreachableError(f"{name}: nobody answers")
+        return "built"
+
+    run = Run()
+    outcomes = run.go((*CHAIN, Node("late")), work)
+    assert {name: one.state for name, one in outcomes.items()} == {
+        "zlib": "built", "openssl": "failed", "libffi": "failed", "python": "blocked", "pip": "blocked",
+        "late": "built"}
+    assert [event.text for event in run.events if event.kind == "warning"] == [NETWORK_GONE]
 
 
 def test_without_keep_going_running_members_end_normally() -> None:

@@ -25,11 +25,17 @@ _SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|\Z)")
 
 @dataclass(frozen=True)
 class Archive:
-    """A mirror network: its base URIs in the order they are tried, and its keyring files."""
+    """A mirror network: its base URIs in the order they are tried, and its keyring files.
+
+    ``expired`` says that its indexes may be past their Valid-Until; ``names`` are suites, with the
+    directory below dists that has them where that is called otherwise.
+    """
 
     role: str
     uris: tuple[str, ...]
     keyrings: tuple[str, ...]
+    expired: bool = False
+    names: tuple[tuple[str, str], ...] = ()
 
     @property
     def snapshot(self) -> bool:
@@ -38,6 +44,10 @@ class Archive:
         Its Release files are then older than their Valid-Until, and rightly so.
         """
         return bool(self.uris) and all(_SNAPSHOT.search(uri) for uri in self.uris)
+
+    def uri(self, mirror_files: Mapping[str, str]) -> str:
+        """Return how a sources.list calls it: by its list of mirrors where there are several."""
+        return f"mirror+file:{mirror_files[self.role]}" if len(self.uris) > 1 else self.uris[0]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,11 @@ class SuiteUse:
     priority: int = 0
     carried: tuple[str, ...] = ()
     components: tuple[str, ...] = ("main",)
+
+    @property
+    def place(self) -> str:
+        """The directory below dists that has the suite."""
+        return dict(self.archive.names).get(self.suite, self.suite)
 
 
 @dataclass(frozen=True)
@@ -88,17 +103,22 @@ class World:
             lines.append(f"deb [trusted=yes] file:{local} ./")
         for use in self.suites:
             archive = use.archive
-            uri = f"mirror+file:{mirror_files[archive.role]}" if len(archive.uris) > 1 else archive.uris[0]
+            uri = archive.uri(mirror_files)
             uri = uri if logins else without_logins(uri)
             trust = f"signed-by={','.join(archive.keyrings)}"
-            trust += " check-valid-until=no" if archive.snapshot else ""
+            trust += " check-valid-until=no" if archive.snapshot or archive.expired else ""
             components = " ".join(use.components)
             if architectures := self.binaries_for(use):
                 options = f"[arch={','.join(architectures)} {trust}]"
-                lines.append(f"deb {options} {uri} {use.suite} {components}")
+                lines.append(f"deb {options} {uri} {use.place} {components}")
             if use.source:
-                lines.append(f"deb-src [{trust}] {uri} {use.suite} {components}")
+                lines.append(f"deb-src [{trust}] {uri} {use.place} {components}")
         return "\n".join(lines) + "\n"
+
+    def renamed(self, mirror_files: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+        """Return (address, directory below dists, suite) of suites whose directory is called otherwise."""
+        return tuple((without_logins(use.archive.uri(mirror_files)).rstrip("/"), use.place, use.suite)
+                     for use in self.suites if use.place != use.suite)
 
     def preferences(self) -> str:
         """Return apt preferences: local results first, tool suites last.
@@ -152,12 +172,14 @@ def apt_configuration(
     architectures: tuple[str, ...],
     acquire: tuple[tuple[str, str], ...] = (),
     retries: int = 3,
+    renamed: tuple[tuple[str, str, str], ...] = (),
 ) -> str:
     """Return an apt.conf for an apt that sees nothing of the machine but ``acquire``.
 
     ``acquire`` are the machine's own download settings (proxies, certificates), name and
     value.  BarbarianArchitectures (apt 2.3.10) keeps apt from taking a host-architecture
-    interpreter for a tool that is asked for with ``:any`` (Debian bug #1071246).
+    interpreter for a tool that is asked for with ``:any`` (Debian bug #1071246).  ``renamed`` is for
+    our own questions (World.renamed); apt keeps what it does not know.
     """
     foreign = [name for name in architectures if name != build_architecture]
     lines = [
@@ -172,5 +194,6 @@ def apt_configuration(
         f'Acquire::Retries "{retries}";',
         *(f'APT::BarbarianArchitectures {{ "{name}"; }};' for name in foreign),
         *(f'{name} "{value}";' for name, value in acquire),
+        *(f'debxcross::renamed:: "{" ".join(words)}";' for words in renamed),
     ]
     return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from debxcross.config import Configuration
@@ -19,12 +19,13 @@ from debxcross.steps.archive.opened import opened
 
 
 def not_installable(configuration: Configuration, store: Store, codename: str, architecture: str,
-                    content: Content) -> Mapping[str, list[str]]:
+                    content: Content, caution: Callable[[str], None]) -> Mapping[str, list[str]]:
     """Return what apt on a device cannot install: package → what stands in the way.
 
     Asks the release's archives (indexes younger than an hour are used again).  Nothing is
     told of a code name that is no Debian release, nor of an architecture that the release
-    does not have.  Raises FetchError, VerificationError, HostError.
+    does not have.  ``caution`` hears what is worth a warning of the indexes.
+    Raises FetchError, VerificationError, HostError.
     """
     if codename not in RELEASES:
         return {}
@@ -33,7 +34,7 @@ def not_installable(configuration: Configuration, store: Store, codename: str, a
     world = probe.make_world(Chain("repository", codename, ()), mirrors, apt.build_architecture(),
                              architecture)
     acquire = tuple((name, value) for name, value in machine["acquire"])
-    root = opened(store, world, acquire, configuration.index_max_age)
+    root = opened(store, world, acquire, configuration.index_max_age, caution)
     device = world.with_carried(root.carried()).for_device()
     if not device.suites:
         return {}

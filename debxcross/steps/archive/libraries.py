@@ -28,7 +28,8 @@ def library_packages(context: Context, release: str, maximum_age: float) -> Mapp
                                  resolution="Name another --release, or a --sysroot.")
     acquire = (*context.apt.acquire, *contents.settings(context.host.name))
     context.busy(STEP, f"asking {release} which package has which library")
-    root = opened(context.store, world, acquire, maximum_age)
+    root = opened(context.store, world, acquire, maximum_age,
+                  lambda text: context.events.tell("warning", text=text))
     found = context.store.memo("libraries", state := digest({"state": root.state(world), "schema": 1}))
     if found is None:
         files = contents.files(root.lists)

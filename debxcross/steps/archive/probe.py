@@ -2,6 +2,7 @@
 """Asks the archives, once, for everything the plan is made of.  Afterwards nothing is guessed."""
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from debxcross.core.archive.world import TOOL_PRIORITY, Archive, SuiteUse, World
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain.chain import Chain, SourceMember
 from debxcross.core.key import digest
-from debxcross.core.release import archive_role, is_suite, release
+from debxcross.core.release import RELEASES, archive_role, is_suite, release
 from debxcross.errors import ConfigurationError, DebxcrossError, UnsupportedError, VerificationError
 from debxcross.steps.context import Context
 
@@ -65,8 +66,23 @@ def archives(
                 "no Debian mirror is known", "Neither the machine's apt nor python-apt's templates name one.",
                 "Set mirrors.main (and mirrors.security) in debxcross.toml.")
         keys = tuple(dict.fromkeys(keyrings or [_DEFAULT_KEYRING]))
-        result[role] = Archive(role, tuple(chosen), keys)
+        result[role] = Archive(role, tuple(chosen), keys, not configuration.check_valid_until,
+                               _names(configuration, role))
     return result
+
+
+def _names(configuration: Configuration, role: str) -> tuple[tuple[str, str], ...]:
+    """Return the other names of an archive's suites.  Raises ConfigurationError for an unknown suite."""
+    strange = [suite for suite, _ in configuration.mirrors_suites if not is_suite(suite)]
+    if strange:
+        known = [suite for one in RELEASES.values() for suite in one.suites]
+        guesses = [near[0] for one in strange if (near := difflib.get_close_matches(one, known, n=1))]
+        raise ConfigurationError(
+            f"mirrors.suites names what is no suite: {', '.join(strange)}",
+            resolution=(f"Did you mean {' and '.join(guesses)}? " if guesses else "")
+            + 'Write a suite by its code name and the directory that the mirror has it in: '
+              'suites = { trixie = "stable" }.')
+    return tuple(pair for pair in configuration.mirrors_suites if archive_role(pair[0]) == role)
 
 
 def make_world(

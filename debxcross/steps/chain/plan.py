@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.plan import Plan, PlannedMember, state_before
-from debxcross.errors import DebxcrossError
+from debxcross.errors import DebxcrossError, UnreachableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.chain.foresee import Problems, foresee
 from debxcross.steps.chain.prepare import Prepared, promised_base, turn_of, without
@@ -43,7 +43,9 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     """Return the plan, each member's state as far as it can be known, and what cannot work.
 
     With ``keep_going`` members that cannot work are left out one after the other, first those
-    whose needs are sound: what is behind them may be served by the archive's own packages.
+    whose needs are sound: what is behind them may be served by the archive's own packages.  Members
+    whose files cannot be had because nobody answers are left out in any case, with what needs them:
+    the rest goes on.
     """
     prepared.updates.check_built(rebuild)
     left_out: dict[str, DebxcrossError] = {}
@@ -52,10 +54,10 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
         members = _members(context, prepared, promised_base(context, prepared), {}, rebuild)
         found: Problems = {name: [error] for name, error in prepared.missing.items()}
         found.update(foresee(context, prepared, [one.name for one in members if one.state == "cached"]))
-        if not (keep_going and found) or prepared.problems:
+        lost = _unreachable(found, prepared)
+        if not (lost or keep_going and found) or prepared.problems:
             break
-        for name in _first(found, prepared):
-            left_out[name] = found[name][0]
+        left_out.update(lost or {name: found[name][0] for name in _first(found, prepared)})
         prepared = without(prepared, left_out)
     problems = (*prepared.problems, *_each_once(found.values()))
     excluded = (*prepared.updates.excluded(), *_excluded(left_out, asked))
@@ -90,6 +92,18 @@ def _first(found: Problems, prepared: Prepared) -> list[str]:
     """Return the members with problems that need no other member with one."""
     return [name for name in found
             if not set(order.behind(name, prepared.needs)) & (set(found) - {name})]
+
+
+def _unreachable(found: Problems, prepared: Prepared) -> dict[str, DebxcrossError]:
+    """Return the members whose files nobody answers for, and those that need them, with the cause."""
+    lost: dict[str, DebxcrossError] = {name: errors[0] for name, errors in found.items()
+                                       if isinstance(errors[0], UnreachableError)}
+    for name in prepared.order:
+        behind = [one for one in order.behind(name, prepared.needs) if one in lost]
+        if behind and name not in lost:
+            lost[name] = UnreachableError(
+                f"{name} needs {', '.join(behind)}, for which nobody answers", "", lost[behind[0]].resolution)
+    return lost
 
 
 def _each_once(groups: Iterable[Sequence[DebxcrossError]]) -> list[DebxcrossError]:

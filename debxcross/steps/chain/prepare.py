@@ -94,7 +94,8 @@ def prepare(
         chain, facts, arranged.work, arranged.sources, judged, arranged.needs, arranged.expected,
         (*_notes(context), *_unanswered(context, chain, answering), *security.held_back(context),
          *_kept(context, arranged)),
-        outdated(context, facts, chain, patches), tuple(problems), updates, missing)
+        (*context.supply.cautions, *outdated(context, facts, chain, patches)), tuple(problems), updates,
+        missing)
     order.stable_order(prepared.needs)
     return prepared
 

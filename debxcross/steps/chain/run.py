@@ -9,8 +9,8 @@ from typing import Any
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.chain import order
 from debxcross.core.chain.chain import Chain
-from debxcross.errors import DebxcrossError, DiskFullError, HostError
-from debxcross.events import data_of
+from debxcross.errors import DebxcrossError, DiskFullError, HostError, UnreachableError
+from debxcross.events import NETWORK_GONE, Events, data_of
 from debxcross.steps.archive import security
 from debxcross.steps.build import baseroot
 from debxcross.steps.build.baseroot import BaseRoot
@@ -40,6 +40,23 @@ class RunSettings:
     test: bool = False
 
 
+def _tell_left_out(events: Events, left_out: Mapping[str, DebxcrossError]) -> None:
+    if any(isinstance(error, UnreachableError) for error in left_out.values()):
+        events.tell("warning", text=NETWORK_GONE)
+    for name, error in left_out.items():
+        events.tell("state", name, state="excluded", reason=error.brief)
+        events.tell("error", name, **data_of(error))
+
+
+def _show_log(context: Context, name: str, artifact: Artifact) -> None:
+    """Put the log of a build of some earlier run where this run's logs are."""
+    path = context.logs / f"{name}.log"
+    if not path.exists() or not path.stat().st_size:
+        logs = tuple(StoredFile(path.name, file.sha256, file.size)
+                     for file in artifact.files if file.name.endswith(".log"))
+        context.store.lay_out(logs, context.logs)
+
+
 class Run:
     """One run of a chain."""
 
@@ -64,14 +81,16 @@ class Run:
         """Say what the plan found; stop before anything is built when it cannot work."""
         tell_notes(self.context, self.prepared.notes)
         for warning in (*self.prepared.warnings, *self.context.chroots.warnings()):
-            self.context.events.tell("warning", text=warning)
+            if warning not in self.context.supply.cautions:  # they are told already
+                self.context.events.tell("warning", text=warning)
         self._check()
         record_use(self.context, "indexes", self.prepared.chain, self.context.apt.directory.name)
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
                 self.context.events.tell("state", name, state="excluded",
-                                         reason=reasons.get(name, "nothing is to be built"))
+                                         reason=reasons.get(name, "not everything can be had now"
+                                                            if self.left_out else "nothing is to be built"))
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
@@ -82,9 +101,7 @@ class Run:
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out
-        for name, error in self.left_out.items():
-            self.context.events.tell("state", name, state="excluded", reason=error.brief)
-            self.context.events.tell("error", name, **data_of(error))
+        _tell_left_out(self.context.events, self.left_out)
         self._builds = any(member.state not in ("cached", "excluded") for member in judged.plan.members)
         if self._builds:
             with self.context.store.work(self.context.chroots.remove) as directory:
@@ -93,7 +110,9 @@ class Run:
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
         prepared = self.prepared
-        tries = TRIAL in self.rows(prepared.chain, self.settings.trial)
+        # Without what the network did not give nothing is whole.
+        publishes = self.settings.keep_going or not self.left_out
+        tries = publishes and TRIAL in self.rows(prepared.chain, self.settings.trial)
         if not prepared.order and not prepared.updates.published():
             return {}
         return {
@@ -101,7 +120,7 @@ class Run:
             # The device's root can be made while the members build.
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
-            REPOSITORY: () if self.settings.keep_going else tuple(prepared.order),
+            **({REPOSITORY: () if self.settings.keep_going else prepared.order} if publishes else {}),
             **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
         }
 
@@ -158,18 +177,10 @@ class Run:
         origin = context.results.origin(artifact.key)
         tell_changes(context, name, record(context, self.prepared.chain, origin or plain, artifact))
         tell_gates(context, artifact)
-        self._show_log(name, artifact)
+        _show_log(context, name, artifact)
         for file in artifact.debs(context.host.name):
             context.events.tell("artifact", name, name=file.name, size=file.size, sha256=file.sha256)
         return state
-
-    def _show_log(self, name: str, artifact: Artifact) -> None:
-        """Put the log of a build of some earlier run where this run's logs are."""
-        path = self.context.logs / f"{name}.log"
-        if not path.exists() or not path.stat().st_size:
-            logs = tuple(StoredFile(path.name, file.sha256, file.size)
-                         for file in artifact.files if file.name.endswith(".log"))
-            self.context.store.lay_out(logs, self.context.logs)
 
     def _publish(self) -> str:
         """Publish every .deb, unless exactly this is what is live."""

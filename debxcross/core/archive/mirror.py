@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a mirror's signed Release files say of themselves, and what users must hear of its state."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+from debxcross.core.archive.world import SuiteUse
+from debxcross.errors import VerificationError
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True)
+class ReleaseFile:
+    """The fields of a Release file that matter here; ``valid_until`` is in seconds since the epoch.
+
+    It is None where the file has no such field, or one that is no date.
+    """
+
+    codename: str
+    architectures: tuple[str, ...]
+    components: tuple[str, ...]
+    valid_until: float | None
+    sha256: str
+
+
+def read_release(text: str, sha256: str) -> ReleaseFile:
+    """Read a Release file (with or without its signature); a field that is not there is empty."""
+    # What follows the list of files, or a signature, has no field of these names.
+    fields = {name: value.strip() for name, value in re.findall(r"^([A-Za-z-]+):(.*)$", text, re.MULTILINE)}
+    return ReleaseFile(
+        fields.get("Codename", ""), tuple(fields.get("Architectures", "").split()),
+        # Debian's security archive calls them updates/main.
+        tuple(name.rpartition("/")[2] for name in fields.get("Components", "").split()),
+        _seconds(fields.get("Valid-Until", "")), sha256)
+
+
+def _seconds(date: str) -> float | None:
+    try:
+        found = parsedate_to_datetime(date)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return found.replace(tzinfo=found.tzinfo or timezone.utc).timestamp()
+
+
+def check_names(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile]) -> None:
+    """Raise VerificationError when a suite under another name (mirrors.suites) is not that suite."""
+    wrong = [f"dists/{use.place} has the Codename {releases[use.suite].codename or 'of nothing'}, "
+             f"not {use.suite}" for use in uses
+             if use.place != use.suite and use.suite in releases
+             and releases[use.suite].codename != use.suite]
+    if wrong:
+        raise VerificationError(
+            "the mirror has another suite under that name", "\n".join(wrong),
+            "Nothing of it is used. Mend mirrors.suites in debxcross.toml.")
+
+
+def stale(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile], now: float) -> str:
+    """Return what users must hear of suites past their Valid-Until that are used all the same; "" for none.
+
+    Those of an archive of snapshots are past it by nature.
+    """
+    late = [f"{use.suite} by {age(now - until)} (its Valid-Until is {date(until)})"
+            for use in uses if use.archive.expired and not use.archive.snapshot
+            and use.suite in releases
+            and (until := releases[use.suite].valid_until) is not None and until < now]
+    return (f"the mirror is stale: {'; '.join(late)}. Updates since then are missing; it is used because "
+            "mirrors.check-valid-until is false") if late else ""
+
+
+def older_state(fetched: float, now: float, why: str) -> str:
+    """Return what users must hear when the last whole indexes are used because new ones cannot be had.
+
+    ``fetched`` is when those were fetched, in seconds since the epoch; ``why`` is one line.
+    """
+    return (f"indexes of {age(now - fetched)} ago ({date(fetched)}) are used, the last that were fetched "
+            f"whole: {why}. --refresh insists on new ones")
+
+
+def age(seconds: float) -> str:
+    """Return a span of time in the largest unit of which there is more than one."""
+    for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds >= 2 * unit:
+            return f"{int(seconds // unit)} {name}s"
+    return f"{max(0, int(seconds))} seconds"
+
+
+def date(seconds: float) -> str:
+    """Return a moment as people write it, in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
