@@ -248,7 +248,9 @@ def render_summary(summary: Mapping[str, Any], width: int) -> str:
     lines += _debs(summary.get("debs", ()), width)
     if warnings := summary.get("warnings"):
         lines += [*_warnings(warnings, width), ""]
-    for title, key in (("Failed", "failed"), ("Left out", "left_out"), ("Accepted losses", "accepted")):
+    for title, key in (("Failed", "failed"), ("Left out", "left_out"),
+                       ("Left out, nobody asked for them", "unasked"),
+                       ("Accepted losses", "accepted")):
         if found := summary.get(key):
             lines += [f"{title}:", *(f"    {one['name']}: {one['reason']}" for one in found), ""]
     if trial := summary.get("trial"):

@@ -148,6 +148,7 @@ class _Publication:
     published: Sha256
     versions: Mapping[Sha256, Line]
     unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unasked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
+from debxcross.core.archive.choice import Choice
 from debxcross.core.border import is_name, is_text, is_word
 from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
@@ -30,6 +31,7 @@ DEFAULT_PATH_EXCLUDES = (
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")  # Policy 5.6.1
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?\Z")
 _NO_PACKAGE = "is not NAME or NAME:ARCHITECTURE"
+_CHOSEN = re.compile(r"[a-z0-9*?][a-z0-9+.*?-]*\Z")
 _VERSION = re.compile(r"(\d+:)?[0-9][A-Za-z0-9.+~-]*\Z")  # Policy 5.6.12
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 #: What a device is asked to install: a package, perhaps at a version or from a suite (apt-get(8)).
@@ -49,6 +51,7 @@ class SourceMember:
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
+    ``packages`` and ``without_packages`` are patterns (core.archive.choice.Choice).
     """
 
     name: str
@@ -59,6 +62,13 @@ class SourceMember:
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
     answers: str = ""
+    packages: tuple[str, ...] = ()
+    without_packages: tuple[str, ...] = ()
+
+    @property
+    def choice(self) -> Choice:
+        """Which of its packages are wanted."""
+        return Choice(self.packages, self.without_packages)
 
 
 @dataclass(frozen=True)
@@ -267,7 +277,7 @@ def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
 
 def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
-                         "accept-losses", "answers"), where)
+                         "accept-losses", "answers", "packages", "without-packages"), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -285,6 +295,8 @@ def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMembe
         faults.text(table, "version", where, pattern=_VERSION),
         faults.texts(table, "profiles", where, pattern=_PROFILE),
         packages, revision, _accepted(faults, where, table), answers,
+        *(faults.texts(table, key, where, pattern=_CHOSEN, fault="is no pattern of a package's name")
+          for key in ("packages", "without-packages")),
     )
 
 

@@ -11,6 +11,7 @@ from debxcross.core import gate, patch
 from debxcross.core.archive.binaries import (
     ArchiveBinary, archive_versions, binary_versions, is_rebuild,
 )
+from debxcross.core.archive.choice import Choice
 from debxcross.core.archive.source import SourcePackage, expected_binaries
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import answers, commands, device
@@ -36,7 +37,8 @@ class SourceWork:
 
     ``suffix`` is what the version gets when the source is changed or built as a binNMU;
     ``binaries`` are what the archive has of this source and version.  With ``twin`` the results
-    are held against Debian's own packages; ``accepted`` is what they may have lost.
+    are held against Debian's own packages; ``accepted`` is what they may have lost.  ``choice`` tells
+    which packages are kept.
     """
 
     source: SourcePackage
@@ -48,6 +50,7 @@ class SourceWork:
     twin: bool = False
     accepted: tuple[AcceptedLoss, ...] = ()
     told: answers.Told = answers.Told()
+    choice: Choice = Choice()
     kind: str = "source"
 
     @property
@@ -110,6 +113,8 @@ class SourceWork:
         """Return what the step's key is the digest of, in this environment."""
         inputs = source_inputs(self.source, self.patches, self.version, self.profiles,
                                context.build.name, context.host.name, environment)
+        if self.choice != Choice():
+            inputs = {**inputs, "chosen": self.choice}
         if context.host == context.build:
             return inputs
         # What is not told is not in the key: then it stays what it was.
@@ -241,6 +246,7 @@ class SourceBuild:
         root.step("checking the results")
         debs, *others = (root.session.files(commands.BUILD_DIRECTORY, pattern)
                          for pattern in ("*.deb", "*.buildinfo", "*.changes"))
+        debs = tuple(path for path in debs if work.choice.wants(path.name.split("_")[0]))
         checks, lost = self._judge(debs)
         files = [context.store.put(path) for path in (*debs, *(path for paths in others for path in paths))]
         files.append(context.store.put(root.log))
@@ -297,7 +303,8 @@ class SourceBuild:
         verdicts = list(judge_debs(debs, context.host, work.name, work.source_version,
                                    own_paths(context.store.directory)))
         names = [path.name.split("_")[0] for path in debs]
-        expected = expected_binaries(work.source, context.host.name, work.profiles, context.table)
+        expected = work.choice.of(
+            expected_binaries(work.source, context.host.name, work.profiles, context.table))
         verdicts.append(gate.expected_binaries_verdict(work.name, expected, names))
         failed = gate.failed(verdicts)
         self.root.note(f"{len(verdicts)} checks, {len(failed)} failed\n{gate.describe(failed)}\n")

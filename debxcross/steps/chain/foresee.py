@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from debxcross.core.archive.binaries import is_rebuild
+from debxcross.core.archive.choice import spared
 from debxcross.core.archive.predict import dummy_name, dummy_stanza, predicted_stanzas
 from debxcross.core.build import commands
 from debxcross.core.chain import order
@@ -24,6 +25,7 @@ from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, UnsatisfiableError
 from debxcross.steps.archive import probe
 from debxcross.steps.build.source import SourceWork, write_build_packages
+from debxcross.steps.chain.asked import asked_for, left_out_words
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
 
@@ -35,15 +37,23 @@ _Answer = TypeVar("_Answer")
 Problems = dict[str, list[DebxcrossError]]
 
 
-def foresee(context: Context, prepared: Prepared, cached: Iterable[str]) -> Problems:
-    """Return what will not work, by member; ``cached`` are those that have a result.
+@dataclass(frozen=True)
+class Foreseen:
+    """What cannot work, by member; ``unasked`` are notes of packages that are left out."""
+
+    problems: Problems
+    unasked: tuple[str, ...] = ()
+
+
+def foresee(context: Context, prepared: Prepared, cached: Iterable[str]) -> Foreseen:
+    """Return what will not work; ``cached`` are the members that have a result.
 
     Sources are fetched.  With a lock nothing is asked: apt judged when the lock was written,
     and judges the results again.
     """
     done = set(cached)
     if prepared.problems or context.held.lock is not None or done.issuperset(prepared.order):
-        return {}
+        return Foreseen({})
     works = list(prepared.sources.values())
     problems: Problems = {}
     for work, error in _side_by_side(
@@ -51,7 +61,7 @@ def foresee(context: Context, prepared: Prepared, cached: Iterable[str]) -> Prob
                 lambda: probe.fetch_source(context, one.source)), _FETCHED_AT_ONCE):
         if error is not None:
             problems[work.name] = [error]
-    return problems or Foresight(context, prepared, frozenset(done)).problems()
+    return Foreseen(problems) if problems else Foresight(context, prepared, frozenset(done)).foreseen()
 
 
 def _error_of(attempt: Callable[[], object]) -> DebxcrossError | None:
@@ -83,13 +93,20 @@ class Foresight:
     prepared: Prepared
     cached: frozenset[str]
 
-    def problems(self) -> Problems:
-        """Return what apt says against members, by member."""
+    def foreseen(self) -> Foreseen:
+        """Return what apt says against members."""
         found: Problems = {}
         with self.context.store.work(self.context.chroots.remove) as directory:
-            for name, errors in (*self._device_problems(directory), *self._root_problems(directory)):
+            said = self._device_answers(directory)
+            spare = spared({package: why for answer in said.values() for package, why in answer.items()},
+                           self.prepared.expected, asked_for(self.context, self.prepared))
+            kept = {name: {package: why for package, why in answer.items() if package not in spare}
+                    for name, answer in said.items()}
+            for name, errors in (*_not_installable(kept), *self._root_problems(directory)):
                 found.setdefault(name, []).extend(errors)
-        return found
+        return Foreseen(found, tuple(
+            left_out_words(name, package, spare[package]) for name in said
+            for package in said[name] if package in spare))
 
     @cached_property
     def _stanzas(self) -> Mapping[str, str]:
@@ -120,8 +137,8 @@ class Foresight:
             "updates": self.prepared.updates.stanzas("all", context.build.name),
             "stanzas": [self._stanzas.get(one, "") + self._twins.get(one, "") for one in concerned]})
 
-    def _device_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
-        """Ask for each package whether it could be installed on the device."""
+    def _device_answers(self, directory: Path) -> dict[str, Mapping[str, Sequence[str]]]:
+        """Ask for each package whether it could be installed on the device; tell which could not, and why."""
         context = self.context
         questions = {name: self._question(name, "device") for name in self._stanzas}
         said = {name: context.store.memo("foreseen", question) for name, question in questions.items()}
@@ -136,7 +153,7 @@ class Foresight:
             for name, names in packages.items():
                 said[name] = {package: answer[package] for package in names if package in answer}
                 context.store.remember("foreseen", questions[name], said[name])
-        return _not_installable({name: answer or {} for name, answer in said.items()})
+        return {name: answer or {} for name, answer in said.items()}
 
     def _root_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
         """Ask for each source whether its build dependencies could be met."""

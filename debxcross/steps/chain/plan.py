@@ -20,13 +20,14 @@ class Judged:
     """A plan: what will be built of what was prepared, and what cannot work.
 
     ``left_out`` are members that are not built although they were asked for, with the cause;
-    with any ``problems`` nothing is built.
+    with any ``problems`` nothing is built.  ``notes`` are what was found out on the way.
     """
 
     prepared: Prepared
     plan: Plan
     problems: tuple[DebxcrossError, ...]
     left_out: Mapping[str, DebxcrossError]
+    notes: tuple[str, ...] = ()
 
 
 def known_results(
@@ -53,7 +54,8 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     while True:
         members = _members(context, prepared, promised_base(context, prepared), {}, rebuild)
         found: Problems = {name: [error] for name, error in prepared.missing.items()}
-        found.update(foresee(context, prepared, [one.name for one in members if one.state == "cached"]))
+        foreseen = foresee(context, prepared, [one.name for one in members if one.state == "cached"])
+        found.update(foreseen.problems)
         lost = _unreachable(found, prepared)
         if not (lost or keep_going and found) or prepared.problems:
             break
@@ -63,9 +65,9 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     excluded = (*prepared.updates.excluded(), *_excluded(left_out, asked))
     plan = Plan(
         prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
-        (*members, *excluded), prepared.notes, prepared.warnings,
+        (*members, *excluded), (*prepared.notes, *foreseen.unasked), prepared.warnings,
         tuple("\n    ".join(_lines(one)) for one in problems), prepared.updates.comparisons)
-    return Judged(prepared, plan, problems, left_out)
+    return Judged(prepared, plan, problems, left_out, foreseen.unasked)
 
 
 #: So many things that cannot work are told in one error; the plan has them all.

@@ -79,7 +79,7 @@ def prepare(
     chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
     facts = probe.ask_archives(context, chain, probe.conditions(patches))
-    missing.update(_only_for_all(context, chain, facts.sources))
+    missing.update({**_only_for_all(context, chain, facts.sources), **_ill_chosen(chain, facts.sources)})
     chain = chain.without(missing)
     facts = replace(facts, sources={name: one for name, one in facts.sources.items() if name not in missing})
     judged = decided(context, facts, chain, patches)
@@ -132,7 +132,8 @@ def _expected(
     context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
 ) -> dict[str, tuple[str, ...]]:
     profiles = _profiles(chain)
-    return {name: expected_binaries(one, context.host.name, profiles[name], context.table)
+    choices = {member.name: member.choice for member in chain.sources}
+    return {name: choices[name].of(expected_binaries(one, context.host.name, profiles[name], context.table))
             for name, one in sources.items()}
 
 
@@ -162,7 +163,8 @@ def arrange(
     built = {name: SourceWork(
         one, _applied(given.judged, name), profiles[name], given.suffixes[name],
         members[name].build_packages, known[name].binaries,
-        not chain.without_twin, members[name].accept_losses, told[name]) for name, one in sources.items()}
+        not chain.without_twin, members[name].accept_losses, told[name], members[name].choice)
+        for name, one in sources.items()}
     work: dict[str, Work] = {**built}
     for member in chain.wheels:
         spec = _spec(chain, member, _applied(given.judged, member.name), given.maintainer)
@@ -211,6 +213,21 @@ def _only_for_all(context: Context, chain: Chain, sources: Mapping[str, SourcePa
         "Leave it out; nothing of it is to be built.")
         for name, packages in _expected(context, chain, sources).items()
         if not packages and any("all" in one.architectures for one in sources[name].binaries)}
+
+
+def _ill_chosen(chain: Chain, sources: Mapping[str, SourcePackage]) -> dict[str, DebxcrossError]:
+    """Return the sources whose ``packages`` or ``without-packages`` name what they do not make."""
+    found: dict[str, DebxcrossError] = {}
+    for member in chain.sources:
+        made = [one.name for one in sources[member.name].binaries if not one.udeb] \
+            if member.name in sources else []
+        strange = member.choice.strange(made)
+        if made and (strange or not member.choice.of(made)):
+            what = f"no package {' and no '.join(strange)}" if strange else "nothing that the chain wants"
+            found[member.name] = UnsupportedError(
+                f"{member.name} makes {what}", f"It makes {', '.join(sorted(made))}.",
+                "Mend packages and without-packages of that source in the chain.")
+    return found
 
 
 def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:

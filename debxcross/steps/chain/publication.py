@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debxcross.core.archive.choice import spared
 from debxcross.core.archive.predict import stanza_text
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import digest
@@ -22,6 +23,7 @@ from debxcross.repository.steps import keys, publish
 from debxcross.repository.steps.adopt import given_files
 from debxcross.steps.archive import security
 from debxcross.steps.build import baseroot
+from debxcross.steps.chain.asked import asked_for, left_out_words
 from debxcross.steps.chain.beside import beside
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
@@ -79,7 +81,8 @@ class Publication:
             state = "built"
         else:
             state = "cached"
-        offered = {_package(file.name) for file in files} - set(known.get("unpublished", {}))
+        offered = {_package(file.name) for file in files} - {
+            *known.get("unpublished", {}), *known.get("unasked", {})}
         # Not before: the first publication makes the keys.
         self._warn_of_keys()
         return state, {**known, "device": self._device_lines(offered)}
@@ -103,7 +106,8 @@ class Publication:
         live = self.settings.web_root / "dists" / self.prepared.chain.release / "InRelease"
         return digest({
             "files": (files, companions), "settings": self._repository, "live": _sha256(live),
-            "place": str(self.settings.web_root), "made of": _published_files()})
+            "place": str(self.settings.web_root), "made of": _published_files(),
+            "asked": sorted(asked_for(self.context, self.prepared))})
 
     def _publish(self, files: tuple[StoredFile, ...], companions: tuple[StoredFile, ...]) -> dict[str, Any]:
         context, settings = self.context, self._repository
@@ -111,36 +115,49 @@ class Publication:
         context.busy(self.step, f"checking that {len(files)} packages are installable")
         with context.store.work(context.chroots.remove) as directory:
             context.store.lay_out(files, directory / "debs")
-            unpublished = self._uninstallable(files, directory)
-            files = tuple(file for file in files if _package(file.name) not in unpublished)
+            unpublished, unasked = self._uninstallable(files, directory)
+            left_out = {*unpublished, *unasked}
+            files = tuple(file for file in files if _package(file.name) not in left_out)
             self._check_owners([directory / "debs" / file.name for file in files])
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
             given = [path for path in given_files([directory / "debs", directory / "beside"])
-                     if path.suffix != ".deb" or _package(path.name) not in unpublished]
+                     if path.suffix != ".deb" or _package(path.name) not in left_out]
             made = publish.publish(self.settings.web_root, self._state, settings, given, now=time.time)
         ours = {file.sha256 for file in files}
         return {
             "repository": str(self.settings.web_root), "url": settings.url, "fingerprint": made.fingerprint,
             "keyring": f"{settings.keyring_package}.gpg",
-            "unpublished": unpublished,
+            "unpublished": unpublished, "unasked": unasked,
             "published": digest([one.sha256 for one in made.packages]),
             # File names have no epochs.
             "versions": {one.sha256: one.version for one in made.packages if one.sha256 in ours},
         }
 
-    def _uninstallable(self, files: tuple[StoredFile, ...], directory: Path) -> dict[str, list[str]]:
-        """Return the packages to leave out, each with what stands in the way on a device.
+    def _uninstallable(self, files: tuple[StoredFile, ...], directory: Path
+                       ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+        """Return the packages to leave out, and those nobody asked for, with what stands in the way.
 
         The last gate: apt's own solver, on the device's release, for each package.  Raises
-        UnsatisfiableError unless the run keeps going.
+        UnsatisfiableError for packages that are asked for, unless the run keeps going.
         """
         left_out: dict[str, list[str]] = {}
+        unasked: dict[str, tuple[str, ...]] = {}
+        asked = asked_for(self.context, self.prepared)
         while True:
-            offered = [file for file in files if _package(file.name) not in left_out]
-            problems = self._problems(offered, directory, f"apt-{len(left_out)}")
+            gone = {*left_out, *unasked}
+            offered = [file for file in files if _package(file.name) not in gone]
+            problems = self._problems(offered, directory, f"apt-{len(gone)}")
             if not problems:
-                return left_out
+                return left_out, unasked
+            groups = {name: [one for one in packages if one not in gone]
+                      for name, packages in self.prepared.expected.items()}
+            if spare := spared(problems, groups, asked):
+                for member, packages in groups.items():
+                    for name in (one for one in packages if one in spare):
+                        self.context.events.tell("note", self.step, left_out_words(member, name, spare[name]))
+                unasked.update(spare)
+                continue
             if not self.keep_going or len(problems) == len(offered):
                 lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
                 raise UnsatisfiableError(

@@ -98,6 +98,8 @@ class Run:
         judged = make_plan(self.context, self.prepared, self.settings.rebuild,
                            keep_going=self.settings.keep_going)
         self.context.events.tell("plan", STEP, planned=[one.record for one in judged.plan.members])
+        for note in judged.notes:
+            self.context.events.tell("note", STEP, note)
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out
@@ -210,7 +212,7 @@ class Run:
     def _absent(self) -> set[str]:
         """Return the packages that this run was to make and does not offer."""
         wheels = {wheel.name: wheel.package for wheel in self.prepared.chain.wheels}
-        return {*self._summary.get("unpublished", {}), *(
+        return {*self._summary.get("unpublished", {}), *self._summary.get("unasked", {}), *(
             package for name in self.prepared.order if name not in self._artifacts
             for package in (*self.prepared.expected.get(name, ()), wheels.get(name) or f"python3-{name}"))}
 
@@ -225,7 +227,8 @@ class Run:
         versions = published.pop("versions", {})
         left_out = {**{name: error.brief for name, error in self.left_out.items()},
                     **{name: "; ".join(why) for name, why in published.pop("unpublished", {}).items()}}
-        made = [one for one in made if one[2].name.split("_")[0] not in left_out]
+        unasked = published.pop("unasked", {})
+        made = [one for one in made if one[2].name.split("_")[0] not in {*left_out, *unasked}]
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
             debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
@@ -241,5 +244,6 @@ class Run:
             "accepted": [{"name": name, "reason": text} for name in self.prepared.order
                          if name in self._artifacts
                          for text in self._artifacts[name].provenance.get("accepted-losses", ())],
+            "unasked": [{"name": name, "reason": "; ".join(why)} for name, why in sorted(unasked.items())],
             **published,
         }
