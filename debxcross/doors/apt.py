@@ -25,7 +25,7 @@ from debxcross.core.border import is_name, is_sha256, size_of
 from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
-from debxcross.doors import process
+from debxcross.doors import files, process
 from debxcross.errors import (
     DebxcrossError, DiskFullError, FetchError, HostError, UnreachableError, UnsatisfiableError,
     VerificationError, without_logins,
@@ -274,14 +274,25 @@ class AptRoot:
 
     def releases(self) -> dict[str, ReleaseFile]:
         """Return what the InRelease of each suite says, by suite."""
-        places = {use.place.replace("/", "_"): use.suite for use in self.world.suites}
+        places = {(use.archive.role if use.archive.added else "", use.place.replace("/", "_")): use.suite
+                  for use in self.world.suites}
+        roles = {role for role, _ in places}
         found = {}
-        for path in sorted(self.lists.glob("*_dists_*_InRelease")):
-            place = path.name.split("_dists_")[1].removesuffix("_InRelease")
+        for path in sorted(self.lists.glob("*_dists_*Release")):
+            head, _, tail = path.name.partition("_dists_")
+            listed = re.search(r"_mirrors-([a-z0-9-]+)\.txt\Z", head)
+            role = listed[1] if listed and listed[1] in roles else ""
+            place = tail.removesuffix("_InRelease").removesuffix("_Release")
             data = path.read_bytes()
-            found[places.get(place, place)] = read_release(
+            found[places.get((role, place), place)] = read_release(
                 data.decode(errors="replace"), hashlib.sha256(data).hexdigest())
         return found
+
+    def show_pins(self) -> None:
+        """Write apt's preferences anew: what archives are called is known when they have been read."""
+        path, text = self.directory / "etc/apt/preferences", self.world.preferences()
+        if path.read_text() != text:
+            files.write(path, text)
 
     def carried(self) -> dict[str, tuple[str, ...]]:
         """Return the architectures each suite's InRelease lists."""

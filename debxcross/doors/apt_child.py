@@ -134,8 +134,8 @@ def _source(wanted: dict[str, str]) -> dict[str, Any]:
         section = apt_pkg.TagSection(records.record)
         if section.get("Package") != wanted["name"]:
             continue
-        suite = _suite(*records.index.describe.split(" ")[:2])
-        others.append({"version": records.version, "suite": suite})
+        suite, component = _suite(*records.index.describe.split(" ")[:2])
+        others.append({"version": records.version, "suite": suite, "component": component})
         if wanted["version"] and records.version != wanted["version"]:
             continue
         if wanted["suite"] and suite != wanted["suite"]:
@@ -148,12 +148,12 @@ def _source(wanted: dict[str, str]) -> dict[str, Any]:
     return {"found": found, "others": others, "near": []}
 
 
-def _suite(uri: str, place: str) -> str:
-    """Return the suite of an index that is described so: its address, directory and component."""
-    directory = place.rpartition("/")[0] or place
+def _suite(uri: str, place: str) -> tuple[str, str]:
+    """Return suite and component of an index that is described so: its address, directory/component."""
+    directory, _, component = place.rpartition("/")
     wanted = [without_logins(uri).rstrip("/"), directory]
     renamed = (words.split(" ") for words in apt_pkg.config.value_list("debxcross::renamed"))
-    return next((words[2] for words in renamed if words[:2] == wanted), directory)
+    return next((words[2] for words in renamed if words[:2] == wanted), directory), component
 
 
 @functools.cache

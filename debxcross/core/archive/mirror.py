@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from debxcross.core.archive.world import SuiteUse
-from debxcross.errors import VerificationError
+from debxcross.core.archive.world import SuiteUse, World
+from debxcross.errors import UnsupportedError, VerificationError
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -18,7 +18,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 class ReleaseFile:
     """The fields of a Release file that matter here; ``valid_until`` is in seconds since the epoch.
 
-    It is None where the file has no such field, or one that is no date.
+    It is None where the file has no such field, or one that is no date.  ``pin`` is how
+    apt_preferences(5) names the release, "o=…,l=…,n=…".
     """
 
     codename: str
@@ -26,6 +27,7 @@ class ReleaseFile:
     components: tuple[str, ...]
     valid_until: float | None
     sha256: str
+    pin: str = ""
 
 
 def read_release(text: str, sha256: str) -> ReleaseFile:
@@ -36,7 +38,12 @@ def read_release(text: str, sha256: str) -> ReleaseFile:
         fields.get("Codename", ""), tuple(fields.get("Architectures", "").split()),
         # Debian's security archive calls them updates/main.
         tuple(name.rpartition("/")[2] for name in fields.get("Components", "").split()),
-        _seconds(fields.get("Valid-Until", "")), sha256)
+        _seconds(fields.get("Valid-Until", "")), sha256, ",".join(
+            f"{letter}={fields[name]}" for letter, name in _PINS if "," not in fields.get(name, ",")))
+
+
+#: The words of apt_preferences(5) for fields of a Release file.
+_PINS = (("o", "Origin"), ("l", "Label"), ("n", "Codename"), ("a", "Suite"))
 
 
 def _seconds(date: str) -> float | None:
@@ -51,12 +58,37 @@ def check_names(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile]) -
     """Raise VerificationError when a suite under another name (mirrors.suites) is not that suite."""
     wrong = [f"dists/{use.place} has the Codename {releases[use.suite].codename or 'of nothing'}, "
              f"not {use.suite}" for use in uses
-             if use.place != use.suite and use.suite in releases
+             if use.place != use.suite and not use.archive.added and use.suite in releases
              and releases[use.suite].codename != use.suite]
     if wrong:
         raise VerificationError(
             "the mirror has another suite under that name", "\n".join(wrong),
             "Nothing of it is used. Mend mirrors.suites in debxcross.toml.")
+
+
+def check_added(world: World, releases: Mapping[str, ReleaseFile]) -> None:
+    """Raise UnsupportedError, with every fault at once, when what a chain adds is not there.
+
+    ``releases`` are what the suites' Release files say.
+    """
+    host, faults = world.host_architecture, []
+    own = {(releases[use.suite].pin, component) for use in world.suites
+           if not use.added and use.suite in releases for component in use.components}
+    for use in world.suites:
+        if (found := releases.get(use.suite)) is None:
+            continue
+        if use.added and not {host, "all"} & set(found.architectures):
+            faults.append(f"{use.suite} does not carry {host}; it carries "
+                          f"{' '.join(found.architectures) or 'nothing'}")
+        if absent := sorted(set(use.components) - set(found.components)) if found.components else ():
+            faults.append(f"{use.suite} has no component {' and no '.join(absent)}; it has "
+                          f"{' '.join(found.components)}")
+        if use.added and any((found.pin, component) in own for component in use.components):
+            faults.append(f"{use.suite} says that it is the release itself ({found.pin}): leave out its url")
+    if faults:
+        count = "an archive is" if len(faults) == 1 else f"{len(faults)} archives are"
+        raise UnsupportedError(f"{count} not what the chain says", "\n".join(faults),
+                               "Mend the [[archive]] tables of the chain.")
 
 
 def stale(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile], now: float) -> str:

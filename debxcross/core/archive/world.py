@@ -19,6 +19,10 @@ LOCAL_PRIORITY = 1001
 LOCAL_ORIGIN = "debxcross-local"
 #: Suites that only lend tools the release does not have.
 TOOL_PRIORITY = 200
+#: Archives that a chain adds: below the release (500), so that what the release has comes from there.
+ARCHIVE_PRIORITY = 400
+#: The archives of Debian, by what this tool calls them.
+DEBIAN = ("main", "security")
 #: How archives of snapshots name a time in their addresses: …/archive/debian/20250520T000000Z/
 _SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|\Z)")
 
@@ -45,9 +49,18 @@ class Archive:
         """
         return bool(self.uris) and all(_SNAPSHOT.search(uri) for uri in self.uris)
 
+    @property
+    def added(self) -> bool:
+        """Whether it is none of Debian's, but one that a chain names."""
+        return self.role not in DEBIAN
+
     def uri(self, mirror_files: Mapping[str, str]) -> str:
-        """Return how a sources.list calls it: by its list of mirrors where there are several."""
-        return f"mirror+file:{mirror_files[self.role]}" if len(self.uris) > 1 else self.uris[0]
+        """Return how a sources.list calls it: by its list of mirrors where there are several.
+
+        So is one that a chain names: the role in the list's name tells its indexes from others'.
+        """
+        listed = self.added or len(self.uris) > 1
+        return f"mirror+file:{mirror_files[self.role]}" if listed else self.uris[0]
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,8 @@ class SuiteUse:
     """How a suite is used: for which architectures' binaries, for sources, at which pin.
 
     ``priority`` 0 leaves apt's default (500).  ``carried`` is what InRelease lists; it is
-    empty until the probe has read it.
+    empty until the probe has read it, and so is ``pinned``, by which apt's preferences can name it
+    (None for the suites of Debian that the tool knows: their code name).
     """
 
     suite: str
@@ -65,6 +79,12 @@ class SuiteUse:
     priority: int = 0
     carried: tuple[str, ...] = ()
     components: tuple[str, ...] = ("main",)
+    pinned: str | None = None
+
+    @property
+    def added(self) -> bool:
+        """Whether it is beside the release: a chain names it ([[archive]])."""
+        return self.pinned is not None
 
     @property
     def place(self) -> str:
@@ -126,29 +146,48 @@ class World:
         The local results are named by their Release's Origin: ``Pin: origin ""`` would also
         match every archive that is reached through a list of mirrors.
         """
-        stanzas = [f"Package: *\nPin: release o={LOCAL_ORIGIN}\nPin-Priority: {LOCAL_PRIORITY}\n"]
-        stanzas += [
-            f"Package: *\nPin: release n={use.suite}\nPin-Priority: {use.priority}\n"
-            for use in self.suites
-            if use.priority
-        ]
-        return "\n".join(stanzas)
+        local = f"Package: *\nPin: release o={LOCAL_ORIGIN}\nPin-Priority: {LOCAL_PRIORITY}\n"
+        return "\n".join(filter(None, (local, self.pins())))
+
+    def pins(self) -> str:
+        """Return the part of preferences() that is about the archives."""
+        return "\n".join(
+            f"Package: *\nPin: release {words}\nPin-Priority: {use.priority}\n"
+            for use in self.suites if use.priority for words in self._pinned(use))
+
+    @staticmethod
+    def _pinned(use: SuiteUse) -> tuple[str, ...]:
+        if use.pinned is None:
+            return (f"n={use.suite}",)
+        return tuple(f"{use.pinned},c={component}" for component in use.components if use.pinned)
 
     def with_carried(self, carried: Mapping[str, tuple[str, ...]]) -> World:
         """Return the world with what each suite's InRelease says it carries."""
         return replace(self, suites=tuple(
             replace(use, carried=carried.get(use.suite, ())) for use in self.suites))
 
+    def with_pins(self, pins: Mapping[str, str]) -> World:
+        """Return the world in which apt's preferences can name the suites that a chain adds."""
+        return replace(self, suites=tuple(
+            replace(use, pinned=pins.get(use.suite, "")) if use.added else use for use in self.suites))
+
+    def of_release(self) -> World:
+        """Return what base roots are made of: the release's suites alone, no tools, nothing added."""
+        return replace(self, suites=tuple(
+            use for use in self.suites if use.priority != TOOL_PRIORITY and not use.added))
+
     def for_build_root(self) -> World:
         """Return what a build root may see: suites that carry both architectures, and tool suites.
 
         A suite with one of the two would put libX:amd64 and libX:HOST at different
-        versions, which Multi-Arch: same forbids (dpkg, "MultiArch/Spec").
+        versions, which Multi-Arch: same forbids (dpkg, "MultiArch/Spec").  What a chain adds counts
+        less, and may have one alone.
         """
         both = set(self.architectures)
         return replace(self, suites=tuple(
             replace(use, source=False) for use in self.suites
-            if use.architectures and (use.priority == TOOL_PRIORITY or both <= set(use.carried))))
+            if use.architectures and (use.priority == TOOL_PRIORITY or both <= set(use.carried)
+                                      or use.added and both & set(use.carried))))
 
     def for_device(self) -> World:
         """Return what the device sees of Debian: the release's suites with its architecture.

@@ -31,6 +31,7 @@ class _Found:
 class _Other:
     version: Line
     suite: Line
+    component: Line = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from debxcross.core.archive.choice import Choice
 from debxcross.core.border import is_name, is_text, is_word
 from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.chain.archive import ChainArchive, parse_archives
 from debxcross.core.chain.faults import Faults
 from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
@@ -183,6 +184,7 @@ class Chain:
     debian: tuple[DebianPackage, ...] = ()
     #: Results of sources are not held against Debian's own packages.
     without_twin: bool = False
+    archives: tuple[ChainArchive, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -205,7 +207,8 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     Raises ConfigurationError with every fault at once, each with its key.
     """
     faults = Faults()
-    faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security"), "")
+    faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security",
+                            "archive"), "")
     head = faults.one(document, "chain")
     if not head:
         faults.add("chain", "missing: a [chain] table with at least 'name' and 'release'")
@@ -222,7 +225,10 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
             if not releases.is_suite(suite):
                 faults.add(f"chain.{key}", f"unknown suite {suite!r}")
     security = _security(faults, faults.one(document, "security"))
-    sources = (*(_source(faults, *one) for one in faults.tables(document, "source")), *security)
+    archives = parse_archives(faults, document, releases.RELEASES[release_name].suites
+                              if release_name in releases.RELEASES else ())
+    added = [one.name for one in archives]
+    sources = (*(_source(faults, *one, added) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
     names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
@@ -245,6 +251,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         summary=faults.text(head, "summary", "chain.", rule=is_text),
         security=tuple(member.name for member in security),
         debian=tuple(_debian(faults, *one) for one in faults.tables(document, "debian")),
+        archives=archives,
     )
     if faults.said:
         raise chain_error(origin, faults.said)
@@ -275,11 +282,12 @@ def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
         faults.texts(table, "commands", "trial.", rule=is_text))
 
 
-def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
+def _source(faults: Faults, where: str, table: Mapping[str, Any], added: Collection[str] = ()
+            ) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
                          "accept-losses", "answers", "packages", "without-packages"), where)
     suite = faults.text(table, "suite", where)
-    if suite and not releases.is_suite(suite):
+    if suite and suite not in added and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
     # They become a line of a control file.
     packages = faults.texts(table, "build-packages", where, pattern=_PACKAGE, fault=_NO_PACKAGE)

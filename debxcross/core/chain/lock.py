@@ -6,8 +6,8 @@ It is TOML.  A package is a string of six words::
     NAME VERSION ARCHITECTURE SHA256 SIZE ARCHIVE/PATH
 
 a file of a source, or of the package index, one of four: NAME SHA256 SIZE ARCHIVE/PATH.
-ARCHIVE is "main", "security" or "index" (of Python packages): which mirror serves it is the
-machine's own affair.
+ARCHIVE is "main", "security", "index" (of Python packages) or the name of an [[archive]] of the
+chain: which mirror serves it is the machine's own affair, or stands in the chain.
 """
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ def opened(store: Store, world: World, acquire: Acquire, maximum_age: float | No
     if maximum_age is not None:
         releases = root.releases()
         mirror.check_names(world.suites, releases)
+        mirror.check_added(world, releases)
         if late := mirror.stale(world.suites, releases, time.time()):
             caution(late)
     return root
@@ -51,8 +52,20 @@ def _update(root: AptRoot, maximum_age: float, caution: Callable[[str], None]) -
         fetched = root.fall_back()
         doubtful = isinstance(error, VerificationError) and not between_states(error)
         if fetched is None or doubtful or maximum_age <= 0:
-            raise
+            raise _of_added(root.world, error) from error
         caution(mirror.older_state(fetched, time.time(), _cause(error)))
+
+
+def _of_added(world: World, error: FetchError) -> FetchError:
+    """Return the error with the names of the archives that a chain adds, when it is about such."""
+    names = [use.suite for use in world.suites
+             if use.archive.added and f"mirrors-{use.archive.role}.txt" in error.details]
+    if not names:
+        return error
+    return type(error)(
+        f"the archive {' and '.join(names)} of the chain cannot be used", error.details,
+        "Check url, suite and key of its [[archive]] table: the key must be the one that signs the archive. "
+        f"{error.resolution}")
 
 
 def _cause(error: FetchError) -> str:

@@ -12,12 +12,13 @@ from debxcross.config import Configuration
 from debxcross.core import patch
 from debxcross.core.archive.binaries import ArchiveBinary
 from debxcross.core.archive.source import SourcePackage, from_fields
-from debxcross.core.archive.world import TOOL_PRIORITY, Archive, SuiteUse, World
+from debxcross.core.archive.world import ARCHIVE_PRIORITY, TOOL_PRIORITY, Archive, SuiteUse, World
 from debxcross.core.artifact import StoredFile
 from debxcross.core.chain.chain import Chain, SourceMember
 from debxcross.core.key import digest
 from debxcross.core.release import RELEASES, archive_role, is_suite, release
 from debxcross.errors import ConfigurationError, DebxcrossError, UnsupportedError, VerificationError
+from debxcross.steps.archive.elsewhere import Found, elsewhere
 from debxcross.steps.context import Context
 
 _DEFAULT_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -97,6 +98,16 @@ def make_world(
     for suite in chain.tool_suites:
         uses.setdefault(suite, SuiteUse(
             suite, mirrors[archive_role(suite)], architectures, priority=TOOL_PRIORITY))
+    for one in chain.archives:
+        archive = mirrors[one.role]
+        if (use := uses.get(one.suite)) and not one.url:
+            # More components of a suite that is there already.
+            components = tuple(dict.fromkeys((*use.components, *one.components)))
+            uses[one.suite] = replace(use, components=components)
+        elif archive.uris:
+            uses[one.name] = SuiteUse(
+                one.name, archive, architectures, source=not one.url, components=one.components,
+                priority=one.pin or ARCHIVE_PRIORITY, pinned="")
     for member in chain.sources:
         if member.suite:
             use = uses.get(member.suite, SuiteUse(member.suite, mirrors[archive_role(member.suite)], ()))
@@ -118,8 +129,10 @@ def _ask_facts(context: Context, chain: Chain, names: Sequence[str]) -> Any:
 def ask_missing(context: Context, chain: Chain) -> dict[str, DebxcrossError]:
     """Return the members of a chain that no suite has, each with the error that says so."""
     answer = _ask_facts(context, chain, ())
-    return {member.name: no_source(member, said, chain)
-            for member, said in zip(chain.sources, answer["sources"]) if said["found"] is None}
+    missing = [(member, said) for member, said in zip(chain.sources, answer["sources"])
+               if said["found"] is None]
+    found = elsewhere(context, [member.name for member, said in missing if not said["others"]])
+    return {member.name: no_source(member, said, chain, found.get(member.name)) for member, said in missing}
 
 
 def ask_archives(context: Context, chain: Chain, names: Sequence[str]) -> Probe:
@@ -174,17 +187,30 @@ def remembered(context: Context, kind: str, request: Mapping[str, Any], world: W
     return answer
 
 
-def no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain) -> UnsupportedError:
-    """Return the error for a source that is not there; ``said`` is what apt_child answered."""
+def no_source(member: SourceMember, said: Mapping[str, Any], chain: Chain,
+              found: Found | None = None) -> UnsupportedError:
+    """Return the error for a source that is not there; ``said`` is what apt_child answered.
+
+    ``found`` is where else it is.
+    """
     wanted = f"{member.name}{'=' + member.version if member.version else ''}"
     where = member.suite or f"any suite of {chain.release}"
     if said["others"]:
         known = ", ".join(f"{one['version']} in {one['suite']}" for one in said["others"])
         return UnsupportedError(f"the source {wanted} is not in {where}", f"Known versions: {known}",
                                 "Name one of these versions or suites.")
+    if found is not None:
+        return UnsupportedError(
+            f"the source {member.name} is not in main, but in {found.component} of {found.suite}",
+            f"Its version is {found.version}.",
+            "Write into the chain file:\n" + "\n".join(f"  {line}" for line in found.table.splitlines()))
     near = ", ".join(said["near"])
+    added = [one for archive in chain.archives if not archive.url for one in archive.components]
+    looked = ("components", "are", f"main and {' and '.join(added)}") if added else (
+        "component", "is", "main")
     return UnsupportedError(
-        f"no source package is called {member.name} in {where}", "Only the component main is looked at.",
+        f"no source package is called {member.name} in {where}",
+        "Only the {0} {2} {1} looked at.".format(*looked),
         f"Did you mean {near}?" if near else "Check the name; it must be the source's, not a binary's.")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from debian.deb822 import Deb822
 
 from debxcross.core.archive.predict import stanza_text
-from debxcross.core.archive.world import TOOL_PRIORITY, World
+from debxcross.core.archive.world import World
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.core.build.environment import InstalledPackage, PackageFile, RootRecipe, in_order
@@ -47,7 +47,7 @@ class BaseRoot:
 
 def build_root_plan(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
     """Return the recipe of the base root for builds.  Raises UnsatisfiableError in apt's words."""
-    world = _without_tools(context.world.for_build_root())
+    world = context.world.of_release().for_build_root()
     names = commands.root_packages(context.host, context.build.name, compiler)
     files = context.held.part(BUILD_ROOT)
     if files is None:
@@ -61,15 +61,10 @@ def device_root_plan(context: Context, release: str) -> RootPlan:
     """Return the recipe of the emulated device: the smallest root with apt."""
     files = context.held.part(DEVICE_ROOT)
     if files is None:
-        files = _packages(context, context.world.for_device(), ("apt",), required=False)
+        files = _packages(context, context.world.of_release().for_device(), ("apt",), required=False)
     return RootPlan(RootRecipe(
         release, context.host.name, context.host.name, in_order(file.package for file in files),
         ("force-unsafe-io",), (), variant="apt"), files)
-
-
-def _without_tools(world: World) -> World:
-    return World(world.build_architecture, world.host_architecture, tuple(
-        use for use in world.suites if use.priority != TOOL_PRIORITY))
 
 
 def _packages(

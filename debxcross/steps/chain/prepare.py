@@ -273,6 +273,11 @@ def _notes(context: Context) -> list[str]:
         notes.append(
             f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "
             "architectures have the same versions (Multi-Arch: same)")
+    more = [use.suite if use.added else f"{' and '.join(use.components[1:])} of {use.suite}"
+            for use in context.world.suites if use.architectures and (use.added or use.components[1:])]
+    if more:
+        notes.append(f"packages may depend on what {', '.join(more)} has: devices must have that among "
+                     "their sources, too")
     return notes
 
 

@@ -98,8 +98,7 @@ class Run:
         judged = make_plan(self.context, self.prepared, self.settings.rebuild,
                            keep_going=self.settings.keep_going)
         self.context.events.tell("plan", STEP, planned=[one.record for one in judged.plan.members])
-        for note in judged.notes:
-            self.context.events.tell("note", STEP, note)
+        tell_notes(self.context, judged.notes)
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out

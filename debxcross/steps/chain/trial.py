@@ -250,6 +250,8 @@ class Device:
         if self.held:
             view = apt.view(self.root.directory / "debian", world, local=self.held)
             self.root.binds = {view.lists: commands.LISTS}
+        if pins := world.pins():
+            self.session.write("/etc/apt/preferences.d/archives.pref", pins)
         self.session.run(["sh", "-c", commands.device_script(
             world.sources_list(apt.mirror_files, commands.LOCAL if self.held else ""))],
             binds=self.root.binds, log=self.root.log).check(
