@@ -17,7 +17,7 @@ from debian.debian_support import DpkgArchTable
 from debxcross import config
 from debxcross.app.request import Request, requested_chain
 from debxcross.core.architecture import architecture
-from debxcross.core.archive.world import Archive, World
+from debxcross.core.archive.world import World
 from debxcross.core.bounds import Bounds
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.lock import Lock, check
@@ -41,7 +41,7 @@ from debxcross.doors.web import Transfer, Web, make_transfer
 from debxcross.errors import UsageError
 from debxcross.events import Events, Listener
 from debxcross.steps.archive import keys, probe
-from debxcross.steps.archive.opened import Acquire, apt_root, opened
+from debxcross.steps.archive.opened import Acquire, apt_root, informed, opened
 from debxcross.steps.chain import prepare as preparing
 from debxcross.steps.chain import replay
 from debxcross.steps.chain.prepare import Prepared
@@ -119,8 +119,9 @@ class Opening:
         build = architecture(self._machine("build-architecture", apt.build_architecture))
         machine = self._machine("machine", lambda: apt.ask({"ask": "machine"}))
         lock = self._lock(build.name)
-        mirrors = {} if request.offline else probe.archives(configuration, machine, self.chain.release)
-        mirrors.update(self._added(lock))
+        mirrors = {} if request.offline else {
+            **probe.archives(configuration, machine, self.chain.release),
+            **keys.added_archives(configuration, self.store, self.chain.archives, Path(request.chain), lock)}
         acquire = tuple((name, value) for name, value in machine["acquire"])
         # With a lock apt has nothing to choose from but what the lock names.
         world = (probe.make_world(self.chain, mirrors, build.name, self.host.name)
@@ -146,22 +147,7 @@ class Opening:
                else self.configuration.index_max_age)
         if device_only and lock is None and not apt_root(self.store, world, acquire).is_fresh(age):
             world = world.for_device()
-        root = opened(self.store, world, acquire, age if lock is None else None, caution)
-        releases = root.releases()
-        root = replace(root, world=world.with_carried(root.carried()).with_pins(
-            {suite: one.pin for suite, one in releases.items()}))
-        root.show_pins()
-        return root
-
-    def _added(self, lock: Lock | None) -> dict[str, Archive]:
-        """Return the archives that the chain names, by role."""
-        chain = self.chain
-        if self.request.offline:
-            return {}
-        if lock is not None:
-            return keys.addresses(chain.archives)
-        return keys.named_archives(self.configuration, self.store, chain.archives,
-                                   Path(self.request.chain).absolute().parent)
+        return informed(opened(self.store, world, acquire, age if lock is None else None, caution), world)
 
     def _transfer(self, acquire: Acquire) -> Transfer:
         """Open the web, with apt's own proxies; interrupt() hangs up."""

@@ -81,6 +81,21 @@ class Archive:
                 "file": record["Filename"].rsplit("/", 1)[-1], "uri": uri, "size": int(record["Size"]),
                 "sha256": record["SHA256"]}
 
+    def companions(self, name: str, source_version: str, build: str, lists: Any) -> dict[str, Any]:
+        """Return a source's packages for all architectures, and which of its packages each needs.
+
+        Those of one version of the source alone count: "offers" and "needs", by package.
+        """
+        found = {version.parent_pkg.name: version for version, source in self.of_source(name, build, build)
+                 if source == source_version}
+        return {
+            "offers": {package: self.offer(version, lists) for package, version in found.items()
+                       if version.arch == "all"},
+            "needs": {package: sorted({one.target_pkg.name for kind in ("PreDepends", "Depends")
+                                       for alternatives in version.depends_list.get(kind, ())
+                                       for one in alternatives} & set(found))
+                      for package, version in found.items()}}
+
     def closure(self, names: list[str], architecture: str) -> dict[str, str]:
         """Follow Depends and Pre-Depends (first alternative that exists); name → version of arch."""
         found: dict[str, str] = {}

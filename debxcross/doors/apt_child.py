@@ -283,6 +283,14 @@ def binaries(sources: list[dict[str, Any]], build: str, host: str) -> list[dict[
     return answers
 
 
+def companions(sources: list[list[str]], build: str) -> list[dict[str, Any]]:
+    """Return what Archive.companions() tells of each [source, version]."""
+    archive = Archive()
+    lists = apt_pkg.SourceList()
+    lists.read_main_list()
+    return [archive.companions(name, version, build, lists) for name, version in sources]
+
+
 def _provided(archive: Archive, name: str, build: str, host: str) -> list[str]:
     versions = (archive.candidate(name, architecture) for architecture in (host, build))
     return sorted({str(one[0]) for version in versions if version is not None
@@ -414,7 +422,7 @@ def _given(dependency: Any, ours: dict[str, str]) -> bool:
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
                         "closure": closure, "compared": compared, "binaries": binaries,
                         "natives": natives, "libraries": libraries, "named": named,
-                        "packaging": packaging, "dependents": dependents}
+                        "packaging": packaging, "dependents": dependents, "companions": companions}
 
 
 def main() -> None:

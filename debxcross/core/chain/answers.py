@@ -93,6 +93,12 @@ class _Binaries:
 
 
 @dataclass(frozen=True)
+class _Companions:
+    offers: Mapping[str, _Offer]
+    needs: Mapping[str, tuple[Line, ...]]
+
+
+@dataclass(frozen=True)
 class _Machine:
     entries: tuple[_Entry, ...]
     acquire: tuple[tuple[Line, Line], ...]
@@ -166,6 +172,7 @@ _SHAPES: Mapping[str, Any] = {
     "compared": tuple[_Compared, ...],
     "binaries": tuple[_Binaries, ...],
     "natives": tuple[_Native, ...],
+    "companions": tuple[_Companions, ...],
     "closure": _Versions,
     "named": _Named,
     "packaging": Mapping[str, _Packaging],

@@ -8,6 +8,7 @@ from pathlib import Path
 from debxcross.config import Configuration
 from debxcross.core.archive.world import Archive
 from debxcross.core.chain.archive import KEYRINGS, ChainArchive
+from debxcross.core.chain.lock import Lock
 from debxcross.core.openpgp import PublicKey, dearmor, public_keys
 from debxcross.doors import files
 from debxcross.doors.store import Store
@@ -18,13 +19,16 @@ _LARGEST = 16 << 20
 _TRUSTED = "/etc/apt/trusted.gpg.d/"
 
 
-def named_archives(configuration: Configuration, store: Store, archives: Sequence[ChainArchive],
-                   directory: Path) -> dict[str, Archive]:
-    """Return the archives with an address of their own, by role; ``directory`` is the chain file's.
+def added_archives(configuration: Configuration, store: Store, archives: Sequence[ChainArchive],
+                   chain: Path, lock: Lock | None) -> dict[str, Archive]:
+    """Return the archives with an address of their own, by role; ``chain`` is the chain file.
 
-    Their keys come into the store.  Raises ConfigurationError with every fault at once.
+    Their keys come into the store; with a lock everything is believed by its digest.  Raises
+    ConfigurationError with every fault at once.
     """
-    found, faults = {}, []
+    if lock is not None:
+        return {one.role: Archive(one.role, (one.url,), ()) for one in archives if one.url}
+    found, faults, directory = {}, [], chain.absolute().parent
     for one in archives:
         if not one.url:
             continue
@@ -42,11 +46,6 @@ def named_archives(configuration: Configuration, store: Store, archives: Sequenc
             "Put the archive's key beside the chain file and name it in key, or install the package with "
             "its keyring.")
     return found
-
-
-def addresses(archives: Sequence[ChainArchive]) -> dict[str, Archive]:
-    """Return the same without keys: with a lock everything is believed by its digest."""
-    return {one.role: Archive(one.role, (one.url,), ()) for one in archives if one.url}
 
 
 def _key(one: ChainArchive, directory: Path, keyrings: Sequence[str]) -> bytes:

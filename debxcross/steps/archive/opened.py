@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from debxcross.core.archive import mirror
 from debxcross.core.archive.world import World
@@ -42,6 +43,15 @@ def opened(store: Store, world: World, acquire: Acquire, maximum_age: float | No
         if late := mirror.stale(world.suites, releases, time.time()):
             caution(late)
     return root
+
+
+def informed(root: AptRoot, world: World) -> AptRoot:
+    """Return an opened directory whose world knows what its suites carry and how apt calls them."""
+    releases = root.releases()
+    found = replace(root, world=world.with_carried(root.carried()).with_pins(
+        {suite: one.pin for suite, one in releases.items()}))
+    found.show_pins()
+    return found
 
 
 def _update(root: AptRoot, maximum_age: float, caution: Callable[[str], None]) -> None:

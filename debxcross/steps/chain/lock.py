@@ -13,7 +13,7 @@ from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT, Lock, Loc
 from debxcross.core.key import digest
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
-from debxcross.errors import UnsatisfiableError, UsageError
+from debxcross.errors import UnsatisfiableError, UnsupportedError, UsageError
 from debxcross.steps.build import baseroot
 from debxcross.steps.build.turn import Turn
 from debxcross.steps.chain.plan import known_results
@@ -31,6 +31,12 @@ def make_lock(context: Context, prepared: Prepared) -> Lock:
     What the context's lock holds stays as it is.  Raises UsageError when a member is not built
     whose results others need.
     """
+    if prepared.updates.offers:
+        raise UnsupportedError(
+            f"the chain {prepared.chain.name} cannot be locked: it publishes packages for all architectures "
+            "as another release has them", "A lock has no place for those of "
+            f"{', '.join(sorted(prepared.updates.offers))}.",
+            "Leave them out with without-packages, where what is built does without them.")
     chain, build = prepared.chain, build_plan(context, prepared)
     base = baseroot.known_root(context, build)
     made: dict[str, tuple[StoredFile, ...]] = {}

@@ -19,6 +19,7 @@ from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import DebxcrossError, SkewError, UnsupportedError
 from debxcross.steps.archive import probe, security
+from debxcross.steps.archive.companions import Wish, find_companions
 from debxcross.steps.build.baseroot import (
     BaseRoot, RootPlan, build_root_plan, ensure_root, promised_root,
 )
@@ -89,11 +90,15 @@ def prepare(
     arranged = arrange(context, chain, facts.sources,
                        Circumstances(judged, suffixes, known, maintainer, answering))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
+    beside = find_companions(context, [
+        Wish(facts.sources[member.name], member.choice, arranged.expected[member.name])
+        for member in chain.sources], wanted)
+    updates = replace(updates, offers={**beside, **updates.offers})
     problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
     prepared = Prepared(
         chain, facts, arranged.work, arranged.sources, judged, arranged.needs, arranged.expected,
-        (*_notes(context), *_unanswered(context, chain, answering), *security.held_back(context),
-         *_kept(context, arranged)),
+        (*_notes(context), *_companions(beside, facts.sources), *_unanswered(context, chain, answering),
+         *security.held_back(context), *_kept(context, arranged)),
         (*context.supply.cautions, *outdated(context, facts, chain, patches)), tuple(problems), updates,
         missing)
     order.stable_order(prepared.needs)
@@ -110,7 +115,8 @@ def without(prepared: Prepared, names: Collection[str]) -> Prepared:
     return replace(
         prepared, chain=prepared.chain.without(names), work=kept(prepared.work),
         sources=kept(prepared.sources), patches=kept(prepared.patches), needs=needs,
-        expected=kept(prepared.expected), missing=kept(prepared.missing))
+        expected=kept(prepared.expected), missing=kept(prepared.missing),
+        updates=replace(prepared.updates, offers=kept(prepared.updates.offers)))
 
 
 @dataclass(frozen=True)
@@ -279,6 +285,13 @@ def _notes(context: Context) -> list[str]:
         notes.append(f"packages may depend on what {', '.join(more)} has: devices must have that among "
                      "their sources, too")
     return notes
+
+
+def _companions(beside: Mapping[str, Sequence[security.Offer]], sources: Mapping[str, SourcePackage]
+                ) -> list[str]:
+    return [f"{', '.join(offer.file.package.name for offer in offers)} of {name}, for all architectures, "
+            f"{'is' if len(offers) == 1 else 'are'} published as {sources[name].suite} has "
+            f"{'it' if len(offers) == 1 else 'them'}" for name, offers in beside.items()]
 
 
 def _kept(context: Context, arranged: Arranged) -> list[str]:
