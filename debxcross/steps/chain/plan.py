@@ -87,7 +87,8 @@ def raise_for(problems: Sequence[DebxcrossError]) -> None:
 
 
 def _lines(error: DebxcrossError) -> list[str]:
-    return [line for line in (error.brief, *error.details.splitlines(), error.resolution) if line]
+    return [line for line in (error.brief, *error.details.splitlines(), *error.resolution.splitlines())
+            if line]
 
 
 def _first(found: Problems, prepared: Prepared) -> list[str]:
