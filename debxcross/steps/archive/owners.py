@@ -73,7 +73,8 @@ def _holders(context: Context, member: str, machine: Architecture, index: str, w
     acquire = (*context.apt.acquire, *contents.settings(index))
     context.busy(member, f"asking the archive's {contents.name(index)} which package has "
                          + ", ".join(one.words for one in wanted))
-    root = opened(context.store, world, acquire, _MOST_AGE_S)
+    root = opened(context.store, world, acquire, _MOST_AGE_S,
+                  lambda text: context.events.tell("warning", text=text))
     names = sorted({name for one in wanted for name in file_names(one)})
     key = digest({"state": root.state(world), "names": names, "schema": _SCHEMA})
     known = context.store.memo("owners", key)
