@@ -15,7 +15,7 @@ from typing import Any
 from debian.debian_support import DpkgArchTable
 
 from debxcross import config
-from debxcross.app.request import Request, requested_chain
+from debxcross.app.request import Request, chain_of, requested_chain
 from debxcross.core.architecture import architecture
 from debxcross.core.archive.world import World
 from debxcross.core.bounds import Bounds
@@ -38,9 +38,10 @@ from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patc
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
 from debxcross.doors.web import Transfer, Web, make_transfer
-from debxcross.errors import UsageError
+from debxcross.errors import ConfigurationError, UsageError
 from debxcross.events import Events, Listener
 from debxcross.steps.archive import probe
+from debxcross.steps.archive.intake import Intake, name_of
 from debxcross.steps.archive.opened import Acquire, apt_root, opened
 from debxcross.steps.chain import prepare as preparing
 from debxcross.steps.chain import replay
@@ -66,6 +67,12 @@ class Opening:
                 f"{chain.release} has no suite {', '.join(strange)} to leave out",
                 resolution=f"Its suites: {', '.join(known_release(chain.release).suites)}.")
         self.configuration = config.load(store=request.store)
+        self.events = Events(time.time, tuple(listeners))
+        check_temporary()
+        self.store = Store(self.configuration.store)
+        self._stop = False
+        self._webs: list[Web] = []
+        chain = self._named(chain)
         directories = self._patch_directories()
         self.chain = replace(
             chain, without_suites=(*chain.without_suites, *request.without), without_twin=not request.twin,
@@ -76,11 +83,22 @@ class Opening:
         if unknown:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
                              resolution=f"Its members: {', '.join(self.chain.members)}.")
-        self.events = Events(time.time, tuple(listeners))
-        check_temporary()
-        self.store = Store(self.configuration.store)
-        self._stop = False
-        self._webs: list[Web] = []
+
+    def _named(self, chain: Chain) -> Chain:
+        """Return the chain with the names of sources that the command line names by their place.
+
+        Raises ConfigurationError when two of them are one source.
+        """
+        if all(member.name for member in chain.sources):
+            return chain
+        intake = Intake(self.store, lambda: self._transfer(()))
+        members = [member if member.name or member.origin is None
+                   else replace(member, name=name_of(member.origin, intake)) for member in chain.sources]
+        names = [member.name for member in members]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigurationError(f"{', '.join(twice)} is named more than once",
+                                     resolution="Name each source once: from the archive, or from one place.")
+        return chain_of(members, chain.release)
 
     def interrupt(self) -> None:
         """End all children and connections; whoever waits for one gets InterruptedRunError."""

@@ -71,7 +71,8 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 
 
 @click.command("build")
-@click.argument("targets", nargs=-1, required=True, metavar="SOURCE[=VERSION][/SUITE]...")
+@click.argument("targets", nargs=-1, required=True,
+                metavar="SOURCE[=VERSION][/SUITE]|DIR|FILE.dsc|git+URL@REF...")
 @click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
 @click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
               help="The release to build in and for.")
@@ -91,7 +92,11 @@ def build(
     no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
     answers: str | None, answers_from: tuple[Path, ...],
 ) -> None:
-    """Build any Debian sources for --arch and publish them as a signed apt repository."""
+    """Build any Debian sources for --arch and publish them as a signed apt repository.
+
+    A source is one of the archive, or your own: a directory with debian/ in it (./DIR), a .dsc, a commit,
+    tag or branch of a git repository (docs/own-sources.md).
+    """
     run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "debxcross"
 
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
-    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "a4b5a25fae15c0f3"),
+    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "977873b42e2e37ec"),
     ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "7ce99aa27790a014"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),

@@ -36,7 +36,8 @@ def predicted_stanzas(
         values = {"binary:Version": version, "source:Version": source_version,
                   "Source-Version": source_version}
         fields = {key: stanza[key] for key in _COPIED if key in stanza}
-        fields.update({"Architecture": host, "Version": version})
+        fields.update({"Architecture": "all" if stanza.get("Architecture") == "all" else host,
+                       "Version": version})
         for key in _RELATIONS:
             kept = ", ".join(_relations(stanza.get(key, ""), values, host, profiles, table))
             if kept:

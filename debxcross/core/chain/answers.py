@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from debxcross.core.archive.binaries import ArchiveBinary
+from debxcross.core.archive.taken import Contents
 from debxcross.core.artifact import StoredFile
 from debxcross.core.border import Line, Name, Sha256, Size, read_as
 from debxcross.core.build.environment import PackageFile, is_deb
@@ -176,6 +177,9 @@ _SHAPES: Mapping[str, Any] = {
     "emulator": Line,
     "note": str,
     "requires": tuple[Line, ...],
+    "tree": str,
+    "commit": Contents,
+    "source-package": tuple[StoredFile, ...],
     "sdist": _Texts,
     "index-page": _Page,
     "publication": _Publication,

@@ -11,9 +11,11 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
+from debxcross.core.archive.origin import Origin
 from debxcross.core.border import is_name, is_text, is_word
 from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.chain import origin as origins
 from debxcross.core.chain.faults import Faults
 from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
@@ -49,6 +51,7 @@ class SourceMember:
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
+    With an ``origin`` it is a source of one's own; its name is "" until the origin has been read.
     """
 
     name: str
@@ -59,6 +62,15 @@ class SourceMember:
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
     answers: str = ""
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class DebMember:
+    """A package that was built elsewhere: judged, offered to build roots and published."""
+
+    name: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -173,16 +185,37 @@ class Chain:
     debian: tuple[DebianPackage, ...] = ()
     #: Results of sources are not held against Debian's own packages.
     without_twin: bool = False
+    debs: tuple[DebMember, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
         """The names of all members, sources first."""
-        return (*(source.name for source in self.sources), *(wheel.name for wheel in self.wheels))
+        return (*(one.name for one in self.sources), *(one.name for one in self.wheels),
+                *(one.name for one in self.debs))
+
+    @property
+    def own(self) -> tuple[SourceMember | DebMember, ...]:
+        """The members that do not come from an archive or an index."""
+        return (*(one for one in self.sources if one.origin), *self.debs)
 
     def without(self, names: Collection[str]) -> Chain:
         """Return the chain without these members."""
         return replace(self, sources=tuple(one for one in self.sources if one.name not in names),
-                       wheels=tuple(one for one in self.wheels if one.name not in names))
+                       wheels=tuple(one for one in self.wheels if one.name not in names),
+                       debs=tuple(one for one in self.debs if one.name not in names))
+
+    def archived(self) -> Chain:
+        """Return the chain without the sources that no archive is asked for."""
+        return replace(self, sources=tuple(one for one in self.sources if one.origin is None))
+
+    def below(self, directory: str) -> Chain:
+        """Return the chain with the paths of its own members relative to a directory."""
+        def placed(origin: Origin | None) -> Origin | None:
+            return replace(origin, base=directory) if origin else None
+
+        return replace(self, sources=tuple(replace(one, origin=placed(one.origin)) for one in self.sources),
+                       debs=tuple(replace(one, origin=replace(one.origin, base=directory))
+                                  for one in self.debs))
 
     def wheel(self, name: str) -> WheelMember | None:
         """Return the wheel member with this name, if it is one."""
@@ -195,7 +228,8 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     Raises ConfigurationError with every fault at once, each with its key.
     """
     faults = Faults()
-    faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security"), "")
+    faults.known(document, ("chain", "source", "wheel", "deb", "build-tool", "debian", "trial", "security"),
+                 "")
     head = faults.one(document, "chain")
     if not head:
         faults.add("chain", "missing: a [chain] table with at least 'name' and 'release'")
@@ -215,11 +249,12 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     sources = (*(_source(faults, *one) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
-    names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
+    debs = tuple(_deb(faults, *one) for one in faults.tables(document, "deb"))
+    names = [*(one.name for one in sources), *(one.name for one in wheels), *(one.name for one in debs)]
     for name in sorted(name for name, count in Counter(names).items() if name and count > 1):
         faults.add(name, "named more than once")
     if not names:
-        faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")
+        faults.add("source", "missing: a chain has at least one [[source]], [[wheel]] or [[deb]]")
     chain = Chain(
         name=faults.text(head, "name", "chain.", needed=bool(head)),
         release=release_name,
@@ -235,6 +270,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         summary=faults.text(head, "summary", "chain.", rule=is_text),
         security=tuple(member.name for member in security),
         debian=tuple(_debian(faults, *one) for one in faults.tables(document, "debian")),
+        debs=debs,
     )
     if faults.said:
         raise chain_error(origin, faults.said)
@@ -267,7 +303,7 @@ def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
 
 def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
-                         "accept-losses", "answers"), where)
+                         "accept-losses", "answers", *origins.KEYS), where)
     suite = faults.text(table, "suite", where)
     if suite and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -284,8 +320,14 @@ def _source(faults: Faults, where: str, table: Mapping[str, Any]) -> SourceMembe
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION),
         faults.texts(table, "profiles", where, pattern=_PROFILE),
-        packages, revision, _accepted(faults, where, table), answers,
+        packages, revision, _accepted(faults, where, table), answers, origins.origin_of(faults, where, table),
     )
+
+
+def _deb(faults: Faults, where: str, table: Mapping[str, Any]) -> DebMember:
+    faults.known(table, ("name", "path", "url", "sha256"), where)
+    return DebMember(faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME),
+                     origins.deb_origin(faults, where, table))
 
 
 def _accepted(faults: Faults, where: str, table: Mapping[str, Any]) -> tuple[AcceptedLoss, ...]:
@@ -367,11 +409,23 @@ def misjudged(chain: Chain, member: WheelMember) -> dict[str, str]:
     return found
 
 
+#: What a word of the command line that names a source may be.
+TARGETS = ("Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm; or "
+           "./DIRECTORY, FILE.dsc or git+URL@REF for a source of your own.")
 _TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")
 
 
-def parse_target(text: str) -> SourceMember:
-    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it."""
+def parse_target(text: str, base: str = "") -> SourceMember:
+    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it.
+
+    What names a source of one's own (core.chain.origin.target_origin) has no name yet; relative paths are
+    below ``base``.
+    """
+    if origins.is_own(text):
+        try:
+            return SourceMember("", origin=origins.target_origin(text, base))
+        except ValueError as error:
+            raise ConfigurationError(f"{text!r} does not name a source", str(error), TARGETS) from error
     match = _TARGET.match(text)
     faults = Faults()
     table = {key: value for key, value in (match.groupdict() if match else {}).items() if value}
@@ -379,5 +433,5 @@ def parse_target(text: str) -> SourceMember:
     if faults.said:
         raise ConfigurationError(
             f"{text!r} does not name a source", "\n".join(faults.said),
-            "Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm.")
+            TARGETS)
     return member

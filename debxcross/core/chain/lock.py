@@ -71,7 +71,8 @@ class LockedMember:
 
     ``suffix`` is what the version of a patched source gets; ``patches`` are names and digests;
     ``packages`` are those added to the base root, without the results of other members; ``answers`` is
-    what configure is told (core.build.answers.Told.identity).
+    what configure is told (core.build.answers.Told.identity); ``origin`` is what stands for the files of
+    a member that no archive has (core.archive.taken.Taken.identity).
     """
 
     name: str
@@ -83,6 +84,7 @@ class LockedMember:
     patches: tuple[tuple[str, str], ...]
     packages: tuple[PackageFile, ...]
     answers: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def chain_digest(chain: Chain) -> str:
     What a chain file leaves out is left out here, so that a key which only a newer debxcross
     knows does not outdate the locks of chains without it.
     """
-    # What of a result is accepted decides nothing about how it is made.
+    # What of a result is accepted decides nothing about how it is made; where the file lies, nothing either.
+    chain = chain.below("")
     sources = tuple(replace(member, accept_losses=()) for member in chain.sources)
     return digest(_said(plain(replace(chain, summary="", without_twin=False, sources=sources))))
 
@@ -167,7 +170,8 @@ def to_text(lock: Lock) -> str:
         lines.append("\n[[member]]\n")
         lines += [f"{name} = {_string(value)}\n" for name, value in (
             ("name", one.name), ("kind", one.kind), ("version", one.version), ("suite", one.suite),
-            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()))]
+            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()),
+            *((("origin", one.origin),) if one.origin else ()))]
         lines.append(_list("files", sorted(f"{file.name} {file.sha256} {file.size} {file.place}"
                                            for file in one.files)))
         # In the order in which they are applied.
@@ -237,7 +241,8 @@ class _Reader:
         where = f"member[{name if is_name(name) else number}]."
         texts = {key: self.value(table, key, str, where, "")
                  for key in ("name", "kind", "version", "suite", "suffix",
-                             *(("answers",) if isinstance(table, dict) and "answers" in table else ()))}
+                             *(key for key in ("answers", "origin")
+                               if isinstance(table, dict) and key in table))}
         for key, rule in _RULES.items():
             if not (rule(texts[key]) or self.faults):
                 self.faults.append(f"{where}{key}: {shown([texts[key]])} has no place there")

@@ -29,12 +29,13 @@ class Probe:
     """What the archives say.
 
     ``packages`` maps names to the versions for build and host architecture; ``compiler`` is
-    GCC's major version.
+    GCC's major version; ``given`` is what an index would say of packages built elsewhere, by member.
     """
 
     sources: Mapping[str, SourcePackage]
     packages: Mapping[str, Mapping[str, str]]
     compiler: str
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 def archives(

@@ -12,6 +12,7 @@ from debxcross.errors import DebxcrossError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.chain.foresee import Problems, foresee
 from debxcross.steps.chain.prepare import Prepared, promised_base, turn_of, without
+from debxcross.steps.chain.released import compare
 from debxcross.steps.context import Context
 
 
@@ -52,6 +53,9 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
         members = _members(context, prepared, promised_base(context, prepared), {}, rebuild)
         found: Problems = {name: [error] for name, error in prepared.missing.items()}
         found.update(foresee(context, prepared, [one.name for one in members if one.state == "cached"]))
+        warnings, older = compare(context, prepared, members)
+        for name, error in older.items():
+            found.setdefault(name, []).append(error)
         if not (keep_going and found) or prepared.problems:
             break
         for name in _first(found, prepared):
@@ -61,7 +65,7 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     excluded = (*prepared.updates.excluded(), *_excluded(left_out, asked))
     plan = Plan(
         prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
-        (*members, *excluded), prepared.notes, prepared.warnings,
+        (*members, *excluded), prepared.notes, (*prepared.warnings, *warnings),
         tuple("\n    ".join(_lines(one)) for one in problems), prepared.updates.comparisons)
     return Judged(prepared, plan, problems, left_out)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from debxcross.core import patch
 from debxcross.core.archive.binaries import kept_by_devices, rebuild_suffix
-from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs
+from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs, parts
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.answers import NONE, Answering, Told
 from debxcross.core.build.commands import wheel_packages
@@ -24,6 +24,7 @@ from debxcross.steps.build.baseroot import (
 )
 from debxcross.steps.build.source import SourceWork
 from debxcross.steps.build.turn import Turn, Work
+from debxcross.steps.chain.owned import Owned, take_in
 from debxcross.steps.chain.patches import Patches, decided, outdated, places
 from debxcross.steps.context import Context
 from debxcross.steps.wheel.inputs import WheelSpec
@@ -73,21 +74,25 @@ def prepare(
 
     Raises CycleError, FetchError and VerificationError of the indexes.
     """
+    owned = take_in(context, chain)
     updates = security.find(context, chain)
     chain = security.narrowed(chain, updates)
-    missing = probe.ask_missing(context, chain)
+    missing = probe.ask_missing(context, chain.archived())
     chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
-    facts = probe.ask_archives(context, chain, probe.conditions(patches))
+    facts = probe.ask_archives(context, chain.archived(), probe.conditions(patches))
     missing.update(_only_for_all(context, chain, facts.sources))
     chain = chain.without(missing)
-    facts = replace(facts, sources={name: one for name, one in facts.sources.items() if name not in missing})
+    archived = {name: one for name, one in facts.sources.items() if name not in missing}
+    facts = replace(facts, sources={**archived, **{name: one.source for name, one in owned.sources.items()}},
+                    given={name: one.stanza for name, one in owned.debs.items()})
     judged = decided(context, facts, chain, patches)
-    known = probe.ask_binaries(context, facts.sources, _expected(context, chain, facts.sources))
+    known = {**probe.ask_binaries(context, archived, _expected(context, chain, archived)),
+             **{name: probe.Known((), one.provides) for name, one in owned.sources.items()}}
     suffixes = {member.name: _suffix(context, member, known[member.name], judged[member.name])
                 for member in chain.sources}
     arranged = arrange(context, chain, facts.sources,
-                       Circumstances(judged, suffixes, known, maintainer, answering))
+                       Circumstances(judged, suffixes, known, maintainer, answering, owned))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
     problems = [*_toolchain_problems(context, facts), *_skew_problems(context, sorted(wanted))]
     prepared = Prepared(
@@ -123,14 +128,19 @@ class Arranged:
     needs: Mapping[str, tuple[str, ...]]
 
 
-def _profiles(chain: Chain) -> dict[str, tuple[str, ...]]:
-    return {member.name: member.profiles or chain.profiles for member in chain.sources}
+def _profiles(context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+              ) -> dict[str, tuple[str, ...]]:
+    found = {member.name: member.profiles or chain.profiles for member in chain.sources}
+    # Where all packages are for all, nothing is crossed.
+    return {name: tuple(one for one in profiles if one != "cross")
+            if name in sources and parts(sources[name], context.host.name, profiles, context.table) == "all"
+            else profiles for name, profiles in found.items()}
 
 
 def _expected(
     context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
 ) -> dict[str, tuple[str, ...]]:
-    profiles = _profiles(chain)
+    profiles = _profiles(context, chain, sources)
     return {name: expected_binaries(one, context.host.name, profiles[name], context.table)
             for name, one in sources.items()}
 
@@ -144,13 +154,14 @@ class Circumstances:
     known: Mapping[str, probe.Known]
     maintainer: str
     answering: Answering = Answering()
+    owned: Owned = Owned()
 
 
 def arrange(
     context: Context, chain: Chain, sources: Mapping[str, SourcePackage], given: Circumstances,
 ) -> Arranged:
     """Return who builds what and needs whom, once sources and patches are known."""
-    host, profiles = context.host.name, _profiles(chain)
+    host, profiles = context.host.name, _profiles(context, chain, sources)
     expected = _expected(context, chain, sources)
     wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
     members = {member.name: member for member in chain.sources}
@@ -161,8 +172,12 @@ def arrange(
     built = {name: SourceWork(
         one, _applied(given.judged, name), profiles[name], given.suffixes[name],
         members[name].build_packages, known[name].binaries,
-        not chain.without_twin, members[name].accept_losses, told[name]) for name, one in sources.items()}
-    work: dict[str, Work] = {**built}
+        not chain.without_twin and name not in given.owned.sources, members[name].accept_losses, told[name],
+        given.owned.sources.get(name)) for name, one in sources.items()}
+    work: dict[str, Work] = {**built, **given.owned.debs}
+    for one in given.owned.debs.values():
+        expected[one.name], wanted[one.name] = (one.name,), ()
+        known[one.name] = probe.Known()
     for member in chain.wheels:
         spec = _spec(chain, member, _applied(given.judged, member.name), given.maintainer)
         work[member.name] = WheelWork(spec)

@@ -79,6 +79,8 @@ class Run:
         judged = make_plan(self.context, self.prepared, self.settings.rebuild,
                            keep_going=self.settings.keep_going)
         self.context.events.tell("plan", STEP, planned=[one.record for one in judged.plan.members])
+        for warning in judged.plan.warnings[len(self.prepared.warnings):]:
+            self.context.events.tell("warning", text=warning)
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out
