@@ -104,3 +104,28 @@ class Archive:
                             waiting.append((target.name, target.architecture))
                             break
         return found
+
+    def cross(self, host: str, build: str, compiler: str) -> dict[str, Any]:
+        """Return the packages of the cross toolchain that shims are made of, and what the shims stand beside.
+
+        "cross" are files; "twins" maps names to version, depends and provides of the build architecture's
+        packages.
+        """
+        from debxcross.core.build.shims import base_name, shim_name, twin_name
+
+        lists = apt_pkg.SourceList()
+        lists.read_main_list()
+        found, names = [], {base_name(compiler)}
+        for package in self.cache.packages:
+            shim = shim_name(package.name, host, compiler)
+            version = self.policy(package) if shim and package.has_versions else None
+            if version is not None and version.downloadable:
+                names.add(twin_name(shim))
+                offer = self.offer(version, lists)
+                found.append({key: offer[key] for key in ("uri", "file", "size", "sha256")})
+        twins = {name: version for name in sorted(names)
+                 if (version := self.candidate(name, build)) is not None}
+        return {"compiler": compiler, "cross": sorted(found, key=lambda one: str(one["file"])), "twins": {
+            name: {"version": version.ver_str, **{
+                field.lower(): self.record(version).get(field, "") for field in ("Depends", "Provides")}}
+            for name, version in twins.items()}}

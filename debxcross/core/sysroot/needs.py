@@ -56,6 +56,11 @@ _FOREIGN_INTERPRETERS = (("/lib/ld-musl-", "musl libc (Alpine Linux, OpenWrt)"),
                          ("/nix/store/", "NixOS"), ("/gnu/store/", "Guix"))
 
 
+def interpreter(host: Architecture) -> str:
+    """Return where programs of an architecture look for the dynamic linker."""
+    return _INTERPRETERS[host.name]
+
+
 def fitting(facts: ElfFacts) -> tuple[Architecture, ...]:
     """Return the architectures whose files look like this one."""
     return tuple(one for one in ARCHITECTURES.values()
@@ -117,7 +122,7 @@ def start_faults(facts: ElfFacts, needs: ElfNeeds, host: Architecture) -> list[s
                 f"build it with {host.gnu_triplet}-gcc, or link it statically"]
     if library or is_static(facts):
         return []
-    expected = _INTERPRETERS[host.name]
+    expected = interpreter(host)
     by_ld = f"was it linked with bare ld? Link with {host.gnu_triplet}-gcc"
     if not facts.interpreter:
         return [f"it needs shared libraries but names no interpreter ({expected}): {by_ld}"]

@@ -23,6 +23,7 @@ from debxcross.doors.apt import AptRoot, raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, UnsatisfiableError
 from debxcross.steps.archive import probe
+from debxcross.steps.build import shims
 from debxcross.steps.build.source import SourceWork, write_build_packages
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
@@ -128,7 +129,8 @@ class Foresight:
         asked = [name for name, answer in said.items() if answer is None]
         if asked:
             context.busy(STEP, f"asking apt what {len(asked)} members' packages need on a device")
-            local = "\n".join(filter(None, (*self._stanzas.values(), self.prepared.updates.stanzas("all"))))
+            local = "\n".join(filter(None, (
+                *self._stanzas.values(), self.prepared.updates.stanzas("all"), shims.index(context))))
             view = context.apt.view(directory / "device", context.world.for_device(), local=local)
             packages = {name: _names(self._stanzas[name]) for name in asked}
             answer = view.ask({"ask": "installable", "architecture": context.host.name,
@@ -151,7 +153,7 @@ class Foresight:
         dummies = {work.name: dummy_stanza(work.source, context.build.name, context.host.name, work.profiles,
                                            work.build_packages, context.table) for work in works}
         local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(), *dummies.values(),
-                                        updates.stanzas("all", context.build.name))))
+                                        updates.stanzas("all", context.build.name), shims.index(context))))
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=local)
         doubtful = view.ask({"ask": "installable", "architecture": context.host.name,
                              "names": [dummy_name(work.name) for work in works]})

@@ -21,7 +21,7 @@ from debxcross.repository.core.index import RepositorySettings
 from debxcross.repository.steps import keys, publish
 from debxcross.repository.steps.adopt import given_files
 from debxcross.steps.archive import security
-from debxcross.steps.build import baseroot
+from debxcross.steps.build import baseroot, shims
 from debxcross.steps.chain.beside import beside
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
@@ -158,7 +158,8 @@ class Publication:
             stanzas.append(stanza_text(control, f"debs/{file.name}", file.size, file.sha256))
             if not control["Package"].endswith("-dbgsym"):
                 names.append(control["Package"])
-        local = "\n".join((*stanzas, baseroot.device_index(context)))
+        # Without an archive, the C library and the compiler's are what a device must have already.
+        local = "\n".join(filter(None, (*stanzas, baseroot.device_index(context), shims.index(context))))
         device = context.apt.view(directory / view, context.world.for_device(), local=local)
         found: dict[str, list[str]] = device.ask(
             {"ask": "installable", "names": names, "architecture": context.host.name})

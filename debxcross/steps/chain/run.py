@@ -70,8 +70,8 @@ class Run:
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
-                self.context.events.tell("state", name, state="excluded",
-                                         reason=reasons.get(name, "nothing is to be built"))
+                self.context.events.tell("state", name, state="excluded", reason=reasons.get(
+                    name, _no_device(self.context, name) or "nothing is to be built"))
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
@@ -93,7 +93,7 @@ class Run:
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
         prepared = self.prepared
-        tries = TRIAL in self.rows(prepared.chain, self.settings.trial)
+        tries = TRIAL in self.rows(prepared.chain, self.settings.trial) and not self.context.without_archive
         if not prepared.order and not prepared.updates.published():
             return {}
         return {
@@ -232,3 +232,10 @@ class Run:
                          for text in self._artifacts[name].provenance.get("accepted-losses", ())],
             **published,
         }
+
+
+def _no_device(context: Context, step: str) -> str:
+    """Say why a step needs no device, "" when that is not the reason."""
+    if step not in (DEVICE_ROOT, TRIAL) or not context.without_archive:
+        return ""
+    return f"no archive has {context.host.name}: there is nothing to make a device of"
