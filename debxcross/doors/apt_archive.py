@@ -105,6 +105,33 @@ class Archive:
                             break
         return found
 
+    def twin(self, name: str, build: str) -> dict[str, Any] | None:
+        """Return what the build architecture's package tells of the host's (core.chain.closure.Twin)."""
+        version = self.candidate(name, build)
+        if version is None:
+            return None
+        self.records.lookup(version.file_list[0])
+        source, record = self.records.source_pkg or name, apt_pkg.TagSection(self.records.record)
+        return {"name": name, "source": source, "every": version.arch == "all",
+                "foreign": version.multi_arch in (version.MULTI_ARCH_FOREIGN, version.MULTI_ARCH_ALL_FOREIGN),
+                "depends": ", ".join(filter(None, (record.get("Pre-Depends"), record.get("Depends"))))}
+
+    def providers(self, name: str, build: str) -> list[str]:
+        """Return the packages that provide a virtual one, by name."""
+        package = self.package(name, build)
+        return sorted({version.parent_pkg.name for _, _, version in package.provides_list
+                       if version.arch in (build, "all")}) if package is not None else []
+
+    def newest_sources(self) -> dict[str, tuple[str, str, str]]:
+        """Return suite, version and record of the newest version of every source, read at once."""
+        records = apt_pkg.SourceRecords()
+        found: dict[str, tuple[str, str, str]] = {}
+        while records.step():
+            name, version = records.package, records.version
+            if name not in found or apt_pkg.version_compare(version, found[name][1]) > 0:
+                found[name] = records.index.describe.split(" ")[1].split("/")[0], version, records.record
+        return found
+
     def cross(self, host: str, build: str, compiler: str) -> dict[str, Any]:
         """Return the packages of the cross toolchain that shims are made of, and what the shims stand beside.
 

@@ -8,7 +8,7 @@ were in the build root.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import DpkgArchTable
@@ -94,6 +94,16 @@ def _relations(
             one["arch"] = one["restrictions"] = None
         if alternatives:
             yield str(PkgRelation.str([alternatives]))
+
+
+def needed_elsewhere(controls: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the relations of these packages' control fields that none of them meets by name, each once."""
+    ours = {name for one in controls for name in (one["Package"], *(
+        group[0]["name"] for group in PkgRelation.parse_relations(one.get("Provides", "")) if group))}
+    found = {str(PkgRelation.str([group])) for one in controls for key in ("Pre-Depends", "Depends")
+             for group in PkgRelation.parse_relations(re.sub(r"\s+", " ", one.get(key, "")))
+             if group and group[0]["name"] and not any(each["name"] in ours for each in group)}
+    return tuple(sorted(found))
 
 
 def stanza_text(control: Mapping[str, str], filename: str, size: int, sha256: str) -> str:

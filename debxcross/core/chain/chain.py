@@ -49,6 +49,7 @@ class SourceMember:
     build dependencies.  A ``revision`` above 0 gives the packages a version of their own.
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
+    ``why`` says what it is built for when nobody named it; no key has that.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SourceMember:
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
     answers: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,11 @@ class Chain:
     def members(self) -> tuple[str, ...]:
         """The names of all members, sources first."""
         return (*(source.name for source in self.sources), *(wheel.name for wheel in self.wheels))
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The members that nobody named: others need them (core.chain.closure)."""
+        return frozenset(source.name for source in self.sources if source.why)
 
     def without(self, names: Collection[str]) -> Chain:
         """Return the chain without these members."""

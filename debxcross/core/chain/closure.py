@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from debian.deb822 import PkgRelation
 from debian.debian_support import DpkgArchTable
@@ -59,11 +60,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Included:
-    """A source of the closure: the package it is there for, and the source that wants that; "" for asked."""
+    """A source of the closure: the package it is there for, and the source that wants that; "" for asked.
+
+    ``profiles`` are those it is built with.
+    """
 
     source: str
     package: str = ""
     wanted_by: str = ""
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,18 @@ class Question:
     shims: Collection[str] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
-    def profiles_of(self, source: str, asked: bool) -> tuple[str, ...]:
-        """Return the profiles a source is built with; ``asked`` ones keep documentation and bindings."""
-        more = () if asked else LEAN_PROFILES
-        return tuple(dict.fromkeys((*self.profiles, *more, *self.settings.get(source, Setting()).profiles)))
+    def profiles_of(self, source: SourcePackage, asked: bool) -> tuple[str, ...]:
+        """Return the profiles a source is built with; ``asked`` ones keep documentation and bindings.
+
+        Of the lean profiles only those that its relations or packages name: others change nothing that
+        counts here, and a source is then built alike whether it was asked for or not.
+        """
+        named = set(re.findall(r"[a-z0-9.-]+", " ".join((
+            *re.findall(r"<([^>]*)>", f"{source.build_depends} {source.build_depends_arch}"),
+            *(entry.profiles for entry in source.binaries)))))
+        more = () if asked else tuple(one for one in LEAN_PROFILES if one in named)
+        return tuple(dict.fromkeys((
+            *self.profiles, *more, *self.settings.get(source.name, Setting()).profiles)))
 
 
 def closure(wanted: Sequence[str], lookup: Lookup, question: Question) -> Closure:
@@ -108,7 +121,7 @@ class _Walk:
         self._behind: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def carry_out(self, wanted: Sequence[str]) -> Closure:
-        included = {name: Included(name) for name in wanted}
+        included = {name: self._included(name) for name in wanted}
         needs: dict[str, tuple[str, ...]] = {}
         unmet: list[tuple[str, str]] = []
         waiting = list(wanted)
@@ -128,9 +141,13 @@ class _Walk:
             needs[name] = tuple(sorted(needed))
             for one, package in needed.items():
                 if one not in included:
-                    included[one] = Included(one, package, name)
+                    included[one] = self._included(one, package, name)
                     waiting.append(one)
         return Closure(tuple(included.values()), needs, tuple(dict.fromkeys(unmet)))
+
+    def _included(self, name: str, package: str = "", wanted_by: str = "") -> Included:
+        source = self._source(name)
+        return Included(name, package, wanted_by, self._profiles(source) if source else ())
 
     def _source(self, name: str) -> SourcePackage | None:
         if name not in self._sources:
@@ -141,13 +158,13 @@ class _Walk:
         twin = self.lookup.package(package)
         return twin.source if twin else package
 
-    def _profiles(self, source: str) -> tuple[str, ...]:
-        return self.question.profiles_of(source, source in self.asked)
+    def _profiles(self, source: SourcePackage) -> tuple[str, ...]:
+        return self.question.profiles_of(source, source.name in self.asked)
 
     def _wanted_of(self, source: SourcePackage) -> Iterator[str]:
         """Yield the packages of the host architecture that a source's build wants, of alternatives one."""
         question, setting = self.question, self.question.settings.get(source.name, Setting())
-        profiles = self._profiles(source.name)
+        profiles = self._profiles(source)
         fields = (source.build_depends, source.build_depends_arch)
         for group in (group for text in fields for group in _groups(text)):
             applying = [one for one in group if one["name"] not in setting.drop
@@ -181,7 +198,7 @@ class _Walk:
         if twin.source not in self._made:
             source = self._source(twin.source)
             self._made[twin.source] = frozenset() if source is None else frozenset(expected_binaries(
-                source, self.question.host, self._profiles(twin.source), self.question.table))
+                source, self.question.host, self._profiles(source), self.question.table))
         return twin.name in self._made[twin.source]
 
     def _packages_behind(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -207,20 +224,20 @@ class _Walk:
         return self._behind[name]
 
 
-def _groups(text: str) -> Iterator[Sequence[Mapping[str, object]]]:
+def _groups(text: str) -> Iterator[Sequence[Mapping[str, Any]]]:
     for part in re.sub(r"\s+", " ", text).split(","):
         if part.strip():
             yield PkgRelation.parse_relations(part)[0]
 
 
 def reasons(found: Closure) -> dict[str, str]:
-    """Return in words why each source is there, as a chain up to what was asked for."""
+    """Return in words why each source is there, as a chain up to what was asked for, "" for what was."""
     included = {one.source: one for one in found.sources}
     said = {}
     for one in found.sources:
         path, at = [], one
         while at.wanted_by:
-            path.append(f"{at.package} for {at.wanted_by}")
+            path.append(f"{at.package}, which {at.wanted_by} needs")
             at = included[at.wanted_by]
-        said[one.source] = ", ".join(path)
+        said[one.source] = " for ".join(path)
     return said

@@ -138,7 +138,9 @@ class Foresight:
             for name, names in packages.items():
                 said[name] = {package: answer[package] for package in names if package in answer}
                 context.store.remember("foreseen", questions[name], said[name])
-        return _not_installable({name: answer or {} for name, answer in said.items()})
+        # What is only built for others is published as far as a device can install it.
+        return _not_installable({name: answer or {} for name, answer in said.items()
+                                 if name not in self.prepared.chain.added})
 
     def _root_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
         """Ask for each source whether its build dependencies could be met."""
