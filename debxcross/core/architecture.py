@@ -61,7 +61,7 @@ class Architecture:
 
     @property
     def libc(self) -> str:
-        """The package of the GNU C library, without the architecture: glibc's libc6.1 on alpha, else libc6."""
+        """The package of the GNU C library: libc6.1 on alpha, else libc6."""
         return "libc6.1" if self.name == "alpha" else "libc6"
 
     @property

@@ -132,6 +132,31 @@ class Archive:
                 found[name] = records.index.describe.split(" ")[1].split("/")[0], version, records.record
         return found
 
+    def behind(self, sources: list[str], question: dict[str, Any], build: str) -> dict[str, Any]:
+        """Return the closure of these sources; ``question`` is a core.chain.closure.Question as JSON."""
+        from debian.debian_support import DpkgArchTable
+
+        from debxcross.core.archive.source import SourcePackage, from_fields
+        from debxcross.core.chain.closure import Lookup, Question, Setting, Twin, closure
+
+        records = self.newest_sources()
+
+        def source(name: str) -> SourcePackage | None:
+            if name not in records:
+                return None
+            suite, _, record = records[name]
+            return from_fields(apt_pkg.TagSection(record), suite)
+
+        def package(name: str) -> Twin | None:
+            said = self.twin(name, build)
+            return Twin(**said) if said else None
+
+        lookup = Lookup(package, lambda name: self.providers(name, build), source)
+        found = closure(sources, lookup, Question(
+            question["host"], tuple(question["profiles"]), DpkgArchTable.load_arch_table(), question["shims"],
+            {name: Setting(**one) for name, one in question["settings"].items()}))
+        return {"sources": [vars(one) for one in found.sources], "needs": found.needs, "unmet": found.unmet}
+
     def cross(self, host: str, build: str, compiler: str) -> dict[str, Any]:
         """Return the packages of the cross toolchain that shims are made of, and what the shims stand beside.
 

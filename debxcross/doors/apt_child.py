@@ -105,29 +105,7 @@ def cross(host: str, build: str) -> dict[str, Any]:
 
 def behind(sources: list[str], question: dict[str, Any], build: str) -> dict[str, Any]:
     """Return every source that must be built for these where no archive has the host architecture."""
-    from debian.debian_support import DpkgArchTable
-
-    from debxcross.core.archive.source import SourcePackage, from_fields
-    from debxcross.core.chain.closure import Lookup, Question, Setting, Twin, closure
-
-    archive = Archive()
-    records = archive.newest_sources()
-
-    def source(name: str) -> SourcePackage | None:
-        if name not in records:
-            return None
-        suite, _, record = records[name]
-        return from_fields(apt_pkg.TagSection(record), suite)
-
-    def package(name: str) -> Twin | None:
-        said = archive.twin(name, build)
-        return Twin(**said) if said else None
-
-    settings = {name: Setting(**one) for name, one in question.pop("settings").items()}
-    profiles = tuple(question.pop("profiles"))
-    found = closure(sources, Lookup(package, lambda name: archive.providers(name, build), source), Question(
-        **question, profiles=profiles, settings=settings, table=DpkgArchTable.load_arch_table()))
-    return {"sources": [vars(one) for one in found.sources], "needs": found.needs, "unmet": found.unmet}
+    return Archive().behind(sources, question, build)
 
 
 def _skew(archive: Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:

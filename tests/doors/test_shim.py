@@ -34,7 +34,8 @@ def cross(tmp_path: Path) -> Path:
 def packed(cross: Path | None, directory: Path) -> Path:
     need("dpkg-deb")
     directory.mkdir()
-    one = Shim("libc6", Twin("2.36-9+deb12u14"), PackageFile("x:", "libc6-ppc64-cross_1_all.deb", 1, "0" * 64))
+    one = Shim("libc6", Twin("2.36-9+deb12u14"), PackageFile(
+        "x:", "libc6-ppc64-cross_1_all.deb", 1, "0" * 64))
     return shim.pack(cross, control_of(one, "ppc64", ["libc6"]), HOST, directory)
 
 

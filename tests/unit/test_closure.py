@@ -9,7 +9,7 @@ from debian.debian_support import DpkgArchTable
 
 from debxcross.core.archive.source import SourcePackage, from_fields
 from debxcross.core.chain.closure import (
-    LEAN_PROFILES, Closure, Lookup, Question, Setting, Twin, closure, reasons,
+    LEAN_PROFILES, NO_SOURCE, Closure, Lookup, Question, Setting, Twin, closure, reasons,
 )
 
 PROFILES = ("cross", "nocheck")
@@ -19,7 +19,8 @@ def source(name: str, build_depends: str = "", packages: str = "") -> SourcePack
     lines = "\n".join(f" {one} deb libs optional arch=any" if " " not in one else f" {one}"
                       for one in (packages.split(", ") if packages else [f"lib{name}-dev"]))
     return from_fields({"Package": name, "Version": "1", "Build-Depends": build_depends,
-                        "Package-List": "\n" + lines, "Checksums-Sha256": f"\n {'0' * 64} 1 {name}_1.dsc"}, "sid")
+                        "Package-List": "\n" + lines,
+                        "Checksums-Sha256": f"\n {'0' * 64} 1 {name}_1.dsc"}, "sid")
 
 
 def found(wanted: str, *sources: SourcePackage, twins: tuple[Twin, ...] = (),
@@ -29,8 +30,9 @@ def found(wanted: str, *sources: SourcePackage, twins: tuple[Twin, ...] = (),
         Twin("debhelper", "debhelper", foreign=True, every=True),
         *(Twin(entry.name, each.name) for each in sources for entry in each.binaries), *twins)}
     known = {one.name: one for one in sources}
-    return closure(wanted.split(), Lookup(packages.get, lambda name: (provides or {}).get(name, ()), known.get),
-                   Question("powerpc", PROFILES, table, ("libc6", "libc6-dev"), settings or {}))
+    lookup = Lookup(packages.get, lambda name: (provides or {}).get(name, ()), known.get)
+    question = Question("powerpc", PROFILES, table, ("libc6", "libc6-dev"), settings or {})
+    return closure(wanted.split(), lookup, question)
 
 
 def names(closed: Closure) -> list[str]:
@@ -70,7 +72,7 @@ def test_what_nobody_makes_is_told(table: DpkgArchTable) -> None:
         "only", packages="libonly-dev deb libs optional arch=amd64"),
         twins=(Twin("libdata", "data", every=True),), table=table)
     assert closed.unmet == (("aa", "libonly-dev"), ("aa", "libdata")) and names(closed) == ["aa"]
-    assert found("nothing", table=table).unmet == (("nothing", "its source"),)
+    assert found("nothing", table=table).unmet == (("nothing", NO_SOURCE),)
 
 
 def test_a_cycle_ends_and_shows_in_the_needs(table: DpkgArchTable) -> None:

@@ -7,7 +7,8 @@ import pytest
 from debxcross.core.architecture import ARCHITECTURES, architecture
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.build.shims import (
-    Shim, Twin, control_of, cross_compilers, missing, owners, places, root_packages, shim_name, shims, twin_name,
+    Shim, Twin, control_of, cross_compilers, missing, owners, places, root_packages, shim_name, shims,
+    twin_name,
 )
 
 POWERPC, ALPHA, SPARC64 = map(architecture, ("powerpc", "alpha", "sparc64"))
@@ -79,7 +80,8 @@ def test_libraries_go_where_dpkg_and_the_linker_look() -> None:
     paths = [f"{lib}/libc.so.6", f"{lib}/ld.so.1", f"{lib}/libmemusage.so", f"{lib}/gconv/UTF-7.so.1",
              "usr/share/doc/libc6-powerpc-cross/README", f"{lib}/libc.a"]
     assert places(paths, POWERPC, "libc6") == {
-        f"{lib}/libc.so.6": "lib/powerpc-linux-gnu/libc.so.6", f"{lib}/ld.so.1": "lib/powerpc-linux-gnu/ld.so.1"}
+        f"{lib}/libc.so.6": "lib/powerpc-linux-gnu/libc.so.6",
+        f"{lib}/ld.so.1": "lib/powerpc-linux-gnu/ld.so.1"}
     assert places([f"{lib}/libstdc++.so.6"], POWERPC, "libstdc++6") == {
         f"{lib}/libstdc++.so.6": "usr/lib/powerpc-linux-gnu/libstdc++.so.6"}
     # sparc64 has its dynamic linker beside, ppc64 a second name of it.
@@ -103,7 +105,8 @@ def test_what_brings_the_compilers() -> None:
     alone = {"gcc-riscv64-linux-gnu", "g++-riscv64-linux-gnu", "dpkg-cross"}
     riscv64 = architecture("riscv64")
     assert cross_compilers(riscv64, alone) == ("gcc-riscv64-linux-gnu", "g++-riscv64-linux-gnu", "dpkg-cross")
-    assert cross_compilers(riscv64, {*alone, "crossbuild-essential-riscv64"}) == ("crossbuild-essential-riscv64",)
+    assert cross_compilers(riscv64, {*alone, "crossbuild-essential-riscv64"}) == (
+        "crossbuild-essential-riscv64",)
     assert cross_compilers(riscv64, alone - {"dpkg-cross"}) == ()
     assert root_packages(riscv64, ("gcc",), ("libc6", "libc6-dev")) == (
         "fakeroot", "gcc", "libc6:riscv64", "libc6-dev:riscv64")

@@ -98,12 +98,18 @@ def _relations(
 
 def needed_elsewhere(controls: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     """Return the relations of these packages' control fields that none of them meets by name, each once."""
-    ours = {name for one in controls for name in (one["Package"], *(
-        group[0]["name"] for group in PkgRelation.parse_relations(one.get("Provides", "")) if group))}
+    ours = {one["Package"] for one in controls} | {
+        group[0]["name"] for one in controls for group in _written(one.get("Provides", ""))}
     found = {str(PkgRelation.str([group])) for one in controls for key in ("Pre-Depends", "Depends")
-             for group in PkgRelation.parse_relations(re.sub(r"\s+", " ", one.get(key, "")))
-             if group and group[0]["name"] and not any(each["name"] in ours for each in group)}
+             for group in _written(one.get(key, "")) if not any(each["name"] in ours for each in group)}
     return tuple(sorted(found))
+
+
+def _written(text: str) -> Iterator[Sequence[Mapping[str, str]]]:
+    """Yield the alternatives of each relation of a field."""
+    for part in re.sub(r"\s+", " ", text).split(","):
+        if part.strip():
+            yield PkgRelation.parse_relations(part)[0]
 
 
 def stanza_text(control: Mapping[str, str], filename: str, size: int, sha256: str) -> str:

@@ -23,6 +23,10 @@ from debxcross.core.archive.source import SourcePackage, expected_binaries, rela
 LEAN_PROFILES = ("nodoc", "nopython", "nojava", "noguile", "nogir", "noruby", "nolua", "noperl", "nogolang")
 
 
+#: Stands for a package where a source itself is in no suite.
+NO_SOURCE = ""
+
+
 @dataclass(frozen=True)
 class Twin:
     """A package of the build architecture's archive, as far as it tells of the host architecture's.
@@ -75,7 +79,7 @@ class Included:
 class Closure:
     """What must be built, in the order of discovery, whom each needs, and what nothing makes.
 
-    ``unmet`` are (source, package) pairs.
+    ``unmet`` are (source, package) pairs, the package NO_SOURCE for a source that is not there.
     """
 
     sources: tuple[Included, ...]
@@ -129,7 +133,7 @@ class _Walk:
             name = waiting.pop(0)
             source = self._source(name)
             if source is None:
-                unmet.append((name, "its source"))
+                unmet.append((name, NO_SOURCE))
                 continue
             needed: dict[str, str] = {}
             for package in self._wanted_of(source):

@@ -103,8 +103,8 @@ def _ask_facts(context: Context, chain: Chain, names: Sequence[str]) -> Any:
 def ask_compilers(context: Context) -> tuple[str, ...]:
     """Return the packages that bring the cross compilers, () when the release has none."""
     host = context.host
-    request = {"ask": "facts", "build": context.build.name, "host": host.name, "host_needs": [], "sources": [],
-               "packages": [host.crossbuild_package, *host.compiler_packages, "dpkg-cross"]}
+    request = {"ask": "facts", "build": context.build.name, "host": host.name, "host_needs": [],
+               "sources": [], "packages": [host.crossbuild_package, *host.compiler_packages, "dpkg-cross"]}
     if not context.world.without_archive:
         return (host.crossbuild_package,)
     answer = remembered(context, "facts", request, context.world.for_build_root())

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from debxcross.core.border import read_as, read_toml
 from debxcross.core.chain.chain import Chain, SourceMember
-from debxcross.core.chain.closure import Closure, Included, Setting, reasons
+from debxcross.core.chain.closure import NO_SOURCE, Closure, Included, Setting, reasons
 from debxcross.doors.template import program_file
 from debxcross.steps.archive import probe
 from debxcross.steps.build import shims
@@ -27,13 +27,19 @@ def read_settings() -> dict[str, Setting]:
 def closed(context: Context, chain: Chain, settings: Mapping[str, Setting]) -> Chain:
     """Return the chain with every source that must be built first; the same where an archive has them.
 
-    What nothing makes is not told here: apt says so in its own words when the plan is judged.
+    What nothing makes is told in a note: apt judges in its own words when the plan is made.
     """
     if not context.world.without_archive or chain.security:
         return chain
     found = _ask(context, chain, settings)
+    host, why = context.host.name, reasons(found)
+    for name, package in found.unmet:
+        if package != NO_SOURCE:
+            there = f" ({name} is built for {why[name]})" if why[name] else ""
+            context.events.tell("note", name, (
+                f"nothing makes {package} for {host}, which {name} needs{there}; leave it out, or drop what "
+                "needs it with a rules patch (docs/no-archive.md)"))
     named = {member.name: member for member in chain.sources}
-    why = reasons(found)
     members = []
     for one in found.sources:
         setting = settings.get(one.source, Setting())
@@ -59,6 +65,7 @@ def _ask(context: Context, chain: Chain, settings: Mapping[str, Setting]) -> Clo
         "host": context.host.name, "profiles": list(chain.profiles), "shims": [one.name for one in stand_ins],
         "settings": {name: vars(one) for name, one in sorted(settings.items())}}}
     context.busy(STEP, f"asking apt what must be built for {' '.join(names)}")
-    said = probe.remembered(context, STEP, request, context.world)
+    said = probe.remembered(context, "behind", request, context.world)
     return Closure(tuple(Included(**{**one, "profiles": tuple(one["profiles"])}) for one in said["sources"]),
-                   {name: tuple(needed) for name, needed in said["needs"].items()})
+                   {name: tuple(needed) for name, needed in said["needs"].items()},
+                   tuple((name, package) for name, package in said["unmet"]))

@@ -234,15 +234,15 @@ def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossE
     package = context.host.crossbuild_package
     if context.host == context.build or facts.packages.get(package):
         return _shim_problems(context)
+    suites, lacking = ", ".join(use.suite for use in context.world.suites), f"{package} is in none"
     if context.without_archive:
         if probe.ask_compilers(context):
             return _shim_problems(context)
-        package = f"{package} and no {context.host.compiler_packages[0]}"
+        lacking = f"Neither {package} nor {' with '.join(context.host.compiler_packages)} is in any"
     carried = sorted({name for use in context.world.suites for name in use.carried})
     return [UnsupportedError(
         f"the release has no cross compiler for {context.host.name}",
-        f"There is no {package} in {', '.join(use.suite for use in context.world.suites)} "
-        f"for {context.build.name}.",
+        f"{lacking} of {suites} for {context.build.name}.",
         f"Choose another release with --release or in the chain; architectures these suites carry: "
         f"{', '.join(carried)}.")]
 
@@ -280,9 +280,9 @@ def _notes(context: Context) -> list[str]:
     notes = []
     if context.without_archive:
         host = context.host.name
-        return [f"no suite of the release carries {host}: everything for it is built here, over the libraries "
-                f"of the cross toolchain, which stand in for Debian's in build roots and are not published; "
-                f"there is no emulated device to try it on (docs/no-archive.md)"]
+        return [f"no suite of the release carries {host}: everything for it is built here, over the "
+                "libraries of the cross toolchain, which stand in for Debian's in build roots and are not "
+                "published; there is no emulated device to try it on (docs/no-archive.md)"]
     for suite in context.world.left_out():
         notes.append(
             f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "

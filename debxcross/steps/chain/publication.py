@@ -114,22 +114,24 @@ class Publication:
         context.busy(self.step, f"checking that {len(files)} packages are installable")
         with context.store.work(context.chroots.remove) as directory:
             context.store.lay_out(files, directory / "debs")
-            left_out = self._uninstallable(files, directory)
-            files = tuple(file for file in files if _package(file.name) not in left_out)
+            unpublished = self._uninstallable(files, directory)
+            for_building = self._for_building & set(unpublished)
+            files = tuple(file for file in files if _package(file.name) not in unpublished)
             self._check_owners([directory / "debs" / file.name for file in files])
             controls = [deb.read_facts(directory / "debs" / file.name).control for file in files]
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
             given = [path for path in given_files([directory / "debs", directory / "beside"])
-                     if path.suffix != ".deb" or _package(path.name) not in left_out]
+                     if path.suffix != ".deb" or _package(path.name) not in unpublished]
             made = publish.publish(self.settings.web_root, self._state, settings, given, now=time.time)
         ours = {file.sha256 for file in files}
         return {
             "repository": str(self.settings.web_root), "url": settings.url, "fingerprint": made.fingerprint,
             "keyring": f"{settings.keyring_package}.gpg",
-            "unpublished": {name: why for name, why in left_out.items() if name not in self._for_building},
-            **({"notes": self._device_notes(left_out, controls), "for_building": sorted(
-                self._for_building & set(left_out))} if context.without_archive else {}),
+            "unpublished": {name: why for name, why in unpublished.items() if name not in for_building},
+            **({"notes": self._device_notes(
+                {name: unpublished[name] for name in sorted(for_building)}, controls),
+                "for_building": sorted(for_building)} if context.without_archive else {}),
             "published": digest([one.sha256 for one in made.packages]),
             # File names have no epochs.
             "versions": {one.sha256: one.version for one in made.packages if one.sha256 in ours},
@@ -147,7 +149,8 @@ class Publication:
             problems = self._problems(offered, directory, f"apt-{len(left_out)}")
             if not problems:
                 return left_out
-            if not (self.keep_going or self._for_building.issuperset(problems)) or len(problems) == len(offered):
+            may_go = self.keep_going or self._for_building.issuperset(problems)
+            if not may_go or len(problems) == len(offered):
                 lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
                 raise UnsatisfiableError(
                     f"{len(problems)} of {len(offered)} packages cannot be installed on "
@@ -157,7 +160,7 @@ class Publication:
 
     @property
     def _for_building(self) -> frozenset[str]:
-        """The packages of members that nobody asked for: they are published as far as devices can install them."""
+        """The packages of members that nobody named: published as far as devices can install them."""
         return frozenset(package for name in self.prepared.chain.added
                          for package in self.prepared.expected.get(name, ()))
 
@@ -168,7 +171,7 @@ class Publication:
         notes = [f"a device must have of its own: {', '.join(lacking)}; no archive has them for "
                  f"{self.context.host.name}, and nothing here brings them"] if lacking else []
         return [*notes, *(f"{name} served for building and is not published: {why[0]}"
-                          for name, why in sorted(left_out.items()) if name in self._for_building)]
+                          for name, why in left_out.items())]
 
     def _problems(self, files: Sequence[StoredFile], directory: Path, view: str) -> dict[str, list[str]]:
         context = self.context

@@ -214,7 +214,8 @@ class Run:
         versions = published.pop("versions", {})
         left_out = {**{name: error.brief for name, error in self.left_out.items()},
                     **{name: "; ".join(why) for name, why in published.pop("unpublished", {}).items()}}
-        made = [one for one in made if one[2].name.split("_")[0] not in left_out]
+        withheld = {*left_out, *published.get("for_building", ())}
+        made = [one for one in made if one[2].name.split("_")[0] not in withheld]
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
             debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
