@@ -6,7 +6,9 @@ import pytest
 from debian.deb822 import Deb822
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core.archive.predict import dummy_name, dummy_stanza, predicted_stanzas, needed_elsewhere, stanza_text
+from debxcross.core.archive.predict import (
+    dummy_name, dummy_stanza, needed_elsewhere, predicted_stanzas, stanza_text,
+)
 from debxcross.core.archive.source import from_fields
 
 # Of python2.7's debian/control, abbreviated; the kinds of relations are all there.
