@@ -191,7 +191,7 @@ _SHAPES: Mapping[str, Any] = {
     "history": _History,
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
-    "emulator": Line,
+    **dict.fromkeys(("emulator", "loading"), Line),
     "note": str,
     "requires": tuple[Line, ...],
     "sdist": _Texts,

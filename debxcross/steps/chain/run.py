@@ -17,6 +17,7 @@ from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import forget
 from debxcross.steps.chain.explain import record, record_use
 from debxcross.steps.chain.foresee import STEP
+from debxcross.steps.chain.loading import ensure_loaded
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.projecttests import sdists_to_test
@@ -93,7 +94,8 @@ class Run:
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
         prepared = self.prepared
-        tries = TRIAL in self.rows(prepared.chain, self.settings.trial) and not self.context.without_archive
+        loads = self.settings.trial and self.context.without_archive
+        tries = TRIAL in self.rows(prepared.chain, self.settings.trial) and not loads
         if not prepared.order and not prepared.updates.published():
             return {}
         return {
@@ -102,7 +104,7 @@ class Run:
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
             REPOSITORY: () if self.settings.keep_going else tuple(prepared.order),
-            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
+            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {TRIAL: (REPOSITORY,)} if loads else {}),
         }
 
     def waits(self) -> dict[str, tuple[str, ...]]:
@@ -183,6 +185,11 @@ class Run:
 
     def _try(self) -> str:
         context, chain = self.context, self.prepared.chain
+        if context.without_archive:
+            base, _ = ensure_base(context, self.prepared, TRIAL)
+            state, self._summary["loaded"] = ensure_loaded(context, base, [
+                file for one in self._artifacts.values() for file in one.debs(context.host.name)], TRIAL)
+            return state
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
         trial = replace(chain.trial, packages=tuple(
@@ -236,7 +243,7 @@ class Run:
 
 
 def _no_device(context: Context, step: str) -> str:
-    """Say why a step needs no device, "" when that is not the reason."""
-    if step not in (DEVICE_ROOT, TRIAL) or not context.without_archive:
+    """Say why there is no device's root, "" when that is not the reason."""
+    if step != DEVICE_ROOT or not context.without_archive:
         return ""
     return f"no archive has {context.host.name}: there is nothing to make a device of"
