@@ -107,14 +107,16 @@ def _device(
     found = {file.sha256: file for wanted, local in (
         (tuple(names), "\n".join(stanzas)), (trial.before, "")) if wanted
         for file in _closure(context, wanted, local)}
-    ours = {file.sha256 for file in results}
+    # Shims are what a device without an archive must have of its own.
+    ours = {file.sha256 for file in results} | {file.sha256 for file in shims.made(context)}
     return tuple(file for sha256, file in found.items() if sha256 not in ours)
 
 
 def _closure(context: Context, names: tuple[str, ...], local: str) -> tuple[PackageFile, ...]:
     """Return what apt adds to an empty device for these packages: at once, or else one by one."""
     with context.store.work(context.chroots.remove) as directory:
-        view = context.apt.view(directory / "apt", context.world.for_device(), local=local)
+        view = context.apt.view(directory / "apt", context.world.for_device(),
+                                local="\n".join(filter(None, (local, shims.index(context)))))
         argv = ("apt-get", "install", "--print-uris", "-q", "-y", "--no-install-recommends",
                 "-o", "Acquire::ForceHash=SHA256")
         answer = view.run([*argv, *names])
