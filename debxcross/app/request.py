@@ -29,7 +29,6 @@ class Request:
     """What the command line asked for; None means the default.
 
     ``closure`` adds what must be built first where no archive has the architecture; ``same_indexes``
-    ``closure`` adds what must be built first where no archive has the architecture; ``same_indexes``
     looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
     with ``test`` the device runs the tests in the sdists of wheels.
     """
