@@ -45,6 +45,7 @@ from debxcross.steps.archive.intake import Intake, name_of
 from debxcross.steps.archive.opened import Acquire, apt_root, opened
 from debxcross.steps.chain import prepare as preparing
 from debxcross.steps.chain import replay
+from debxcross.steps.chain.close import closed, read_settings
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
 from debxcross.steps.held import Held
@@ -198,6 +199,8 @@ class Opening:
 
     def prepared(self, context: Context) -> Prepared:
         """Read the patches and decide everything that can be decided without building."""
+        if self.request.closure:
+            self.chain = closed(context, self.chain, read_settings())
         patches = read_patches(self._patch_directories(), [member.name for member in self.chain.sources])
         mine = {place(wheel.name) for wheel in self.chain.wheels}
         patches = (*patches, *(rule for rule in self.sdist_patches() if rule.source in mine))

@@ -18,7 +18,8 @@ from debxcross.errors import ConfigurationError, UsageError
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without", "locked", "offline", "twin", "answers", "answers_from")
+         "without", "locked", "offline", "twin", "answers", "answers_from",
+         "closure")
 _CHAINS = program_file("chains")
 #: What ``Request.answers`` may be, beside "".
 ANSWERS = MODES
@@ -28,7 +29,8 @@ ANSWERS = MODES
 class Request:
     """What the command line asked for; None means the default.
 
-    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
+    ``closure`` adds what must be built first where no archive has the architecture; ``same_indexes``
+    looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
     with ``test`` the device runs the tests in the sdists of wheels.
     """
 
@@ -55,6 +57,7 @@ class Request:
     twin: bool = True
     answers: str = ""
     answers_from: tuple[Path, ...] = ()
+    closure: bool = True
 
     @property
     def directory(self) -> Path:
@@ -143,7 +146,7 @@ def remembered_request(values: Mapping[str, Any]) -> Request:
     if (set(read) != set(_KEPT) or not read["architecture"] or not all(is_line(read[name]) for name in texts)
             or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
             or not all(read[name] is None or is_line(read[name]) for name in paths)
-            or any(type(read[name]) is not bool for name in ("offline", "twin"))
+            or any(type(read[name]) is not bool for name in ("offline", "twin", "closure"))
             or read["answers"] not in ("", *MODES)):
         raise UsageError("the events of that run are not those of this debxcross",
                          resolution="Run it again, then this.")

@@ -64,6 +64,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.store", "doors.roots"): "a part of the store",
     ("doors.store", "doors.storefs"): "a part of the store",
     ("doors.deb", "doors.debfile"): "debs are read by one reader",
+    ("doors.shim", "doors.deb"): "debs are read by one reader",
     ("doors.unpack", "doors.debfile"): "debs are read by one reader",
     ("doors.dpkgtar", "doors.debfile"): "debs are read by one reader",
     ("doors.changelog", "doors.debfile"): "debs are read by one reader",

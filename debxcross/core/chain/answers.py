@@ -15,6 +15,8 @@ from debxcross.core.archive.taken import Contents
 from debxcross.core.artifact import StoredFile
 from debxcross.core.border import Line, Name, Sha256, Size, read_as
 from debxcross.core.build.environment import PackageFile, is_deb
+from debxcross.core.build.shims import Twin
+from debxcross.core.chain.closure import Included
 from debxcross.core.chain.history import Entry
 from debxcross.core.wheel.index import IndexFile
 
@@ -149,6 +151,22 @@ class _Publication:
     published: Sha256
     versions: Mapping[Sha256, Line]
     unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    for_building: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Cross:
+    compiler: Line
+    cross: tuple[PackageFile, ...]
+    twins: Mapping[str, Twin]
+
+
+@dataclass(frozen=True)
+class _Behind:
+    sources: tuple[Included, ...]
+    needs: Mapping[str, tuple[Line, ...]]
+    unmet: tuple[tuple[Line, Line], ...]
 
 
 @dataclass(frozen=True)
@@ -174,7 +192,7 @@ _SHAPES: Mapping[str, Any] = {
     "history": _History,
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
-    "emulator": Line,
+    **dict.fromkeys(("emulator", "loading"), Line),
     "note": str,
     "requires": tuple[Line, ...],
     "tree": str,
@@ -190,10 +208,13 @@ _SHAPES: Mapping[str, Any] = {
     "alternatives": Mapping[str, tuple[Line, ...]],
     "rustc": _Least,
     "owners": Mapping[str, tuple[tuple[Line, Line, Line], ...]],
+    "cross": _Cross,
+    "behind": _Behind,
     "missed": tuple[Line, tuple[Line, ...]],
 }
 #: Kinds whose values need another look: apt's packages have names that can be taken apart.
 _RULES: Mapping[str, Callable[[Any], bool]] = {
+    "cross": lambda told: all(is_deb(file.file) for file in told.cross),
     **dict.fromkeys(("environment", "root-packages", "sysroot"),
                     lambda files: all(is_deb(file.file) for file in files)),
     "trial": lambda told: isinstance(told.get("packages"), tuple) and type(told.get("passed")) is int,

@@ -52,6 +52,7 @@ class SourceMember:
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
     With an ``origin`` it is a source of one's own; its name is "" until the origin has been read.
+    ``why`` says what it is built for when nobody named it; no key has that.
     """
 
     name: str
@@ -63,6 +64,7 @@ class SourceMember:
     accept_losses: tuple[AcceptedLoss, ...] = ()
     answers: str = ""
     origin: Origin | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,11 @@ class Chain:
     def own(self) -> tuple[SourceMember | DebMember, ...]:
         """The members that do not come from an archive or an index."""
         return (*(one for one in self.sources if one.origin), *self.debs)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The members that nobody named: others need them (core.chain.closure)."""
+        return frozenset(source.name for source in self.sources if source.why)
 
     def without(self, names: Collection[str]) -> Chain:
         """Return the chain without these members."""

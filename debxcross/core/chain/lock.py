@@ -31,6 +31,8 @@ SCHEME = "archive:"
 #: The packages that are pinned beside the members': of the two base roots, and what the
 #: results take from Debian when they are installed on a device.
 BUILD_ROOT, DEVICE_ROOT, DEVICE = PARTS = ("build-root", "device-root", "device")
+#: What shims are made of; only locks for an architecture without an archive have this part.
+SHIMS = "shims"
 INDEX = "index"
 _HEAD = """\
 # Every external input of a build, pinned by digest: written by 'debxcross lock', to be kept under
@@ -166,6 +168,7 @@ def to_text(lock: Lock) -> str:
     lines += [f"{_string(suite)} = {_string(sha256)}\n" for suite, sha256 in sorted(lock.archives)]
     lines.append("\n[packages]\n")
     lines += [_list(name, _package_lines(lock.parts.get(name, ()))) for name in PARTS]
+    lines += [_list(SHIMS, _package_lines(lock.parts[SHIMS]))] if lock.parts.get(SHIMS) else []
     for one in sorted(lock.members, key=lambda member: member.name):
         lines.append("\n[[member]]\n")
         lines += [f"{name} = {_string(value)}\n" for name, value in (
@@ -280,7 +283,8 @@ def parse(document: Mapping[str, Any], origin: str) -> Lock:
         **texts,
         archives=tuple(sorted(
             (suite, read.value(archives, suite, str, "archives.", "")) for suite in archives)),
-        parts={name: read.packages(parts, name, "packages.") for name in PARTS},
+        parts={name: read.packages(parts, name, "packages.")
+               for name in (*PARTS, *((SHIMS,) if SHIMS in parts else ()))},
         members=tuple(read.member(table, number) for number, table in
                       enumerate(read.value(document, "member", list, "", []), 1)))
     if read.faults:

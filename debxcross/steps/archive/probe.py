@@ -13,6 +13,7 @@ from debxcross.core.archive.binaries import ArchiveBinary
 from debxcross.core.archive.source import SourcePackage, from_fields
 from debxcross.core.archive.world import TOOL_PRIORITY, Archive, SuiteUse, World
 from debxcross.core.artifact import StoredFile
+from debxcross.core.build.shims import cross_compilers
 from debxcross.core.chain.chain import Chain, SourceMember
 from debxcross.core.key import digest
 from debxcross.core.release import archive_role, is_suite, release
@@ -98,6 +99,17 @@ def _ask_facts(context: Context, chain: Chain, names: Sequence[str]) -> Any:
         "packages": sorted({*names, context.host.crossbuild_package}),
     }
     return remembered(context, "facts", request, context.world)
+
+
+def ask_compilers(context: Context) -> tuple[str, ...]:
+    """Return the packages that bring the cross compilers, () when the release has none."""
+    host = context.host
+    request = {"ask": "facts", "build": context.build.name, "host": host.name, "host_needs": [],
+               "sources": [], "packages": [host.crossbuild_package, *host.compiler_packages, "dpkg-cross"]}
+    if not context.world.without_archive:
+        return (host.crossbuild_package,)
+    answer = remembered(context, "facts", request, context.world.for_build_root())
+    return cross_compilers(host, {name for name, versions in answer["packages"].items() if versions})
 
 
 def ask_missing(context: Context, chain: Chain) -> dict[str, DebxcrossError]:

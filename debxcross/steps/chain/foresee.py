@@ -23,6 +23,7 @@ from debxcross.doors.apt import AptRoot, raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, UnsatisfiableError
 from debxcross.steps.archive import probe
+from debxcross.steps.build import shims
 from debxcross.steps.build.source import SourceWork, write_build_packages
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
@@ -141,7 +142,8 @@ class Foresight:
         if asked:
             context.busy(STEP, f"asking apt what {len(asked)} members' packages need on a device")
             local = "\n".join(filter(None, (
-                *self._stanzas.values(), self.prepared.updates.stanzas("all"), self._given)))
+                *self._stanzas.values(), self.prepared.updates.stanzas("all"), self._given,
+                shims.index(context))))
             view = context.apt.view(directory / "device", context.world.for_device(), local=local)
             packages = {name: _names(self._stanzas[name]) for name in asked}
             answer = view.ask({"ask": "installable", "architecture": context.host.name,
@@ -149,7 +151,9 @@ class Foresight:
             for name, names in packages.items():
                 said[name] = {package: answer[package] for package in names if package in answer}
                 context.store.remember("foreseen", questions[name], said[name])
-        return _not_installable({name: answer or {} for name, answer in said.items()})
+        # What is only built for others is published as far as a device can install it.
+        return _not_installable({name: answer or {} for name, answer in said.items()
+                                 if name not in self.prepared.chain.added})
 
     def _root_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
         """Ask for each source whether its build dependencies could be met."""
@@ -165,7 +169,8 @@ class Foresight:
             work.source, context.build.name, work.target(context).name, work.profiles, work.build_packages,
             context.table) for work in works}
         local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(), *dummies.values(),
-                                        updates.stanzas("all", context.build.name), self._given)))
+                                        updates.stanzas("all", context.build.name), self._given,
+                                        shims.index(context))))
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=local)
         doubtful = view.ask({"ask": "installable", "architecture": context.host.name,
                              "names": [dummy_name(work.name) for work in works]})

@@ -136,8 +136,10 @@ def _planned(
     artifact = context.results.artifact(name, key) if key and not again else None
     missing = [one for one in prepared.needs[name] if one not in results]
     state, reason = state_before(key, artifact is not None, missing, again)
+    why = next((one.why for one in prepared.chain.sources if one.name == name), "")
     member = PlannedMember(
-        name, work.kind, work.version, work.origin, state, reason, prepared.needs[name], key or "",
+        name, work.kind, work.version, work.origin + (f"; for {why}" if why else ""), state, reason,
+        prepared.needs[name], key or "",
         tuple((rule.name, applies, why) for rule, applies, why in prepared.patches.get(name, ())),
         prepared.expected.get(name, ()))
     return member, artifact.files if artifact else None

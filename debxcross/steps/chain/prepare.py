@@ -19,6 +19,7 @@ from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import DebxcrossError, SkewError, UnsupportedError
 from debxcross.steps.archive import probe, security
+from debxcross.steps.build import shims
 from debxcross.steps.build.baseroot import (
     BaseRoot, RootPlan, build_root_plan, ensure_root, promised_root,
 )
@@ -81,7 +82,8 @@ def prepare(
     chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
     facts = probe.ask_archives(context, chain.archived(), probe.conditions(patches))
-    missing.update(_only_for_all(context, chain, facts.sources))
+    missing.update({**_not_for_host(context, chain, facts.sources),
+                    **_only_for_all(context, chain, facts.sources)})
     chain = chain.without(missing)
     archived = {name: one for name, one in facts.sources.items() if name not in missing}
     facts = replace(facts, sources={**archived, **{name: one.source for name, one in owned.sources.items()}},
@@ -227,17 +229,42 @@ def _only_for_all(context: Context, chain: Chain, sources: Mapping[str, SourcePa
         if not packages and any("all" in one.architectures for one in sources[name].binaries)}
 
 
+def _not_for_host(context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+                  ) -> dict[str, DebxcrossError]:
+    """Return the sources that make nothing for the host architecture, with the error."""
+    host = context.host.name
+    found: dict[str, DebxcrossError] = {}
+    for name, packages in _expected(context, chain, sources).items():
+        named = sorted({one for entry in sources[name].binaries if not entry.udeb
+                        for one in entry.architectures})
+        if not packages:
+            found[name] = UnsupportedError(
+                f"{name} makes nothing for {host}", f"Its packages are for {' '.join(named)} only.",
+                "Leave it out, or build another version or suite of it, whose debian/control names "
+                f"{host} or any.")
+    return found
+
+
 def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:
     package = context.host.crossbuild_package
     if context.host == context.build or facts.packages.get(package):
-        return []
+        return _shim_problems(context)
+    suites, lacking = ", ".join(use.suite for use in context.world.suites), f"{package} is in none"
+    if context.without_archive:
+        if probe.ask_compilers(context):
+            return _shim_problems(context)
+        lacking = f"Neither {package} nor {' with '.join(context.host.compiler_packages)} is in any"
     carried = sorted({name for use in context.world.suites for name in use.carried})
     return [UnsupportedError(
         f"the release has no cross compiler for {context.host.name}",
-        f"{package} is in none of {', '.join(use.suite for use in context.world.suites)} "
-        f"for {context.build.name}.",
+        f"{lacking} of {suites} for {context.build.name}.",
         f"Choose another release with --release or in the chain; architectures these suites carry: "
         f"{', '.join(carried)}.")]
+
+
+def _shim_problems(context: Context) -> list[DebxcrossError]:
+    error = shims.problem(context)
+    return [error] if error else []
 
 
 def _skew_problems(context: Context, wanted: Sequence[str]) -> list[DebxcrossError]:
@@ -266,6 +293,11 @@ def _unanswered(context: Context, chain: Chain, answering: Answering) -> list[st
 
 def _notes(context: Context) -> list[str]:
     notes = []
+    if context.without_archive:
+        host = context.host.name
+        return [f"no suite of the release carries {host}: everything for it is built here, over the "
+                "libraries of the cross toolchain, which stand in for Debian's in build roots and are not "
+                "published; there is no emulated device to try it on (docs/no-archive.md)"]
     for suite in context.world.left_out():
         notes.append(
             f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "

@@ -17,6 +17,7 @@ from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import forget
 from debxcross.steps.chain.explain import record, record_use
 from debxcross.steps.chain.foresee import STEP
+from debxcross.steps.chain.loading import ensure_loaded
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.projecttests import sdists_to_test
@@ -70,8 +71,8 @@ class Run:
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
-                self.context.events.tell("state", name, state="excluded",
-                                         reason=reasons.get(name, "nothing is to be built"))
+                self.context.events.tell("state", name, state="excluded", reason=reasons.get(
+                    name, _no_device(self.context, name) or "nothing is to be built"))
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
@@ -95,7 +96,8 @@ class Run:
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return every step with the steps that must be done before it, in the order to start them."""
         prepared = self.prepared
-        tries = TRIAL in self.rows(prepared.chain, self.settings.trial)
+        loads = self.settings.trial and self.context.without_archive
+        tries = TRIAL in self.rows(prepared.chain, self.settings.trial) and not loads
         if not prepared.order and not prepared.updates.published():
             return {}
         return {
@@ -104,7 +106,7 @@ class Run:
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
             REPOSITORY: () if self.settings.keep_going else tuple(prepared.order),
-            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
+            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {TRIAL: (REPOSITORY,)} if loads else {}),
         }
 
     def waits(self) -> dict[str, tuple[str, ...]]:
@@ -185,6 +187,11 @@ class Run:
 
     def _try(self) -> str:
         context, chain = self.context, self.prepared.chain
+        if context.without_archive:
+            base, _ = ensure_base(context, self.prepared, TRIAL)
+            state, self._summary["loaded"] = ensure_loaded(context, base, [
+                file for one in self._artifacts.values() for file in one.debs(context.host.name)], TRIAL)
+            return state
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
         trial = replace(chain.trial, packages=tuple(
@@ -216,7 +223,8 @@ class Run:
         versions = published.pop("versions", {})
         left_out = {**{name: error.brief for name, error in self.left_out.items()},
                     **{name: "; ".join(why) for name, why in published.pop("unpublished", {}).items()}}
-        made = [one for one in made if one[2].name.split("_")[0] not in left_out]
+        withheld = {*left_out, *published.get("for_building", ())}
+        made = [one for one in made if one[2].name.split("_")[0] not in withheld]
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
             debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
@@ -234,3 +242,10 @@ class Run:
                          for text in self._artifacts[name].provenance.get("accepted-losses", ())],
             **published,
         }
+
+
+def _no_device(context: Context, step: str) -> str:
+    """Say why there is no device's root, "" when that is not the reason."""
+    if step != DEVICE_ROOT or not context.without_archive:
+        return ""
+    return f"no archive has {context.host.name}: there is nothing to make a device of"
