@@ -16,7 +16,7 @@ VENV := .venv
 # What debxcross needs beyond a minimal Debian, and what for.
 PREREQUISITES := \
 	apt-utils arch-test binfmt-support ca-certificates debian-archive-keyring dpkg-dev fakeroot \
-	dh-python gpg gpg-agent gpgv iproute2 mmdebstrap qemu-user-static uidmap util-linux patch \
+	dh-python git gpg gpg-agent gpgv iproute2 mmdebstrap qemu-user-static uidmap util-linux patch \
 	python3-apt python3-click python3-debian python3-jinja2 python3-packaging python3-pip \
 	python3-pyelftools python3-resolvelib python3-rich python3-seccomp python3-setuptools python3-sh \
 	python3-urllib3 python3-venv python3-wheel zstd

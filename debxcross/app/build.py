@@ -14,7 +14,7 @@ from debxcross.app.eventlog import event_log
 from debxcross.app.interrupts import interruptible
 from debxcross.app.opening import Opening
 from debxcross.app.report import PAGE, write_report
-from debxcross.app.request import Request, to_json
+from debxcross.app.request import Request, absolute, to_json
 from debxcross.core.chain import order
 from debxcross.core.chain.plan import Plan
 from debxcross.doors import files
@@ -102,6 +102,7 @@ class Build:
             members=list(Run.rows(self.chain, request.trial)),
             request=to_json(replace(
                 request, output=request.directory, store=self.opening.store.directory,
+                targets=tuple(map(absolute, request.targets)),
                 patches=tuple(path.absolute() for path in request.patches),
                 answers_from=tuple(path.absolute() for path in request.answers_from),
                 locked=request.locked.absolute() if request.locked else None,

@@ -12,7 +12,7 @@ from debxcross.app.request import Request
 from debxcross.app.interrupts import interruptible
 from debxcross.core.chain.lock import PARTS, Lock, check, to_text
 from debxcross.doors import files
-from debxcross.errors import UsageError
+from debxcross.errors import UnsupportedError, UsageError
 from debxcross.events import Listener
 from debxcross.steps.chain import replay
 from debxcross.steps.chain.lock import make_lock
@@ -51,5 +51,11 @@ def _made(opening: Opening, path: Path, update: Sequence[str]) -> Lock:
         check(old, opening.chain, context.build.name, context.host.name, str(path))
         context = replace(context, held=Held(context.host.name, old, frozenset(update)))
         prepared = replay.merged(opening.prepared(context), prepared, update)
+    if prepared.chain.added:
+        raise UnsupportedError(
+            f"the chain {prepared.chain.name} lacks sources that its members need, so it cannot be locked",
+            f"For {context.host.name}, which no archive has, these are built too: "
+            f"{', '.join(sorted(prepared.chain.added))}.",
+            "Name them in [[source]] tables of the chain.")
     raise_for(prepared.problems)
     return make_lock(context, prepared)

@@ -15,8 +15,8 @@ from typing import Any
 from debian.debian_support import DpkgArchTable
 
 from debxcross import config
-from debxcross.app.request import Request, requested_chain
-from debxcross.core.architecture import architecture
+from debxcross.app.request import Request, chain_of, requested_chain
+from debxcross.core.architecture import Architecture, architecture
 from debxcross.core.archive.world import World
 from debxcross.core.bounds import Bounds
 from debxcross.core.chain.chain import Chain
@@ -38,12 +38,14 @@ from debxcross.doors.patches import read_accepted, read_patches, read_sdist_patc
 from debxcross.doors.store import Store
 from debxcross.doors.template import data_directory
 from debxcross.doors.web import Transfer, Web, make_transfer
-from debxcross.errors import UsageError
+from debxcross.errors import ConfigurationError, UsageError
 from debxcross.events import Events, Listener
 from debxcross.steps.archive import keys, probe
+from debxcross.steps.archive.intake import Intake, name_of
 from debxcross.steps.archive.opened import Acquire, apt_root, informed, opened
 from debxcross.steps.chain import prepare as preparing
 from debxcross.steps.chain import replay
+from debxcross.steps.chain.close import closed, read_settings
 from debxcross.steps.chain.prepare import Prepared
 from debxcross.steps.context import Context
 from debxcross.steps.held import Held
@@ -66,6 +68,12 @@ class Opening:
                 f"{chain.release} has no suite {', '.join(strange)} to leave out",
                 resolution=f"Its suites: {', '.join(known_release(chain.release).suites)}.")
         self.configuration = config.load(store=request.store)
+        self.events = Events(time.time, tuple(listeners))
+        check_temporary()
+        self.store = Store(self.configuration.store)
+        self._stop = False
+        self._webs: list[Web] = []
+        chain = self._named(chain)
         directories = self._patch_directories()
         self.chain = replace(
             chain, without_suites=(*chain.without_suites, *request.without), without_twin=not request.twin,
@@ -76,11 +84,22 @@ class Opening:
         if unknown:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
                              resolution=f"Its members: {', '.join(self.chain.members)}.")
-        self.events = Events(time.time, tuple(listeners))
-        check_temporary()
-        self.store = Store(self.configuration.store)
-        self._stop = False
-        self._webs: list[Web] = []
+
+    def _named(self, chain: Chain) -> Chain:
+        """Return the chain with the names of sources that the command line names by their place.
+
+        Raises ConfigurationError when two of them are one source.
+        """
+        if all(member.name for member in chain.sources):
+            return chain
+        intake = Intake(self.store, lambda: self._transfer(()))
+        members = [member if member.name or member.origin is None
+                   else replace(member, name=name_of(member.origin, intake)) for member in chain.sources]
+        names = [member.name for member in members]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigurationError(f"{', '.join(twice)} is named more than once",
+                                     resolution="Name each source once: from the archive, or from one place.")
+        return chain_of(members, chain.release)
 
     def interrupt(self) -> None:
         """End all children and connections; whoever waits for one gets InterruptedRunError."""
@@ -186,6 +205,8 @@ class Opening:
 
     def prepared(self, context: Context) -> Prepared:
         """Read the patches and decide everything that can be decided without building."""
+        if self.request.closure:
+            self.chain = closed(context, self.chain, read_settings())
         patches = read_patches(self._patch_directories(), [member.name for member in self.chain.sources])
         mine = {place(wheel.name) for wheel in self.chain.wheels}
         patches = (*patches, *(rule for rule in self.sdist_patches() if rule.source in mine))
@@ -198,16 +219,7 @@ class Opening:
                        *(path.absolute() for path in self.request.answers_from))
         names = [member.name for member in self.chain.sources]
         return Answering(read_answers(directories, names, self.host.name), read_usual(directories),
-                         self._emulator(), self.request.answers)
-
-    def _emulator(self) -> str:
-        """Return the words of the emulator that works in build roots; it is asked when it is another one."""
-        key = digest(["emulator", self.host.name, emulator_stamp(self.host)])
-        words = self.store.memo("emulator", key)
-        if words is None:
-            words = emulator(self.host)
-            self.store.remember("emulator", key, words)
-        return str(words)
+                         _emulator(self.store, self.host), self.request.answers)
 
     def _patch_directories(self) -> tuple[Path, ...]:
         own = data_directory("rules-patches")
@@ -241,6 +253,16 @@ class Opening:
             "index", lambda: default_index_url(settings))
         return Index(url, partial(read_page, transfer=transfer), partial(fetch, transfer=transfer),
                      settings.extra_index_urls)
+
+
+def _emulator(store: Store, host: Architecture) -> str:
+    """Return the words of the emulator that works in build roots; it is asked when it is another one."""
+    key = digest(["emulator", host.name, emulator_stamp(host)])
+    words = store.memo("emulator", key)
+    if words is None:
+        words = emulator(host)
+        store.remember("emulator", key, words)
+    return str(words)
 
 
 def _proxies(acquire: Acquire) -> dict[str, str] | None:

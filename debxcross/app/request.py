@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from debxcross.core.border import is_line, read_toml
 from debxcross.core.build.answers import MODES
-from debxcross.core.chain.chain import Chain, SourceMember, parse, parse_target
+from debxcross.core.chain.chain import TARGETS, Chain, SourceMember, parse, parse_target
+from debxcross.core.chain.origin import is_own
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
 from debxcross.errors import ConfigurationError, UsageError
 
 #: What of a request the run's events remember, for ``shell``.
 _KEPT = ("architecture", "chain", "targets", "release", "output", "store", "isolation", "patches",
-         "without", "locked", "offline", "twin", "answers", "answers_from")
+         "without", "locked", "offline", "twin", "answers", "answers_from",
+         "closure")
 _CHAINS = program_file("chains")
 #: What ``Request.answers`` may be, beside "".
 ANSWERS = MODES
@@ -27,7 +29,8 @@ ANSWERS = MODES
 class Request:
     """What the command line asked for; None means the default.
 
-    ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
+    ``closure`` adds what must be built first where no archive has the architecture; ``same_indexes``
+    looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
     with ``test`` the device runs the tests in the sdists of wheels.
     """
 
@@ -54,6 +57,7 @@ class Request:
     twin: bool = True
     answers: str = ""
     answers_from: tuple[Path, ...] = ()
+    closure: bool = True
 
     @property
     def directory(self) -> Path:
@@ -84,7 +88,8 @@ def load_chain(name: str) -> Chain:
             f"{guess}Chains that ship: {', '.join(chain_names())}. "
             "A chain of your own is named by its file's path."))
     try:
-        return parse(read_toml(path.read_text()), str(path) if path.parent != _CHAINS else name)
+        chain = parse(read_toml(path.read_text()), str(path) if path.parent != _CHAINS else name)
+        return chain.below(str(path.parent.absolute()))
     except ValueError as error:
         raise ConfigurationError(
             f"the chain {path} is not a TOML file", str(error),
@@ -99,14 +104,27 @@ def requested_chain(request: Request) -> Chain:
     faults = []
     for target in request.targets:
         try:
-            members.append(parse_target(target))
+            members.append(parse_target(target, str(Path.cwd())))
         except ConfigurationError as error:
             faults.append(error.details)
     if faults:
-        raise ConfigurationError("not every target names a source", "\n".join(faults),
-                                 "Write SOURCE[=VERSION][/SUITE], such as expat/bookworm.")
-    return Chain("+".join(sorted(member.name for member in members)), known_release(request.release).name,
-                 tuple(members))
+        raise ConfigurationError("not every target names a source", "\n".join(faults), TARGETS)
+    return chain_of(members, known_release(request.release).name)
+
+
+def chain_of(members: Sequence[SourceMember], release: str) -> Chain:
+    """Return the chain of sources that were named on the command line."""
+    return Chain("+".join(sorted(member.name for member in members)), release, tuple(members))
+
+
+def absolute(target: str) -> str:
+    """Return a target of the command line that means the same from another directory."""
+    scheme = "git+" if target.startswith("git+") else ""
+    place = target.removeprefix(scheme)
+    # host:path is an address as well (git-fetch(1)).
+    if not is_own(target) or "://" in place or scheme and ":" in place.partition("/")[0]:
+        return target
+    return f"{scheme}{Path(place).expanduser().absolute()}"
 
 
 def to_json(request: Request) -> dict[str, Any]:
@@ -128,7 +146,7 @@ def remembered_request(values: Mapping[str, Any]) -> Request:
     if (set(read) != set(_KEPT) or not read["architecture"] or not all(is_line(read[name]) for name in texts)
             or not all(isinstance(read[name], tuple) and all(map(is_line, read[name])) for name in lists)
             or not all(read[name] is None or is_line(read[name]) for name in paths)
-            or any(type(read[name]) is not bool for name in ("offline", "twin"))
+            or any(type(read[name]) is not bool for name in ("offline", "twin", "closure"))
             or read["answers"] not in ("", *MODES)):
         raise UsageError("the events of that run are not those of this debxcross",
                          resolution="Run it again, then this.")

@@ -42,12 +42,13 @@ _running = options.together(
 @options.refresh
 @options.without
 @options.answers
+@options.closure
 def build_dep_chain(
     arch: str, chain: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
     json_lines: bool, keep_going: bool, isolation: str, rebuild: tuple[str, ...],
     substitute: tuple[str, ...], substitute_key: tuple[Path, ...], locked: Path | None, offline: bool,
     no_trial: bool, no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
-    answers: str | None, answers_from: tuple[Path, ...],
+    answers: str | None, answers_from: tuple[Path, ...], closure: bool,
 ) -> None:
     """Build a chain for ARCH, publish it as a signed apt repository, and try it.
 
@@ -58,7 +59,7 @@ def build_dep_chain(
         arch, chain, output=output, store=store, jobs=jobs, keep_going=keep_going, isolation=isolation,
         rebuild=rebuild, trial=not no_trial, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key, locked=locked,
-        offline=offline, twin=not no_twin, answers=answers or "", answers_from=answers_from),
+        offline=offline, twin=not no_twin, answers=answers or "", answers_from=answers_from, closure=closure),
         dry_run, json_lines)
 
 
@@ -71,7 +72,8 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 
 
 @click.command("build")
-@click.argument("targets", nargs=-1, required=True, metavar="SOURCE[=VERSION][/SUITE]...")
+@click.argument("targets", nargs=-1, required=True,
+                metavar="SOURCE[=VERSION][/SUITE]|DIR|FILE.dsc|git+URL@REF...")
 @click.option("--arch", required=True, metavar="ARCH", help="The host architecture.")
 @click.option("--release", default="bookworm", show_default=True, metavar="SUITE",
               help="The release to build in and for.")
@@ -84,19 +86,24 @@ def _no_lock(context: click.Context, option: click.Parameter, value: object) -> 
 @options.refresh
 @options.without
 @options.answers
+@options.closure
 def build(
     targets: tuple[str, ...], arch: str, release: str, output: Path | None, store: Path | None,
     jobs: int | None, dry_run: bool, json_lines: bool, keep_going: bool, isolation: str,
     rebuild: tuple[str, ...], substitute: tuple[str, ...], substitute_key: tuple[Path, ...],
     no_twin: bool, patches: tuple[Path, ...], refresh: bool, without: tuple[str, ...],
-    answers: str | None, answers_from: tuple[Path, ...],
+    answers: str | None, answers_from: tuple[Path, ...], closure: bool,
 ) -> None:
-    """Build any Debian sources for --arch and publish them as a signed apt repository."""
+    """Build any Debian sources for --arch and publish them as a signed apt repository.
+
+    A source is one of the archive, or your own: a directory with debian/ in it (./DIR), a .dsc, a commit,
+    tag or branch of a git repository (docs/own-sources.md).
+    """
     run(Request(
         arch, targets=targets, release=release, output=output, store=store, jobs=jobs,
         keep_going=keep_going, isolation=isolation, rebuild=rebuild, patches=patches, refresh=refresh,
         without=without, substitutes=substitute, substitute_keys=substitute_key, twin=not no_twin,
-        answers=answers or "", answers_from=answers_from), dry_run, json_lines)
+        answers=answers or "", answers_from=answers_from, closure=closure), dry_run, json_lines)
 
 
 @click.command("plan")
@@ -109,16 +116,19 @@ def build(
 @options.refresh
 @options.without
 @options.answers
+@options.closure
 def plan(
     arch: str, chain: str, form: str, output: Path | None, store: Path | None, patches: tuple[Path, ...],
     refresh: bool, without: tuple[str, ...], answers: str | None, answers_from: tuple[Path, ...],
+    closure: bool,
 ) -> None:
     """Show what would be built for ARCH, in which order, why, and what cannot work.
 
     Asks the archives, downloads the sources, builds nothing.
     """
     _plan(Request(arch, chain, output=output, store=store, patches=patches, refresh=refresh,
-                  without=without, answers=answers or "", answers_from=answers_from), form)
+                  without=without, answers=answers or "", answers_from=answers_from,
+                  closure=closure), form)
 
 
 def _plan(request: Request, form: str) -> None:

@@ -44,6 +44,9 @@ answers = together(
     click.option("--answers-from", type=PATH, multiple=True, metavar="DIR",
                  help="More files of answers: DIR/SOURCE/ARCH.cache.  Repeatable."),
 )
+closure = click.option("--closure/--no-closure", default=True,
+                       help="Where no archive has ARCH, build what the members need, too.  "
+                       "[default: --closure]")
 jobs = click.option("--jobs", "-j", type=click.IntRange(1), metavar="N",
                     help="Processors to use.  [default: all]")
 json_lines = click.option("--json", "json_lines", is_flag=True,

@@ -32,7 +32,10 @@ class ElfIdentity:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A Debian architecture and the names that others have for it."""
+    """A Debian architecture and the names that others have for it.
+
+    ``rust_target`` is "" where Rust has none.
+    """
 
     name: str
     gnu_triplet: str
@@ -51,6 +54,17 @@ class Architecture:
         return f"crossbuild-essential-{self.name}"
 
     @property
+    def compiler_packages(self) -> tuple[str, str]:
+        """The packages of its C and C++ cross compilers, which may be there without crossbuild_package."""
+        triplet = self.gnu_triplet.replace("_", "-")
+        return f"gcc-{triplet}", f"g++-{triplet}"
+
+    @property
+    def libc(self) -> str:
+        """The package of the GNU C library: libc6.1 on alpha, else libc6."""
+        return "libc6.1" if self.name == "alpha" else "libc6"
+
+    @property
     def qemu_binary(self) -> str:
         """The user-mode emulator that runs this architecture's programs."""
         return f"qemu-{self.qemu}-static"
@@ -60,8 +74,14 @@ class Architecture:
 # and shared objects only by newer linkers, so the gate also reads Tag_ABI_VFP_args.
 _ARM_EABI_MASK, _ARM_EABI5 = 0xFF000000, 0x05000000
 _MIPS_ABI2, _MIPS_ABI_O32 = 0x20, 0x1000
+#: EF_MIPS_ARCH, and its values for revision 6, which runs no code of the revisions before.
+_MIPS_SET, _MIPS32R6, _MIPS64R6 = 0xF0000000, 0x90000000, 0xA0000000
+#: The second version of the ABI of 64-bit PowerPC (EF_PPC64_ABI); the first says 1, or nothing.
+_PPC64_ABI2 = 0x2
 
 _TABLE = (
+    Architecture("alpha", "alpha-linux-gnu", "alpha-linux-gnu", "alpha", "", "alpha", "alpha",
+                 "linux_alpha", "alpha", ElfIdentity(64, True, "EM_ALPHA")),
     Architecture("amd64", "x86_64-linux-gnu", "x86_64-linux-gnu", "x86_64",
                  "x86_64-unknown-linux-gnu", "x86_64", "x86_64", "linux_x86_64", "x86_64",
                  ElfIdentity(64, True, "EM_X86_64")),
@@ -74,6 +94,8 @@ _TABLE = (
     Architecture("armhf", "arm-linux-gnueabihf", "arm-linux-gnueabihf", "arm",
                  "armv7-unknown-linux-gnueabihf", "arm", "armv7hl", "linux_armv7l", "armv7l",
                  ElfIdentity(32, True, "EM_ARM", _ARM_EABI_MASK, _ARM_EABI5, "hard")),
+    Architecture("hppa", "hppa-linux-gnu", "hppa-linux-gnu", "hppa", "", "parisc", "parisc",
+                 "linux_parisc", "parisc", ElfIdentity(32, False, "EM_PARISC")),
     Architecture("i386", "i686-linux-gnu", "i386-linux-gnu", "i386",
                  "i686-unknown-linux-gnu", "x86", "i686", "linux_i686", "i686",
                  ElfIdentity(32, True, "EM_386")),
@@ -81,12 +103,35 @@ _TABLE = (
                  "loongarch64-unknown-linux-gnu", "loongarch64", "loongarch64",
                  "linux_loongarch64", "loongarch64",
                  ElfIdentity(64, True, "EM_LOONGARCH")),
+    Architecture("m68k", "m68k-linux-gnu", "m68k-linux-gnu", "m68k",
+                 "m68k-unknown-linux-gnu", "m68k", "m68k", "linux_m68k", "m68k",
+                 ElfIdentity(32, False, "EM_68K")),
+    # What runs mips and what runs mipsel call themselves alike: "mips", whatever the byte order.
+    Architecture("mips", "mips-linux-gnu", "mips-linux-gnu", "mips",
+                 "mips-unknown-linux-gnu", "mips", "mips32r2", "linux_mips", "mips",
+                 ElfIdentity(32, False, "EM_MIPS", _MIPS_ABI_O32, _MIPS_ABI_O32)),
+    Architecture("mips64", "mips64-linux-gnuabi64", "mips64-linux-gnuabi64", "mips64",
+                 "mips64-unknown-linux-gnuabi64", "mips64", "mips64r2", "linux_mips64", "mips64",
+                 ElfIdentity(64, False, "EM_MIPS", _MIPS_ABI2, 0)),
     Architecture("mips64el", "mips64el-linux-gnuabi64", "mips64el-linux-gnuabi64", "mips64el",
                  "mips64el-unknown-linux-gnuabi64", "mips64", "mips64r2", "linux_mips64", "mips64",
                  ElfIdentity(64, True, "EM_MIPS", _MIPS_ABI2, 0)),
+    Architecture("mips64r6el", "mipsisa64r6el-linux-gnuabi64", "mipsisa64r6el-linux-gnuabi64", "mips64el",
+                 "mipsisa64r6el-unknown-linux-gnuabi64", "mips64", "mips64r6", "linux_mips64", "mips64",
+                 ElfIdentity(64, True, "EM_MIPS", _MIPS_SET | _MIPS_ABI2, _MIPS64R6)),
     Architecture("mipsel", "mipsel-linux-gnu", "mipsel-linux-gnu", "mipsel",
                  "mipsel-unknown-linux-gnu", "mips", "mips32r2", "linux_mips", "mips",
                  ElfIdentity(32, True, "EM_MIPS", _MIPS_ABI_O32, _MIPS_ABI_O32)),
+    Architecture("mipsr6el", "mipsisa32r6el-linux-gnu", "mipsisa32r6el-linux-gnu", "mipsel",
+                 "mipsisa32r6el-unknown-linux-gnu", "mips", "mips32r6", "linux_mips", "mips",
+                 ElfIdentity(32, True, "EM_MIPS", _MIPS_SET | _MIPS_ABI_O32,
+                             _MIPS32R6 | _MIPS_ABI_O32)),
+    Architecture("powerpc", "powerpc-linux-gnu", "powerpc-linux-gnu", "ppc",
+                 "powerpc-unknown-linux-gnu", "ppc", "ppc", "linux_ppc", "ppc",
+                 ElfIdentity(32, False, "EM_PPC")),
+    Architecture("ppc64", "powerpc64-linux-gnu", "powerpc64-linux-gnu", "ppc64",
+                 "powerpc64-unknown-linux-gnu", "ppc64", "ppc64", "linux_ppc64", "ppc64",
+                 ElfIdentity(64, False, "EM_PPC64", _PPC64_ABI2, 0)),
     Architecture("ppc64el", "powerpc64le-linux-gnu", "powerpc64le-linux-gnu", "ppc64le",
                  "powerpc64le-unknown-linux-gnu", "ppc64", "ppc64le", "linux_ppc64le", "ppc64le",
                  ElfIdentity(64, True, "EM_PPC64", 0x3, 0x2)),
@@ -96,6 +141,15 @@ _TABLE = (
     Architecture("s390x", "s390x-linux-gnu", "s390x-linux-gnu", "s390x",
                  "s390x-unknown-linux-gnu", "s390x", "s390x", "linux_s390x", "s390x",
                  ElfIdentity(64, False, "EM_S390")),
+    Architecture("sh4", "sh4-linux-gnu", "sh4-linux-gnu", "sh4", "", "sh4", "sh4",
+                 "linux_sh4a", "sh4a", ElfIdentity(32, True, "EM_SH")),
+    Architecture("sparc64", "sparc64-linux-gnu", "sparc64-linux-gnu", "sparc64",
+                 "sparc64-unknown-linux-gnu", "sparc64", "sparc64", "linux_sparc64", "sparc64",
+                 ElfIdentity(64, False, "EM_SPARCV9")),
+    # The processor and its kernel are amd64's: "uname -m" says x86_64.
+    Architecture("x32", "x86_64-linux-gnux32", "x86_64-linux-gnux32", "x86_64",
+                 "x86_64-unknown-linux-gnux32", "x86_64", "x86_64", "linux_x86_64", "x86_64",
+                 ElfIdentity(32, True, "EM_X86_64")),
 )
 
 ARCHITECTURES = {architecture.name: architecture for architecture in _TABLE}

@@ -302,8 +302,13 @@ def _directories(facts: HostFacts) -> Iterator[Check]:
 
 
 def runs_natively(machine: str, architecture: Architecture) -> bool:
-    """Tell whether a machine (uname -m) runs an architecture's programs without an emulator."""
-    return architecture.uname == machine or (machine == "x86_64" and architecture.name == "i386")
+    """Tell whether a machine (uname -m) runs an architecture's programs without an emulator.
+
+    What an x32 kernel is called does not tell it from amd64's, which usually runs no such program.
+    """
+    if machine == "x86_64":
+        return architecture.name in ("amd64", "i386")
+    return architecture.uname == machine
 
 
 def _emulation(facts: HostFacts, architecture: Architecture) -> Check:

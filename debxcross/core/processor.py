@@ -79,6 +79,20 @@ BASELINES: Mapping[str, Baseline] = {
     "mips64el": Baseline("MIPS64 revision 2", ("MIPS64R2-generic",), mips=frozenset(range(9))),
     "ppc64el": Baseline("POWER8", ("power8",)),
     "riscv64": Baseline("RV64GC", ("sifive-u54",), riscv=_RV64GC),
+    # No archive is built for these: their baselines are what the release's cross compilers are configured
+    # for ("gcc -v"), and where those say nothing, GCC's own defaults.
+    "alpha": Baseline("EV4 (21064)", ("ev4-alpha-cpu",)),
+    "hppa": Baseline("PA-RISC 1.1", ("hppa",)),
+    "m68k": Baseline("68020 with 68881", ("m68020", "m68040")),
+    "mips": Baseline("MIPS32 revision 2", ("24Kf",), mips=frozenset((0, 1, 5, 7))),
+    "mips64": Baseline("MIPS64 revision 2", ("MIPS64R2-generic",), mips=frozenset(range(9))),
+    "mipsr6el": Baseline("MIPS32 revision 6", ("mips32r6-generic",), mips=frozenset((9,))),
+    "mips64r6el": Baseline("MIPS64 revision 6", ("I6400",), mips=frozenset((9, 10))),
+    "powerpc": Baseline("PowerPC 603 with classic floating point", ("603e", "7400")),
+    "ppc64": Baseline("64-bit PowerPC without AltiVec (POWER3)", ("970fx", "970")),
+    "sh4": Baseline("SH-4", ("sh7750r",)),
+    "sparc64": Baseline("UltraSPARC (V9)", ("TI UltraSparc I",)),
+    "x32": Baseline("x86-64-v1", ("Opteron_G1", "qemu64"), x86=1),
     "s390x": Baseline("z196", ("z196-base" + "".join(f",{name}=off" for name in _S390_ABSENT),)),
 }
 
@@ -97,6 +111,8 @@ _MIPS_EXTENSIONS = ("DSP", "DSP revision 2", "EVA", "MCU", "MDMX", "MIPS-3D", "M
                     "MIPS16", "microMIPS", "XPA", "DSP revision 3", "MIPS16e2", "CRC", "", "GINV",
                     "Loongson MMI", "Loongson CAM", "Loongson EXT", "Loongson EXT2")
 _X86_LEVELS = ("x86-64-v1", "x86-64-v2", "x86-64-v3", "x86-64-v4")
+#: Revision 6 has the NaN encoding of 2008 and no other.
+_MIPS_R6 = frozenset((9, 10))
 _EF_MIPS_NAN2008, _EF_RISCV_TSO = 0x400, 0x10
 #: Calls by which code learns what processor it runs on.
 CHOOSING_CALLS = frozenset(("getauxval", "__getauxval", "elf_aux_info", "__riscv_hwprobe",
@@ -159,15 +175,16 @@ def _beyond_arm(code: Code, oldest: Baseline) -> Iterator[str]:
 def _beyond_mips(flags: int, code: Code, oldest: Baseline) -> Iterator[str]:
     level = flags >> 28
     revision, special, extensions = code.mips
+    newest = oldest.mips <= _MIPS_R6
     if level not in oldest.mips:
         yield _MIPS_SETS[level] if level < len(_MIPS_SETS) else f"instruction set {level}"
-    elif revision > 2:
+    elif revision > (6 if newest else 2):
         yield f"revision {revision} of the instruction set"
     if special:
         yield f"instructions of one maker's processors (extension {special})"
     yield from (name or f"extension {bit}" for bit, name in enumerate(_MIPS_EXTENSIONS)
                 if extensions & 1 << bit)
-    if flags & _EF_MIPS_NAN2008:
+    if flags & _EF_MIPS_NAN2008 and not newest:
         yield "the NaN encoding of 2008"
 
 

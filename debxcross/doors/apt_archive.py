@@ -119,3 +119,80 @@ class Archive:
                             waiting.append((target.name, target.architecture))
                             break
         return found
+
+    def twin(self, name: str, build: str) -> dict[str, Any] | None:
+        """Return what the build architecture's package tells of the host's (core.chain.closure.Twin)."""
+        version = self.candidate(name, build)
+        if version is None:
+            return None
+        self.records.lookup(version.file_list[0])
+        source, record = self.records.source_pkg or name, apt_pkg.TagSection(self.records.record)
+        return {"name": name, "source": source, "every": version.arch == "all",
+                "foreign": version.multi_arch in (version.MULTI_ARCH_FOREIGN, version.MULTI_ARCH_ALL_FOREIGN),
+                "depends": ", ".join(filter(None, (record.get("Pre-Depends"), record.get("Depends"))))}
+
+    def providers(self, name: str, build: str) -> list[str]:
+        """Return the packages that provide a virtual one, by name."""
+        package = self.package(name, build)
+        return sorted({version.parent_pkg.name for _, _, version in package.provides_list
+                       if version.arch in (build, "all")}) if package is not None else []
+
+    def newest_sources(self) -> dict[str, tuple[str, str, str]]:
+        """Return suite, version and record of the newest version of every source, read at once."""
+        records = apt_pkg.SourceRecords()
+        found: dict[str, tuple[str, str, str]] = {}
+        while records.step():
+            name, version = records.package, records.version
+            if name not in found or apt_pkg.version_compare(version, found[name][1]) > 0:
+                found[name] = records.index.describe.split(" ")[1].split("/")[0], version, records.record
+        return found
+
+    def behind(self, sources: list[str], question: dict[str, Any], build: str) -> dict[str, Any]:
+        """Return the closure of these sources; ``question`` is a core.chain.closure.Question as JSON."""
+        from debian.debian_support import DpkgArchTable
+
+        from debxcross.core.archive.source import SourcePackage, from_fields
+        from debxcross.core.chain.closure import Lookup, Question, Setting, Twin, closure
+
+        records = self.newest_sources()
+
+        def source(name: str) -> SourcePackage | None:
+            if name not in records:
+                return None
+            suite, _, record = records[name]
+            return from_fields(apt_pkg.TagSection(record), suite)
+
+        def package(name: str) -> Twin | None:
+            said = self.twin(name, build)
+            return Twin(**said) if said else None
+
+        lookup = Lookup(package, lambda name: self.providers(name, build), source)
+        found = closure(sources, lookup, Question(
+            question["host"], tuple(question["profiles"]), DpkgArchTable.load_arch_table(), question["shims"],
+            {name: Setting(**one) for name, one in question["settings"].items()}))
+        return {"sources": [vars(one) for one in found.sources], "needs": found.needs, "unmet": found.unmet}
+
+    def cross(self, host: str, build: str, compiler: str) -> dict[str, Any]:
+        """Return the packages of the cross toolchain that shims are made of, and what the shims stand beside.
+
+        "cross" are files; "twins" maps names to version, depends and provides of the build architecture's
+        packages.
+        """
+        from debxcross.core.build.shims import base_name, shim_name, twin_name
+
+        lists = apt_pkg.SourceList()
+        lists.read_main_list()
+        found, names = [], {base_name(compiler)}
+        for package in self.cache.packages:
+            shim = shim_name(package.name, host, compiler)
+            version = self.policy(package) if shim and package.has_versions else None
+            if version is not None and version.downloadable:
+                names.add(twin_name(shim))
+                offer = self.offer(version, lists)
+                found.append({key: offer[key] for key in ("uri", "file", "size", "sha256")})
+        twins = {name: version for name in sorted(names)
+                 if (version := self.candidate(name, build)) is not None}
+        return {"compiler": compiler, "cross": sorted(found, key=lambda one: str(one["file"])), "twins": {
+            name: {"version": version.ver_str, **{
+                field.lower(): self.record(version).get(field, "") for field in ("Depends", "Provides")}}
+            for name, version in twins.items()}}

@@ -98,6 +98,17 @@ def _compiler(archive: Archive, build: str) -> str:
     return str(max(found, default=""))
 
 
+def cross(host: str, build: str) -> dict[str, Any]:
+    """Return what the shims of an architecture without an archive are made of (core.build.shims)."""
+    archive = Archive()
+    return archive.cross(host, build, _compiler(archive, build))
+
+
+def behind(sources: list[str], question: dict[str, Any], build: str) -> dict[str, Any]:
+    """Return every source that must be built for these where no archive has the host architecture."""
+    return Archive().behind(sources, question, build)
+
+
 def _skew(archive: Archive, build: str, host: str, host_needs: list[str]) -> list[dict[str, str]]:
     """Return Multi-Arch: same packages that both architectures need, at different versions."""
     if build == host:
@@ -422,7 +433,8 @@ def _given(dependency: Any, ours: dict[str, str]) -> bool:
 _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": installable,
                         "closure": closure, "compared": compared, "binaries": binaries,
                         "natives": natives, "libraries": libraries, "named": named,
-                        "packaging": packaging, "dependents": dependents, "companions": companions}
+                        "packaging": packaging, "dependents": dependents, "cross": cross,
+                        "behind": behind, "companions": companions}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from debian.debian_support import DpkgArchTable
 
 from debxcross.core.archive.world import World
 from debxcross.core.architecture import Architecture
+from debxcross.core.chain.lock import SHIMS
 from debxcross.doors.apt import AptRoot
 from debxcross.doors.chroot import Chroots
 from debxcross.doors.files import make_directory, open_regular, raise_for_os_error
@@ -46,6 +47,11 @@ class Context:
     def store(self) -> Store:
         """The store that results and files are in."""
         return self.results.store
+
+    @property
+    def without_archive(self) -> bool:
+        """Whether no archive has the host architecture: what the suites say, or the lock."""
+        return self.world.without_archive or bool(self.held.lock and self.held.lock.parts.get(SHIMS))
 
     def log(self, step: str) -> Path:
         """Return the log file of a step, emptied for this run."""

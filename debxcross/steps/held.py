@@ -29,7 +29,7 @@ class Held:
 
     def part(self, part: str) -> tuple[PackageFile, ...] | None:
         """Return the packages that the lock pins beside the members'; None when that part is free."""
-        return self.lock.parts[part] if self.lock and part not in self.unlocked else None
+        return self.lock.parts.get(part, ()) if self.lock and part not in self.unlocked else None
 
     def compare(self, member: str, found: Sequence[PackageFile], local: Sequence[StoredFile]) -> None:
         """Raise LockError when apt chose something else for a member than the lock says.

@@ -58,7 +58,9 @@ def test_the_oldest_processors_of_arm(
 @pytest.mark.parametrize(("name", "emulator"), [
     ("arm64", "aarch64"), ("mipsel", "mipsel"), ("mips64el", "mips64el"), ("riscv64", "riscv64"),
     ("ppc64el", "ppc64le"), ("s390x", "s390x"), ("i386", "i386"), ("amd64", "x86_64"),
-    ("loong64", "loongarch64"),
+    ("loong64", "loongarch64"), ("m68k", "m68k"), ("mips", "mips"),
+    ("mips64", "mips64"), ("mipsr6el", "mipsel"), ("mips64r6el", "mips64el"), ("powerpc", "ppc"),
+    ("ppc64", "ppc64"), ("sh4", "sh4"), ("sparc64", "sparc64"), ("x32", "x86_64"),
 ])
 def test_emulators_know_the_others(tmp_path: Path, name: str, emulator: str) -> None:
     """A file that is no program is refused after the processor was made, and then in other words."""

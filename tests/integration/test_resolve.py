@@ -18,7 +18,8 @@ import pytest
 from debxcross.app.request import Request
 from debxcross.app.wheel import Locked
 from debxcross.core.architecture import architecture
-from debxcross.core.chain.chain import misjudged, parse
+from debxcross.core.chain.chain import parse
+from debxcross.core.chain.relations import misjudged
 from debxcross.core.chain.file import to_toml
 from debxcross.core.patch import parse as parse_patch
 from debxcross.core.wheel.deb import device_environment

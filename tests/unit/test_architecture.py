@@ -38,6 +38,8 @@ def test_dpkg_agrees(known: Architecture, table: DpkgArchTable) -> None:
     gnu_cpu, _, bits, endian = {row[0]: row[1:] for row in rows("cputable")}[processor]
     gnu_system = {row[0]: row[1] for row in rows("ostable")}[system]
     assert known.gnu_triplet == f"{gnu_cpu}-{gnu_system}"
+    # dpkg's abitable says of x32 that its words have 32 bits on a processor of 64.
+    bits = "32" if known.name == "x32" else bits
     # dpkg's Dpkg::Arch::gnutriplet_to_multiarch: only i386's two names differ.
     assert known.multiarch == known.gnu_triplet.replace("i686", "i386")
     assert (known.elf.bits, known.elf.little_endian) == (int(bits), endian == "little")
@@ -50,9 +52,12 @@ def test_names_agree_with_each_other(known: Architecture) -> None:
     assert known.name == architecture(known.name).name
     assert known.crossbuild_package == f"crossbuild-essential-{known.name}"
     assert known.qemu_binary.startswith("qemu-") and known.qemu_binary.endswith("-static")
-    assert known.rust_target.count("-") == 3 and "-unknown-linux-gnu" in known.rust_target
-    # The ABI of the triplet and of Rust's target are one: gnu, gnueabi, gnueabihf, gnuabi64.
-    assert known.rust_target.rsplit("-", 1)[1] == known.gnu_triplet.rsplit("-", 1)[1]
+    if known.rust_target:
+        assert known.rust_target.count("-") == 3 and "-unknown-linux-gnu" in known.rust_target
+        # The ABI of the triplet and of Rust's target are one: gnu, gnueabi, gnueabihf, gnuabi64.
+        assert known.rust_target.rsplit("-", 1)[1] == known.gnu_triplet.rsplit("-", 1)[1]
+    else:
+        assert known.name in ("alpha", "hppa", "sh4")
     assert known.elf.flags_value & ~known.elf.flags_mask == 0
     assert known.elf.machine.startswith("EM_")
 
@@ -74,6 +79,22 @@ def test_arms_differ_in_float_abi_only_where_elf_is_concerned() -> None:
     assert armel.wheel_platform != armhf.wheel_platform and armel.rust_target.startswith("armv5te-")
 
 
+def test_what_brings_the_compilers() -> None:
+    assert architecture("x32").compiler_packages == ("gcc-x86-64-linux-gnux32", "g++-x86-64-linux-gnux32")
+    assert [known.name for known in ARCHITECTURES.values() if known.libc != "libc6"] == ["alpha"]
+
+
+def test_big_endian() -> None:
+    assert [known.name for known in ARCHITECTURES.values() if not known.elf.little_endian] == [
+        "hppa", "m68k", "mips", "mips64", "powerpc", "ppc64", "s390x", "sparc64"]
+
+
+def test_revision_6_of_mips_is_told_apart() -> None:
+    old, new = architecture("mipsel").elf, architecture("mipsr6el").elf
+    assert 0x90001407 & new.flags_mask == new.flags_value != 0x70001007 & new.flags_mask
+    assert 0x70001007 & old.flags_mask == old.flags_value
+
+
 def test_mips_abis_differ() -> None:
     mipsel, mips64el = architecture("mipsel").elf, architecture("mips64el").elf
     assert mipsel.flags_mask == mipsel.flags_value == 0x1000  # EF_MIPS_ABI_O32
@@ -82,9 +103,16 @@ def test_mips_abis_differ() -> None:
 
 def test_the_table_is_in_order_and_has_no_double() -> None:
     assert list(ARCHITECTURES) == sorted(ARCHITECTURES)
-    for field in ("gnu_triplet", "multiarch", "rust_target", "wheel_platform", "uname"):
-        values = [getattr(known, field) for known in ARCHITECTURES.values()]
+    for field in ("gnu_triplet", "multiarch", "rust_target"):
+        values = [value for known in ARCHITECTURES.values() if (value := getattr(known, field))]
         assert len(set(values)) == len(values), field
+    # "uname -m" tells no byte order and no revision of MIPS, and x32 is an ABI of amd64's processors.
+    alike: dict[str, list[str]] = {}
+    for known in ARCHITECTURES.values():
+        assert known.wheel_platform == f"linux_{known.uname}"
+        alike.setdefault(known.uname, []).append(known.name)
+    assert [names for names in alike.values() if len(names) > 1] == [
+        ["amd64", "x32"], ["mips", "mipsel", "mipsr6el"], ["mips64", "mips64el", "mips64r6el"]]
 
 
 @pytest.mark.parametrize(("name", "guess"), [
@@ -95,6 +123,6 @@ def test_unknown_names_get_the_nearest(name: str, guess: str) -> None:
     with pytest.raises(UsageError) as caught:
         architecture(name)
     assert repr(name) in caught.value.brief
-    assert "Known architectures: amd64, arm64, armel" in caught.value.resolution
+    assert "Known architectures: alpha, amd64, arm64, armel" in caught.value.resolution
     if guess:
         assert guess in caught.value.resolution.split("?")[0]

@@ -64,6 +64,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("doors.store", "doors.roots"): "a part of the store",
     ("doors.store", "doors.storefs"): "a part of the store",
     ("doors.deb", "doors.debfile"): "debs are read by one reader",
+    ("doors.shim", "doors.deb"): "debs are read by one reader",
     ("doors.unpack", "doors.debfile"): "debs are read by one reader",
     ("doors.dpkgtar", "doors.debfile"): "debs are read by one reader",
     ("doors.changelog", "doors.debfile"): "debs are read by one reader",
@@ -100,6 +101,7 @@ OWNERS = {
     # Archives that come from outside are hostile until read with care; each kind has its reader.
     "zipfile": ("doors.wheelfile", "doors.sdist"),  # wheels; sdists may be zip files too
     "tarfile": ("doors.debfile", "doors.deb", "doors.unpack", "doors.changelog",  # debs; what is in them
+                "doors.tree",  # trees of sources, which it packs itself
                 "doors.sdist", "doors.sourcefile",  # sources of Python's kind and of Debian's
                 "doors.tar", "steps.store.exchange"),  # sysroots and stores that we packed ourselves
     "unittest": (), "pytest": (),

@@ -12,9 +12,10 @@ from debxcross.core.build.environment import InstalledPackage, PackageFile
 from debxcross.core.build.losses import AcceptedLoss
 from debxcross.core.chain.chain import Chain, PinnedFile, SourceMember, WheelMember
 from debxcross.core.chain.lock import (
-    SCHEMA, Lock, LockedFile, LockedMember, chain_digest, check, deviations, parse, to_text,
+    SCHEMA, SHIMS, Lock, LockedFile, LockedMember, chain_digest, check, deviations, parse, to_text,
 )
 from debxcross.errors import LockError
+from debxcross.steps.held import Held
 
 ONE, TWO, THREE, FOUR = (digit * 64 for digit in "1234")
 LIBC = PackageFile("archive:main/pool/g/glibc/libc6_2.36-9_armel.deb", "libc6_2.36-9_armel.deb", 10, ONE)
@@ -49,6 +50,15 @@ def test_answers_stand_only_where_there_are_some() -> None:
     told = replace(LOCK, members=(SIX, replace(ZLIB, answers=f"file {ONE}")))
     assert f'answers = "file {ONE}"\n' in to_text(told)
     assert parse(tomllib.loads(to_text(told)), "x") == told
+
+
+def test_what_shims_are_made_of_stands_only_where_there_are_some() -> None:
+    assert "shims" not in TEXT
+    cross = PackageFile("archive:main/pool/c/x.deb", "libc6-powerpc-cross_2.36-8cross1_all.deb", 10, THREE)
+    told = replace(LOCK, parts={**LOCK.parts, SHIMS: (cross,)})
+    assert f'"libc6-powerpc-cross 2.36-8cross1 all {THREE} 10 main/pool/c/x.deb",\n' in to_text(told)
+    assert parse(tomllib.loads(to_text(told)), "x") == told
+    assert Held("powerpc", told).part(SHIMS) == (cross,) and Held("armel", LOCK).part(SHIMS) == ()
 
 
 def test_one_line_for_a_package() -> None:

@@ -6,7 +6,9 @@ import pytest
 from debian.deb822 import Deb822
 from debian.debian_support import DpkgArchTable
 
-from debxcross.core.archive.predict import dummy_name, dummy_stanza, predicted_stanzas, stanza_text
+from debxcross.core.archive.predict import (
+    dummy_name, dummy_stanza, needed_elsewhere, predicted_stanzas, stanza_text,
+)
 from debxcross.core.archive.source import from_fields
 
 # Of python2.7's debian/control, abbreviated; the kinds of relations are all there.
@@ -100,3 +102,12 @@ def test_a_package_stands_for_what_a_build_needs(table: DpkgArchTable) -> None:
     assert fields["Depends"] == ("debhelper-compat (= 13), libfoo-dev (>= 2) | libbar-dev, python3:any, "
                                  "perl:amd64, libarch-dev, gawk:amd64")
     assert fields["Conflicts"] == "libold-dev"
+
+
+def test_what_packages_need_of_others() -> None:
+    controls = [{"Package": "libz1", "Depends": "libc6 (>= 2.36)"},
+                {"Package": "libz-dev", "Provides": "libz-headers (= 1)", "Pre-Depends": "dpkg (>= 1.15)",
+                 "Depends": "libz1 (= 1),\n libc6-dev | libc-dev, gone | libz1"},
+                {"Package": "prog", "Depends": "libz-headers, libc6 (>= 2.36)"}, {"Package": "empty"}]
+    assert needed_elsewhere(controls) == ("dpkg (>= 1.15)", "libc6 (>= 2.36)", "libc6-dev | libc-dev")
+    assert needed_elsewhere([]) == ()

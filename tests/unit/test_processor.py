@@ -96,3 +96,9 @@ def test_vermagic() -> None:
 ])
 def test_directories_that_the_dynamic_linker_chooses(path: str, chosen: bool) -> None:
     assert processor.chosen_by_the_linker(path) == chosen
+
+
+def test_revision_6_of_mips_has_one_encoding_of_nan() -> None:
+    assert beyond("EM_MIPS", 0x90001407, Code(mips=(6, 0, 0)), BASELINES["mipsr6el"]) == ()
+    assert beyond("EM_MIPS", 0xA0000407, Code(mips=(6, 0, 0)), BASELINES["mips64r6el"]) == ()
+    assert beyond("EM_MIPS", 0xA0000407, Code(mips=(6, 0, 0)), BASELINES["mips64el"])

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from debxcross.core.build import commands, device
+from debxcross.core.build import commands, device, shims
 from debxcross.core.wheel import backend, deb
 
 PACKAGE = Path(__file__).parents[2] / "debxcross"
 
 #: (where the number stands, the number, the modules it stands for, their digest)
 SCHEMAS = (
-    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "a4b5a25fae15c0f3"),
+    ("core/build/commands.py", commands.SCHEMA, ("core/build/commands.py",), "977873b42e2e37ec"),
     ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "7ce99aa27790a014"),
+    ("core/build/shims.py", shims.SCHEMA, ("core/build/shims.py", "doors/shim.py"), "6d640506d70992d6"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "942dc36f55da1e2e"),
+     "4f2f6cb3b6c862ea"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
       "steps/wheel/deb.py"), "0be9bdb9164d47f8"),

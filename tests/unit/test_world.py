@@ -2,6 +2,8 @@
 """The texts apt reads, and which suites a build root and a device may see."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 from debian.deb822 import Deb822
 
 from debxcross.core.archive.world import (
@@ -88,6 +90,26 @@ def test_devices_see_neither_tools_nor_other_architectures() -> None:
     assert names(carrying.for_device()) == ["bookworm", "bookworm-security"]
     unread = WORLD.for_device()
     assert names(unread) == ["bookworm", "bookworm-security"] and not any(use.source for use in unread.suites)
+
+
+def test_where_no_suite_has_the_architecture() -> None:
+    """Build roots have the build architecture of every suite, devices only what is for all architectures."""
+    orphan = replace(WORLD, host_architecture="powerpc", suites=tuple(
+        replace(use, architectures=("amd64", "powerpc") if use.architectures else ())
+        for use in WORLD.suites))
+    assert not orphan.without_archive, "before the probe a suite may have it"
+    orphan = orphan.with_carried({use.suite: BOTH for use in orphan.suites})
+    assert orphan.without_archive and not CARRIED.without_archive and not World("a", "b", ()).without_archive
+    root = orphan.for_build_root()
+    assert set(names(root)) == {"bookworm", "bookworm-security", "bullseye"} and orphan.left_out() == ()
+    text = root.sources_list({"main": "/m"})
+    assert "arch=amd64 " in text and "powerpc" not in text
+    device = orphan.for_device()
+    assert (device.build_architecture, device.architectures) == ("powerpc", ("powerpc", "amd64"))
+    assert names(device) == ["bookworm", "bookworm-security"]
+    # apt then lets no package of amd64 serve, however foreign.
+    text = apt_configuration("/r", device.build_architecture, device.architectures)
+    assert 'APT::Architecture "powerpc";' in text and 'BarbarianArchitectures { "amd64"; }' in text
 
 
 def test_native_builds_have_one_architecture() -> None:

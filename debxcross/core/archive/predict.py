@@ -8,7 +8,7 @@ were in the build root.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import DpkgArchTable
@@ -36,7 +36,8 @@ def predicted_stanzas(
         values = {"binary:Version": version, "source:Version": source_version,
                   "Source-Version": source_version}
         fields = {key: stanza[key] for key in _COPIED if key in stanza}
-        fields.update({"Architecture": host, "Version": version})
+        fields.update({"Architecture": "all" if stanza.get("Architecture") == "all" else host,
+                       "Version": version})
         for key in _RELATIONS:
             kept = ", ".join(_relations(stanza.get(key, ""), values, host, profiles, table))
             if kept:
@@ -94,6 +95,22 @@ def _relations(
             one["arch"] = one["restrictions"] = None
         if alternatives:
             yield str(PkgRelation.str([alternatives]))
+
+
+def needed_elsewhere(controls: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the relations of these packages' control fields that none of them meets by name, each once."""
+    ours = {one["Package"] for one in controls} | {
+        group[0]["name"] for one in controls for group in _written(one.get("Provides", ""))}
+    found = {str(PkgRelation.str([group])) for one in controls for key in ("Pre-Depends", "Depends")
+             for group in _written(one.get(key, "")) if not any(each["name"] in ours for each in group)}
+    return tuple(sorted(found))
+
+
+def _written(text: str) -> Iterator[Sequence[Mapping[str, str]]]:
+    """Yield the alternatives of each relation of a field."""
+    for part in re.sub(r"\s+", " ", text).split(","):
+        if part.strip():
+            yield PkgRelation.parse_relations(part)[0]
 
 
 def stanza_text(control: Mapping[str, str], filename: str, size: int, sha256: str) -> str:

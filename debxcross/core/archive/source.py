@@ -30,7 +30,11 @@ class BinaryEntry:
 
 @dataclass(frozen=True)
 class SourcePackage:
-    """A source package of a suite; ``files`` include the .dsc."""
+    """A source package; ``files`` include the .dsc.
+
+    One ``with_all`` has its Architecture: all packages built as well; those of the archive's sources are
+    Debian's own.  A tree of one's own has no files before its .dsc is made.
+    """
 
     name: str
     version: str
@@ -40,6 +44,7 @@ class SourcePackage:
     build_depends_arch: str
     binaries: tuple[BinaryEntry, ...]
     build_conflicts: str = ""
+    with_all: bool = False
 
     @property
     def dsc(self) -> StoredFile:
@@ -99,12 +104,28 @@ def _binaries(fields: Mapping[str, str]) -> tuple[BinaryEntry, ...]:
 def expected_binaries(
     source: SourcePackage, host: str, profiles: tuple[str, ...], table: DpkgArchTable
 ) -> tuple[str, ...]:
-    """Return the names of the debs an architecture-dependent build (-B) must leave, by name."""
+    """Return the names of the debs that a build must leave, by name."""
     return tuple(sorted(
         entry.name for entry in source.binaries
         if not entry.udeb
-        and any(one != "all" and table.matches_architecture(host, one) for one in entry.architectures)
+        and (_is_for(entry, host, table) or source.with_all and "all" in entry.architectures)
         and profile_list_holds(entry.profiles, profiles)))
+
+
+def _is_for(entry: BinaryEntry, host: str, table: DpkgArchTable) -> bool:
+    return any(one != "all" and table.matches_architecture(host, one) for one in entry.architectures)
+
+
+def parts(source: SourcePackage, host: str, profiles: tuple[str, ...], table: DpkgArchTable) -> str:
+    """Return what dpkg-buildpackage's --build is told: "any", "any,all", or "all" alone.
+
+    A source that makes nothing for the host architecture is built as on the machine's own: "all".
+    """
+    made = [entry for entry in source.binaries
+            if not entry.udeb and profile_list_holds(entry.profiles, profiles)]
+    some = any(_is_for(entry, host, table) for entry in made)
+    alls = source.with_all and any("all" in entry.architectures for entry in made)
+    return ("any,all" if some else "all") if alls else "any"
 
 
 def profile_list_holds(formula: str, profiles: tuple[str, ...]) -> bool:

@@ -105,6 +105,18 @@ class World:
         """Build and host architecture, without repetition."""
         return tuple(dict.fromkeys((self.build_architecture, self.host_architecture)))
 
+    @property
+    def without_archive(self) -> bool:
+        """Whether no suite of the release carries the host architecture.
+
+        Its libraries are then shims (core.build.shims) and what is built.  A suite that has not been
+        read may carry it; with a lock there are no suites, and the lock tells.
+        """
+        host = self.host_architecture
+        own = [use for use in self.suites
+               if use.architectures and use.priority != TOOL_PRIORITY and not use.added]
+        return bool(own) and not any(host in (use.carried or (host,)) for use in own)
+
     def binaries_for(self, suite: SuiteUse) -> tuple[str, ...]:
         """Return the architectures whose binaries are really used from a suite."""
         if not suite.carried:
@@ -180,10 +192,11 @@ class World:
         """Return what a build root may see: suites that carry both architectures, and tool suites.
 
         A suite with one of the two would put libX:amd64 and libX:HOST at different
-        versions, which Multi-Arch: same forbids (dpkg, "MultiArch/Spec").  What a chain adds counts
+        versions, which Multi-Arch: same forbids (dpkg, "MultiArch/Spec").  Where no suite has the
+        host architecture, each gives what the build architecture needs.  What a chain adds counts
         less, and may have one alone.
         """
-        both = set(self.architectures)
+        both = {self.build_architecture} if self.without_archive else set(self.architectures)
         return replace(self, suites=tuple(
             replace(use, source=False) for use in self.suites
             if use.architectures and (use.priority == TOOL_PRIORITY or both <= set(use.carried)
@@ -192,9 +205,16 @@ class World:
     def for_device(self) -> World:
         """Return what the device sees of Debian: the release's suites with its architecture.
 
-        Before the probe has read what a suite carries, it may have it.
+        Before the probe has read what a suite carries, it may have it.  Where no suite has it, the
+        packages for all architectures are found in the build architecture's indexes, of which
+        BarbarianArchitectures keeps the rest out.
         """
         host = self.host_architecture
+        if self.without_archive:
+            build = self.build_architecture
+            return World(host, build, tuple(
+                replace(use, architectures=(build,), source=False) for use in self.suites
+                if use.architectures and use.priority != TOOL_PRIORITY))
         return World(host, host, tuple(
             replace(use, architectures=(host,), source=False) for use in self.suites
             if use.architectures and use.priority != TOOL_PRIORITY and host in (use.carried or (host,))))

@@ -155,15 +155,20 @@ def unpack_script(dsc: str, directory: str) -> str:
 
 
 def build_dep_argv(
-    host: str, build: str, profiles: Sequence[str], *extra: str, trees: Sequence[str] = ("./",)
+    host: str, build: str, profiles: Sequence[str], *extra: str, trees: Sequence[str] = ("./",),
+    parts: str = "any",
 ) -> tuple[str, ...]:
     """Return apt's own resolver call for source trees: the one in the current directory, and more.
 
-    --arch-only leaves Build-Depends-Indep (documentation tools) out.
+    --arch-only leaves Build-Depends-Indep (documentation tools) out where nothing for all is built.
     """
     cross = () if host == build else (f"--host-architecture={host}",)
-    return ("apt-get", *extra, "-y", "build-dep", *cross, "--arch-only",
+    return ("apt-get", *extra, "-y", "build-dep", *cross, *_only(parts),
             f"--build-profiles={','.join(profiles)}", *trees)
+
+
+def _only(parts: str) -> tuple[str, ...]:
+    return ("--arch-only",) if parts == "any" else ()
 
 
 def build_packages_control(packages: Sequence[str], build: str) -> str:
@@ -192,13 +197,16 @@ def build_environment(host: str, build: str, profiles: Sequence[str], jobs: int)
 
 
 def build_argv(host: str, build: str, profiles: Sequence[str], jobs: int,
-               more: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the dpkg-buildpackage call, with its environment, and ``more`` of it, in front."""
+               more: Mapping[str, str] | None = None, parts: str = "any") -> tuple[str, ...]:
+    """Return the dpkg-buildpackage call, with its environment, and ``more`` of it, in front.
+
+    ``parts`` is what --build is told (core.archive.source.parts).
+    """
     environment = {**build_environment(host, build, profiles, jobs), **(more or {})}
     cross = () if host == build else (f"--host-arch={host}",)
     return (
         "env", *(f"{name}={value}" for name, value in sorted(environment.items())),
-        "dpkg-buildpackage", *cross, "--build=any", "--unsigned-source", "--unsigned-changes",
+        "dpkg-buildpackage", *cross, f"--build={parts}", "--unsigned-source", "--unsigned-changes",
         f"--build-profiles={','.join(profiles)}",
     )
 
@@ -229,11 +237,12 @@ def wheel_packages(python: str, host: str, host_needs: Sequence[str]) -> tuple[s
     return (f"libpython{python}-dev:{host}", *(f"{name}:{host}" for name in host_needs))
 
 
-def simulate_build_dep_argv(host: str, build: str, profiles: Sequence[str], *trees: str) -> tuple[str, ...]:
+def simulate_build_dep_argv(host: str, build: str, profiles: Sequence[str], *trees: str, parts: str = "any"
+                            ) -> tuple[str, ...]:
     """Return the question, outside of a build root, whether build dependencies could be met."""
     return ("apt-get", "--simulate", "-q", "build-dep",
             *(() if host == build else (f"--host-architecture={host}",)),
-            "--arch-only", f"--build-profiles={','.join(profiles)}", *trees)
+            *_only(parts), f"--build-profiles={','.join(profiles)}", *trees)
 
 
 def install_argv(packages: Sequence[str], *extra: str) -> tuple[str, ...]:

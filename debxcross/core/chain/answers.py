@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from debxcross.core.archive.binaries import ArchiveBinary
+from debxcross.core.archive.taken import Contents
 from debxcross.core.artifact import StoredFile
 from debxcross.core.border import Line, Name, Sha256, Size, read_as
 from debxcross.core.build.environment import PackageFile, is_deb
+from debxcross.core.build.shims import Twin
+from debxcross.core.chain.closure import Included
 from debxcross.core.chain.history import Entry
 from debxcross.core.wheel.index import IndexFile
 
@@ -156,6 +159,22 @@ class _Publication:
     versions: Mapping[Sha256, Line]
     unpublished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unasked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    for_building: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Cross:
+    compiler: Line
+    cross: tuple[PackageFile, ...]
+    twins: Mapping[str, Twin]
+
+
+@dataclass(frozen=True)
+class _Behind:
+    sources: tuple[Included, ...]
+    needs: Mapping[str, tuple[Line, ...]]
+    unmet: tuple[tuple[Line, Line], ...]
 
 
 @dataclass(frozen=True)
@@ -182,9 +201,12 @@ _SHAPES: Mapping[str, Any] = {
     "history": _History,
     **dict.fromkeys(("pin", "wheel"), StoredFile),
     "machine": Line | _Machine,
-    "emulator": Line,
+    **dict.fromkeys(("emulator", "loading"), Line),
     "note": str,
     "requires": tuple[Line, ...],
+    "tree": str,
+    "commit": Contents,
+    "source-package": tuple[StoredFile, ...],
     "sdist": _Texts,
     "index-page": _Page,
     "publication": _Publication,
@@ -195,10 +217,13 @@ _SHAPES: Mapping[str, Any] = {
     "alternatives": Mapping[str, tuple[Line, ...]],
     "rustc": _Least,
     "owners": Mapping[str, tuple[tuple[Line, Line, Line], ...]],
+    "cross": _Cross,
+    "behind": _Behind,
     "missed": tuple[Line, tuple[Line, ...]],
 }
 #: Kinds whose values need another look: apt's packages have names that can be taken apart.
 _RULES: Mapping[str, Callable[[Any], bool]] = {
+    "cross": lambda told: all(is_deb(file.file) for file in told.cross),
     **dict.fromkeys(("environment", "root-packages", "sysroot"),
                     lambda files: all(is_deb(file.file) for file in files)),
     "trial": lambda told: isinstance(told.get("packages"), tuple) and type(told.get("passed")) is int,

@@ -15,7 +15,9 @@ from debxcross.errors import ConfigurationError, UsageError
 
 #: What `uname -m` says where it is neither Debian's name nor the table's (Linux, arch/arm/kernel/setup.c).
 _UNAMES = {"armv4tl": "armel", "armv5tejl": "armel", "armv6l": "armel", "armv8l": "armhf", "i486": "i386",
-           "i586": "i386", "arm": "armel", "riscv": "riscv64"}
+           "i586": "i386", "arm": "armel", "riscv": "riscv64",
+           # What several architectures call themselves means the one that Debian had longest.
+           "x86_64": "amd64", "mips": "mipsel", "mips64": "mips64el"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
@@ -52,10 +54,10 @@ class Beginning:
 def device(text: str) -> str:
     """Return the architecture that a device's `uname -m` or Debian's name means.  Raises UsageError."""
     word = text.strip().lower()
-    for one in ARCHITECTURES.values():
-        if word == one.uname and one.name not in ("amd64",):
-            return one.name
-    return architecture({**_UNAMES, "x86_64": "amd64"}.get(word, word)).name
+    if word in _UNAMES:
+        return _UNAMES[word]
+    named = (one.name for one in ARCHITECTURES.values() if word == one.uname)
+    return next(named, "") or architecture(word).name
 
 
 def sources(text: str) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core import release as releases
 from debxcross.core.archive.choice import Choice
+from debxcross.core.archive.origin import Origin
 from debxcross.core.border import is_name, is_text, is_word
 from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
+from debxcross.core.chain import origin as origins
 from debxcross.core.chain.archive import ChainArchive, parse_archives
 from debxcross.core.chain.faults import Faults
-from debxcross.core.wheel import version
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -53,6 +54,8 @@ class SourceMember:
     ``accept_losses`` are what its packages may lack of what Debian's own have; no key has them.
     ``answers`` is who answers what its configure cannot try (core.build.answers.MODES; "" decides).
     ``packages`` and ``without_packages`` are patterns (core.archive.choice.Choice).
+    With an ``origin`` it is a source of one's own; its name is "" until the origin has been read.
+    ``why`` says what it is built for when nobody named it; no key has that.
     """
 
     name: str
@@ -63,6 +66,8 @@ class SourceMember:
     revision: int = 0
     accept_losses: tuple[AcceptedLoss, ...] = ()
     answers: str = ""
+    origin: Origin | None = None
+    why: str = ""
     packages: tuple[str, ...] = ()
     without_packages: tuple[str, ...] = ()
 
@@ -70,6 +75,14 @@ class SourceMember:
     def choice(self) -> Choice:
         """Which of its packages are wanted."""
         return Choice(self.packages, self.without_packages)
+
+
+@dataclass(frozen=True)
+class DebMember:
+    """A package that was built elsewhere: judged, offered to build roots and published."""
+
+    name: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -184,17 +197,43 @@ class Chain:
     debian: tuple[DebianPackage, ...] = ()
     #: Results of sources are not held against Debian's own packages.
     without_twin: bool = False
+    debs: tuple[DebMember, ...] = ()
     archives: tuple[ChainArchive, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
         """The names of all members, sources first."""
-        return (*(source.name for source in self.sources), *(wheel.name for wheel in self.wheels))
+        return (*(one.name for one in self.sources), *(one.name for one in self.wheels),
+                *(one.name for one in self.debs))
+
+    @property
+    def own(self) -> tuple[SourceMember | DebMember, ...]:
+        """The members that do not come from an archive or an index."""
+        return (*(one for one in self.sources if one.origin), *self.debs)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The members that nobody named: others need them (core.chain.closure)."""
+        return frozenset(source.name for source in self.sources if source.why)
 
     def without(self, names: Collection[str]) -> Chain:
         """Return the chain without these members."""
         return replace(self, sources=tuple(one for one in self.sources if one.name not in names),
-                       wheels=tuple(one for one in self.wheels if one.name not in names))
+                       wheels=tuple(one for one in self.wheels if one.name not in names),
+                       debs=tuple(one for one in self.debs if one.name not in names))
+
+    def archived(self) -> Chain:
+        """Return the chain without the sources that no archive is asked for."""
+        return replace(self, sources=tuple(one for one in self.sources if one.origin is None))
+
+    def below(self, directory: str) -> Chain:
+        """Return the chain with the paths of its own members relative to a directory."""
+        def placed(origin: Origin | None) -> Origin | None:
+            return replace(origin, base=directory) if origin else None
+
+        return replace(self, sources=tuple(replace(one, origin=placed(one.origin)) for one in self.sources),
+                       debs=tuple(replace(one, origin=replace(one.origin, base=directory))
+                                  for one in self.debs))
 
     def wheel(self, name: str) -> WheelMember | None:
         """Return the wheel member with this name, if it is one."""
@@ -207,7 +246,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     Raises ConfigurationError with every fault at once, each with its key.
     """
     faults = Faults()
-    faults.known(document, ("chain", "source", "wheel", "build-tool", "debian", "trial", "security",
+    faults.known(document, ("chain", "source", "wheel", "deb", "build-tool", "debian", "trial", "security",
                             "archive"), "")
     head = faults.one(document, "chain")
     if not head:
@@ -231,17 +270,16 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     sources = (*(_source(faults, *one, added) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
-    names = [*(source.name for source in sources), *(wheel.name for wheel in wheels)]
+    debs = tuple(_deb(faults, *one) for one in faults.tables(document, "deb"))
+    names = [*(one.name for one in sources), *(one.name for one in wheels), *(one.name for one in debs)]
     for name in sorted(name for name, count in Counter(names).items() if name and count > 1):
         faults.add(name, "named more than once")
     if not names:
-        faults.add("source", "missing: a chain has at least one [[source]] or [[wheel]]")
+        faults.add("source", "missing: a chain has at least one [[source]], [[wheel]] or [[deb]]")
     chain = Chain(
         name=faults.text(head, "name", "chain.", needed=bool(head)),
         release=release_name,
-        sources=sources,
-        wheels=wheels,
-        build_tools=tools,
+        sources=sources, wheels=wheels, build_tools=tools,
         tool_suites=tool_suites,
         without_suites=without_suites,
         profiles=faults.texts(head, "profiles", "chain.", DEFAULT_PROFILES, _PROFILE),
@@ -252,6 +290,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
         security=tuple(member.name for member in security),
         debian=tuple(_debian(faults, *one) for one in faults.tables(document, "debian")),
         archives=archives,
+        debs=debs,
     )
     if faults.said:
         raise chain_error(origin, faults.said)
@@ -285,7 +324,7 @@ def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
 def _source(faults: Faults, where: str, table: Mapping[str, Any], added: Collection[str] = ()
             ) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
-                         "accept-losses", "answers", "packages", "without-packages"), where)
+                         "accept-losses", "answers", "packages", "without-packages", *origins.KEYS), where)
     suite = faults.text(table, "suite", where)
     if suite and suite not in added and not releases.is_suite(suite):
         faults.add(f"{where}suite", f"unknown suite {suite!r}")
@@ -302,10 +341,20 @@ def _source(faults: Faults, where: str, table: Mapping[str, Any], added: Collect
         faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME), suite,
         faults.text(table, "version", where, pattern=_VERSION),
         faults.texts(table, "profiles", where, pattern=_PROFILE),
-        packages, revision, _accepted(faults, where, table), answers,
-        *(faults.texts(table, key, where, pattern=_CHOSEN, fault="is no pattern of a package's name")
-          for key in ("packages", "without-packages")),
+        packages, revision, _accepted(faults, where, table), answers, origins.origin_of(faults, where, table),
+        packages=_chosen(faults, where, table, "packages"),
+        without_packages=_chosen(faults, where, table, "without-packages"),
     )
+
+
+def _deb(faults: Faults, where: str, table: Mapping[str, Any]) -> DebMember:
+    faults.known(table, ("name", "path", "url", "sha256"), where)
+    return DebMember(faults.text(table, "name", where, needed=True, pattern=_SOURCE_NAME),
+                     origins.deb_origin(faults, where, table))
+
+
+def _chosen(faults: Faults, where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return faults.texts(table, key, where, pattern=_CHOSEN, fault="is no pattern of a package's name")
 
 
 def _accepted(faults: Faults, where: str, table: Mapping[str, Any]) -> tuple[AcceptedLoss, ...]:
@@ -373,31 +422,28 @@ def _wheel(
     return wheel
 
 
-def misjudged(chain: Chain, member: WheelMember) -> dict[str, str]:
-    """Return the versions of Debian's packages that relations of a wheel's deb must be told of.
-
-    They are those that the requirements would judge in another way; see core.wheel.version.relations.
-    """
-    known = {normalise(one.name): one for one in chain.debian if one.version}
-    found = {}
-    for requirement in map(Requirement, (*member.requires, *member.also_requires)):
-        one = known.get(normalise(requirement.name))
-        if one and version.misjudged(one.package, requirement.specifier, one.epoch, one.version):
-            found[one.package] = one.version
-    return found
-
-
+#: What a word of the command line that names a source may be.
+TARGETS = ("Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm; or "
+           "./DIRECTORY, FILE.dsc or git+URL@REF for a source of your own.")
 _TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")
 
 
-def parse_target(text: str) -> SourceMember:
-    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it."""
+def parse_target(text: str, base: str = "") -> SourceMember:
+    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it.
+
+    What names a source of one's own (core.chain.origin.target_origin) has no name yet; relative paths are
+    below ``base``.
+    """
+    if origins.is_own(text):
+        try:
+            return SourceMember("", origin=origins.target_origin(text, base))
+        except ValueError as error:
+            raise ConfigurationError(f"{text!r} does not name a source", str(error), TARGETS) from error
     match = _TARGET.match(text)
     faults = Faults()
     table = {key: value for key, value in (match.groupdict() if match else {}).items() if value}
     member = _source(faults, f"{text}: ", table)
     if faults.said:
         raise ConfigurationError(
-            f"{text!r} does not name a source", "\n".join(faults.said),
-            "Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm.")
+            f"{text!r} does not name a source", "\n".join(faults.said), TARGETS)
     return member

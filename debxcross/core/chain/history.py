@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from debxcross.core.archive.taken import TREE
 from debxcross.core.key import plain
 
 #: The state of a forced build whose bytes were others: what was there before stands.
@@ -167,7 +168,8 @@ def _flat(inputs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
                 label, version, sha256 = package(word)
                 found[label] = (version, sha256)
         elif name == "files":
-            found.update({f"the file {file}": ("there", sha256) for file, sha256 in value})
+            found.update({file if file == TREE else f"the file {file}": ("there", sha256)
+                          for file, sha256 in value})
         elif name == "patches":
             found.update({f"the patch {_named(one)}": ("there", str(one)) for one in value})
         elif isinstance(value, (list, tuple)) and value and all(

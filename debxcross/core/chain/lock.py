@@ -31,6 +31,8 @@ SCHEME = "archive:"
 #: The packages that are pinned beside the members': of the two base roots, and what the
 #: results take from Debian when they are installed on a device.
 BUILD_ROOT, DEVICE_ROOT, DEVICE = PARTS = ("build-root", "device-root", "device")
+#: What shims are made of; only locks for an architecture without an archive have this part.
+SHIMS = "shims"
 INDEX = "index"
 _HEAD = """\
 # Every external input of a build, pinned by digest: written by 'debxcross lock', to be kept under
@@ -71,7 +73,8 @@ class LockedMember:
 
     ``suffix`` is what the version of a patched source gets; ``patches`` are names and digests;
     ``packages`` are those added to the base root, without the results of other members; ``answers`` is
-    what configure is told (core.build.answers.Told.identity).
+    what configure is told (core.build.answers.Told.identity); ``origin`` is what stands for the files of
+    a member that no archive has (core.archive.taken.Taken.identity).
     """
 
     name: str
@@ -83,6 +86,7 @@ class LockedMember:
     patches: tuple[tuple[str, str], ...]
     packages: tuple[PackageFile, ...]
     answers: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def chain_digest(chain: Chain) -> str:
     What a chain file leaves out is left out here, so that a key which only a newer debxcross
     knows does not outdate the locks of chains without it.
     """
-    # What of a result is accepted decides nothing about how it is made.
+    # What of a result is accepted decides nothing about how it is made; where the file lies, nothing either.
+    chain = chain.below("")
     sources = tuple(replace(member, accept_losses=()) for member in chain.sources)
     return digest(_said(plain(replace(chain, summary="", without_twin=False, sources=sources))))
 
@@ -163,11 +168,13 @@ def to_text(lock: Lock) -> str:
     lines += [f"{_string(suite)} = {_string(sha256)}\n" for suite, sha256 in sorted(lock.archives)]
     lines.append("\n[packages]\n")
     lines += [_list(name, _package_lines(lock.parts.get(name, ()))) for name in PARTS]
+    lines += [_list(SHIMS, _package_lines(lock.parts[SHIMS]))] if lock.parts.get(SHIMS) else []
     for one in sorted(lock.members, key=lambda member: member.name):
         lines.append("\n[[member]]\n")
         lines += [f"{name} = {_string(value)}\n" for name, value in (
             ("name", one.name), ("kind", one.kind), ("version", one.version), ("suite", one.suite),
-            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()))]
+            ("suffix", one.suffix), *((("answers", one.answers),) if one.answers else ()),
+            *((("origin", one.origin),) if one.origin else ()))]
         lines.append(_list("files", sorted(f"{file.name} {file.sha256} {file.size} {file.place}"
                                            for file in one.files)))
         # In the order in which they are applied.
@@ -237,7 +244,8 @@ class _Reader:
         where = f"member[{name if is_name(name) else number}]."
         texts = {key: self.value(table, key, str, where, "")
                  for key in ("name", "kind", "version", "suite", "suffix",
-                             *(("answers",) if isinstance(table, dict) and "answers" in table else ()))}
+                             *(key for key in ("answers", "origin")
+                               if isinstance(table, dict) and key in table))}
         for key, rule in _RULES.items():
             if not (rule(texts[key]) or self.faults):
                 self.faults.append(f"{where}{key}: {shown([texts[key]])} has no place there")
@@ -275,7 +283,8 @@ def parse(document: Mapping[str, Any], origin: str) -> Lock:
         **texts,
         archives=tuple(sorted(
             (suite, read.value(archives, suite, str, "archives.", "")) for suite in archives)),
-        parts={name: read.packages(parts, name, "packages.") for name in PARTS},
+        parts={name: read.packages(parts, name, "packages.")
+               for name in (*PARTS, *((SHIMS,) if SHIMS in parts else ()))},
         members=tuple(read.member(table, number) for number, table in
                       enumerate(read.value(document, "member", list, "", []), 1)))
     if read.faults:

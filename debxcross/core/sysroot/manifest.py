@@ -186,10 +186,12 @@ def path_list(paths: Iterable[str]) -> str:
 #: NumPy's names of the formats of long double, which cannot be tried out without running: what
 #: it asks Meson for as the property longdouble_format.
 LONG_DOUBLE = {
-    **dict.fromkeys(("armel", "armhf", "mipsel"), "IEEE_DOUBLE_LE"),
-    **dict.fromkeys(("arm64", "loong64", "mips64el", "riscv64"), "IEEE_QUAD_LE"),
-    "amd64": "INTEL_EXTENDED_16_BYTES_LE", "i386": "INTEL_EXTENDED_12_BYTES_LE",
-    "ppc64el": "IBM_DOUBLE_DOUBLE_LE", "s390x": "IEEE_QUAD_BE",
+    **dict.fromkeys(("armel", "armhf", "mipsel", "mipsr6el", "sh4"), "IEEE_DOUBLE_LE"),
+    **dict.fromkeys(("alpha", "arm64", "loong64", "mips64el", "mips64r6el", "riscv64"), "IEEE_QUAD_LE"),
+    **dict.fromkeys(("amd64", "x32"), "INTEL_EXTENDED_16_BYTES_LE"), "i386": "INTEL_EXTENDED_12_BYTES_LE",
+    **dict.fromkeys(("hppa", "mips"), "IEEE_DOUBLE_BE"), "m68k": "MOTOROLA_EXTENDED_12_BYTES_BE",
+    **dict.fromkeys(("mips64", "s390x", "sparc64"), "IEEE_QUAD_BE"),
+    "ppc64el": "IBM_DOUBLE_DOUBLE_LE", **dict.fromkeys(("powerpc", "ppc64"), "IBM_DOUBLE_DOUBLE_BE"),
 }
 #: Variable of make and CMake → program of binutils.
 _TOOLS = (("AR", "ar"), ("NM", "nm"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib"), ("STRIP", "strip"))

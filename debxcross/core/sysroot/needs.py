@@ -45,12 +45,20 @@ _INTERPRETERS = {
     "armel": "/lib/ld-linux.so.3", "armhf": "/lib/ld-linux-armhf.so.3", "i386": "/lib/ld-linux.so.2",
     "loong64": "/lib64/ld-linux-loongarch-lp64d.so.1", "mips64el": "/lib64/ld.so.1",
     "mipsel": "/lib/ld.so.1", "ppc64el": "/lib64/ld64.so.2", "riscv64": "/lib/ld-linux-riscv64-lp64d.so.1",
-    "s390x": "/lib/ld64.so.1",
+    "s390x": "/lib/ld64.so.1", "alpha": "/lib/ld-linux.so.2", "hppa": "/lib/ld.so.1", "m68k": "/lib/ld.so.1",
+    "mips": "/lib/ld.so.1", "mips64": "/lib64/ld.so.1", "mips64r6el": "/lib64/ld-linux-mipsn8.so.1",
+    "mipsr6el": "/lib/ld-linux-mipsn8.so.1", "powerpc": "/lib/ld.so.1", "ppc64": "/lib64/ld64.so.1",
+    "sh4": "/lib/ld-linux.so.2", "sparc64": "/lib64/ld-linux.so.2", "x32": "/libx32/ld-linux-x32.so.2",
 }
 #: Where other systems' programs look for a dynamic linker, and whose it is.
 _FOREIGN_INTERPRETERS = (("/lib/ld-musl-", "musl libc (Alpine Linux, OpenWrt)"),
                          ("/system/bin/linker", "Android"), ("/lib/ld-uClibc", "uClibc"),
                          ("/nix/store/", "NixOS"), ("/gnu/store/", "Guix"))
+
+
+def interpreter(host: Architecture) -> str:
+    """Return where programs of an architecture look for the dynamic linker."""
+    return _INTERPRETERS[host.name]
 
 
 def fitting(facts: ElfFacts) -> tuple[Architecture, ...]:
@@ -114,7 +122,7 @@ def start_faults(facts: ElfFacts, needs: ElfNeeds, host: Architecture) -> list[s
                 f"build it with {host.gnu_triplet}-gcc, or link it statically"]
     if library or is_static(facts):
         return []
-    expected = _INTERPRETERS[host.name]
+    expected = interpreter(host)
     by_ld = f"was it linked with bare ld? Link with {host.gnu_triplet}-gcc"
     if not facts.interpreter:
         return [f"it needs shared libraries but names no interpreter ({expected}): {by_ld}"]

@@ -67,6 +67,8 @@ def environment(python: str, host: Architecture, tools: str, settings: str) -> M
     """
     triplet, cc, cxx = host.gnu_triplet, program(host, "cc"), program(host, "c++")
     rust, libraries = host.rust_target.replace("-", "_"), f"{SYSROOT}/usr/lib/{host.multiarch}"
+    cargo = {"CARGO_BUILD_TARGET": host.rust_target, f"CARGO_TARGET_{rust.upper()}_LINKER": cc,
+             f"CC_{rust}": cc} if rust else {}
     directory = settings_directory(python, host)
     return {
         "PATH": f"{PROGRAMS}:{tools}/bin:/usr/bin:/bin",
@@ -84,9 +86,7 @@ def environment(python: str, host: Architecture, tools: str, settings: str) -> M
         "PKG_CONFIG_LIBDIR": f"{libraries}/pkgconfig:{SYSROOT}/usr/share/pkgconfig",
         "CMAKE_TOOLCHAIN_FILE": CMAKE_FILE,
         "HOME": "/build",
-        "CARGO_BUILD_TARGET": host.rust_target,
-        f"CARGO_TARGET_{rust.upper()}_LINKER": cc,
-        f"CC_{rust}": cc,
+        **cargo,
         "PYO3_PYTHON": f"/usr/bin/python{python}",
         "PYO3_CROSS_LIB_DIR": directory,
         "PYO3_CROSS_PYTHON_VERSION": python,

@@ -40,7 +40,9 @@ def find_companions(context: Context, wishes: Sequence[Wish], wanted: Collection
     Raises FetchError and VerificationError.
     """
     seen = {use.suite for use in context.world.suites if use.architectures}
-    asked = [wish for wish in wishes if wish.source.suite not in seen
+    # A source of one's own is of no suite, and all of its packages are built.
+    others = {use.suite for use in context.world.suites} - seen
+    asked = [wish for wish in wishes if wish.source.suite in others
              and any("all" in one.architectures and not one.udeb for one in wish.source.binaries)]
     if not asked or context.supply.offline:
         return {}

@@ -14,6 +14,7 @@ from debxcross.core.archive.binaries import ArchiveBinary
 from debxcross.core.archive.source import SourcePackage, from_fields
 from debxcross.core.archive.world import ARCHIVE_PRIORITY, TOOL_PRIORITY, Archive, SuiteUse, World
 from debxcross.core.artifact import StoredFile
+from debxcross.core.build.shims import cross_compilers
 from debxcross.core.chain.chain import Chain, SourceMember
 from debxcross.core.key import digest
 from debxcross.core.release import RELEASES, archive_role, is_suite, release
@@ -31,12 +32,13 @@ class Probe:
     """What the archives say.
 
     ``packages`` maps names to the versions for build and host architecture; ``compiler`` is
-    GCC's major version.
+    GCC's major version; ``given`` is what an index would say of packages built elsewhere, by member.
     """
 
     sources: Mapping[str, SourcePackage]
     packages: Mapping[str, Mapping[str, str]]
     compiler: str
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 def archives(
@@ -124,6 +126,17 @@ def _ask_facts(context: Context, chain: Chain, names: Sequence[str]) -> Any:
         "packages": sorted({*names, context.host.crossbuild_package}),
     }
     return remembered(context, "facts", request, context.world)
+
+
+def ask_compilers(context: Context) -> tuple[str, ...]:
+    """Return the packages that bring the cross compilers, () when the release has none."""
+    host = context.host
+    request = {"ask": "facts", "build": context.build.name, "host": host.name, "host_needs": [],
+               "sources": [], "packages": [host.crossbuild_package, *host.compiler_packages, "dpkg-cross"]}
+    if not context.world.without_archive:
+        return (host.crossbuild_package,)
+    answer = remembered(context, "facts", request, context.world.for_build_root())
+    return cross_compilers(host, {name for name, versions in answer["packages"].items() if versions})
 
 
 def ask_missing(context: Context, chain: Chain) -> dict[str, DebxcrossError]:

@@ -18,12 +18,15 @@ from debxcross.core.archive.world import World
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import commands
 from debxcross.core.build.environment import InstalledPackage, PackageFile, RootRecipe, in_order
+from debxcross.core.build.shims import root_packages
 from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT
 from debxcross.core.key import digest
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.mmdebstrap import make_root
 from debxcross.errors import StoreError
+from debxcross.steps.archive import probe
+from debxcross.steps.build import shims
 from debxcross.steps.context import Context
 
 
@@ -48,10 +51,15 @@ class BaseRoot:
 def build_root_plan(context: Context, release: str, compiler: str, path_excludes: tuple[str, ...]) -> RootPlan:
     """Return the recipe of the base root for builds.  Raises UnsatisfiableError in apt's words."""
     world = context.world.of_release().for_build_root()
-    names = commands.root_packages(context.host, context.build.name, compiler)
-    files = context.held.part(BUILD_ROOT)
+    files, stand_ins = context.held.part(BUILD_ROOT), shims.made(context)
     if files is None:
-        files = _packages(context, world, ("apt", "build-essential", *names))
+        names = commands.root_packages(context.host, context.build.name, compiler)
+        if stand_ins:
+            names = root_packages(context.host, probe.ask_compilers(context),
+                                  [file.package.name for file in stand_ins])
+        files = _packages(context, world, ("apt", "build-essential", *names), local=shims.index(context))
+    elif stand_ins:
+        files = tuple(sorted((*files, *stand_ins), key=lambda file: file.file))
     return RootPlan(RootRecipe(
         release, context.build.name, context.host.name, in_order(file.package for file in files),
         commands.dpkg_options(path_excludes), commands.root_commands()), files)
@@ -68,16 +76,20 @@ def device_root_plan(context: Context, release: str) -> RootPlan:
 
 
 def _packages(
-    context: Context, world: World, names: tuple[str, ...], *, required: bool = True
+    context: Context, world: World, names: tuple[str, ...], *, required: bool = True, local: str = ""
 ) -> tuple[PackageFile, ...]:
-    """Return what apt installs on an empty machine: essential (and required) packages and ``names``."""
+    """Return what apt installs on an empty machine: essential (and required) packages and ``names``.
+
+    ``local`` is the text of an index of what is there beside the archive.
+    """
     asked = commands.bootstrap_argv(world.build_architecture, names, required=required)
-    question = digest({"asked": asked, "state": context.apt.state(world)})
+    question = digest({"asked": asked, "state": context.apt.state(world),
+                       **({"local": local} if local else {})})
     known = context.store.memo("root-packages", question)
     if known is not None:
         return tuple(PackageFile(**one) for one in known)
     with context.store.work(context.chroots.remove) as directory:
-        answer = context.apt.view(directory / "apt", world).run(asked)
+        answer = context.apt.view(directory / "apt", world, local=local).run(asked)
     raise_for_apt(answer, "the packages of a base root cannot be installed together")
     files = parse_print_uris(answer.stdout)
     context.store.remember("root-packages", question, files)

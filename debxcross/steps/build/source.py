@@ -12,7 +12,9 @@ from debxcross.core.archive.binaries import (
     ArchiveBinary, archive_versions, binary_versions, is_rebuild,
 )
 from debxcross.core.archive.choice import Choice
-from debxcross.core.archive.source import SourcePackage, expected_binaries
+from debxcross.core.archive.source import SourcePackage, expected_binaries, parts
+from debxcross.core.archive.taken import Taken
+from debxcross.core.architecture import Architecture
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build import answers, commands, device
 from debxcross.core.build.environment import Environment, PackageFile, source_inputs
@@ -21,11 +23,12 @@ from debxcross.core.chain.lock import SCHEME, LockedFile, LockedMember
 from debxcross.core.patch import RulesPatch
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.doors.regular import regular_files
-from debxcross.errors import BuildError, EmulatorError, PatchError
+from debxcross.errors import BuildError, EmulatorError, PatchError, UnsupportedError
 from debxcross.steps.archive.probe import fetch_source
 from debxcross.steps.build.buildroot import BuildRoot
 from debxcross.steps.build.gates import judge_debs, own_paths, pass_or_raise
 from debxcross.steps.build.losses import check_losses
+from debxcross.steps.build.own import SourceMaker
 from debxcross.steps.build.turn import Made, Turn
 from debxcross.steps.build.twin import make_twins
 from debxcross.steps.context import Context
@@ -37,8 +40,8 @@ class SourceWork:
 
     ``suffix`` is what the version gets when the source is changed or built as a binNMU;
     ``binaries`` are what the archive has of this source and version.  With ``twin`` the results
-    are held against Debian's own packages; ``accepted`` is what they may have lost.  ``choice`` tells
-    which packages are kept.
+    are held against Debian's own packages; ``accepted`` is what they may have lost.  ``own`` is
+    what was taken in where the source is not the archive's; ``choice`` tells which packages are kept.
     """
 
     source: SourcePackage
@@ -50,6 +53,7 @@ class SourceWork:
     twin: bool = False
     accepted: tuple[AcceptedLoss, ...] = ()
     told: answers.Told = answers.Told()
+    own: Taken | None = None
     choice: Choice = Choice()
     kind: str = "source"
 
@@ -74,8 +78,8 @@ class SourceWork:
 
     @property
     def origin(self) -> str:
-        """The suite it is taken from."""
-        return f"{self.source.suite} (source)"
+        """The suite or the place it is taken from."""
+        return self.own.words if self.own else f"{self.source.suite} (source)"
 
     @property
     def directory(self) -> str:
@@ -87,8 +91,23 @@ class SourceWork:
 
     @property
     def sources(self) -> tuple[StoredFile, ...]:
-        """The files of the source, which are published beside the results."""
+        """The files of the source, which are published beside the results; a tree's are among these."""
         return self.source.files
+
+    @property
+    def _contents(self) -> tuple[tuple[str, str], ...]:
+        """The names and digests that stand for the source in keys."""
+        if self.own is not None:
+            return self.own.files
+        return tuple(sorted((file.name, file.sha256) for file in self.source.files))
+
+    def parts(self, context: Context) -> str:
+        """Return what of the source is built (core.archive.source.parts)."""
+        return parts(self.source, context.host.name, self.profiles, context.table)
+
+    def target(self, context: Context) -> Architecture:
+        """Return for which architecture the build runs: the build's own when all packages are for all."""
+        return context.build if self.parts(context) == "all" else context.host
 
     @property
     def asked_for(self) -> Mapping[str, Any]:
@@ -103,19 +122,21 @@ class SourceWork:
     def question(self, context: Context) -> Mapping[str, Any]:
         """Return what decides the build dependencies."""
         return {
-            "files": [file.sha256 for file in self.source.files],
+            "files": [sha256 for _, sha256 in self._contents],
             "patches": [one.sha256 for one in self.patches],
-            "profiles": self.profiles, "host": context.host.name, "version": self.version,
+            "profiles": self.profiles, "host": self.target(context).name, "version": self.version,
             **({"packages": self.build_packages} if self.build_packages else {}),
         }
 
     def inputs(self, context: Context, environment: Environment) -> Mapping[str, Any]:
         """Return what the step's key is the digest of, in this environment."""
         inputs = source_inputs(self.source, self.patches, self.version, self.profiles,
-                               context.build.name, context.host.name, environment)
+                               context.build.name, self.target(context).name, environment)
         if self.choice != Choice():
             inputs = {**inputs, "chosen": self.choice}
-        if context.host == context.build:
+        if self.own is not None:
+            inputs = {**inputs, "files": self._contents, "parts": self.parts(context)}
+        if self.target(context) == context.build:
             return inputs
         # What is not told is not in the key: then it stays what it was.
         return {**inputs, **device.inputs(self.told, environment.names)}
@@ -123,6 +144,8 @@ class SourceWork:
     def locked(self, context: Context) -> LockedMember:
         """Return what a lock says of the source; only apt knows the directory of its files in the pool."""
         one = self.source
+        if self.own is not None:
+            return self._locked_own(self.own)
         fetch_source(context, one)
         done = context.apt.run(["apt-get", "source", "--print-uris", "--download-only", "-qq",
                                 "-o", "Acquire::ForceHash=SHA256", f"{one.name}={one.version}"])
@@ -134,9 +157,25 @@ class SourceWork:
             tuple(LockedFile(file.name, file.sha256, file.size, places[file.sha256]) for file in one.files),
             tuple((rule.name, rule.sha256) for rule in self.patches), (), self.told.identity)
 
+    def _locked_own(self, own: Taken) -> LockedMember:
+        if own.commit.changed:
+            raise UnsupportedError(
+                f"{self.name} cannot be locked: {own.words}", "Nobody else has these files.",
+                "Commit them, or take them back with 'git stash'; then build and lock again.")
+        return LockedMember(
+            self.name, self.kind, self.source.version, "", self.suffix, (),
+            tuple((rule.name, rule.sha256) for rule in self.patches), (), self.told.identity, own.identity)
+
     def fetch(self, turn: Turn) -> None:
         """Have the source's files in the store."""
+        self.files(turn)
+
+    def files(self, turn: Turn) -> tuple[StoredFile, ...]:
+        """Return the files of the source, which are in the store then; those of a tree are made."""
+        if self.own is not None:
+            return SourceMaker(turn.context, self.own, turn.base).files()
         fetch_source(turn.context, self.source)
+        return self.source.files
 
     def prepare(self, turn: Turn, root: BuildRoot) -> Environment:
         """Unpack, patch and ask apt."""
@@ -151,6 +190,10 @@ class SourceWork:
         build = SourceBuild(turn, self, root)
         build.install(environment)
         return build.carry_out(environment)
+
+
+def _dsc(files: Iterable[StoredFile]) -> StoredFile:
+    return next(file for file in files if file.name.endswith(".dsc"))
 
 
 def write_build_packages(context: Context, work: SourceWork, directory: Path) -> Path:
@@ -174,14 +217,15 @@ class SourceBuild:
         """Unpack, patch and ask apt; return the environment."""
         context, work, root = self.turn.context, self.work, self.root
         root.step("unpacking the source")
-        for name, files, inside in (("source", work.source.files, commands.SOURCE),
+        sources = work.files(self.turn)
+        for name, files, inside in (("source", sources, commands.SOURCE),
                                     ("debs", self.turn.offered, commands.DEBS)):
             context.store.lay_out(files, root.directory / name)
             root.binds[root.directory / name] = inside
         if work.build_packages:
             root.binds[write_build_packages(context, work, root.directory)] = commands.BUILD_PACKAGES
         unpacked = root.run(["sh", "-c", commands.unpack_script(
-            f"{commands.SOURCE}/{work.source.dsc.name}", work.directory)], user=commands.BUILDER)
+            f"{commands.SOURCE}/{_dsc(sources).name}", work.directory)], user=commands.BUILDER)
         if unpacked.exit_status:
             raise root.failure("the source could not be unpacked")
         self._patch()
@@ -190,13 +234,14 @@ class SourceBuild:
     def _chosen(self) -> tuple[PackageFile, ...]:
         """Return which packages apt wants; it reads debian/control and nothing else of a tree."""
         root, work = self.root, self.work
+        parts = work.parts(self.turn.context)
         try:
             control = root.session.read(f"{work.directory}/debian/control")
         except BuildError:  # a link, which apt follows
             return self._choose()
         return self.turn.chosen({
-            "control": control, "profiles": work.profiles, "host": self.turn.context.host.name,
-            "packages": work.build_packages}, self._choose)
+            "control": control, "profiles": work.profiles, "host": work.target(self.turn.context).name,
+            "packages": work.build_packages, **({"parts": parts} if parts != "any" else {})}, self._choose)
 
     def _choose(self) -> tuple[PackageFile, ...]:
         """Ask the apt inside which packages the tree's build dependencies are."""
@@ -204,8 +249,9 @@ class SourceBuild:
         root.step("resolving build dependencies")
         root.show_apt()
         return root.choose(
-            commands.build_dep_argv(context.host.name, context.build.name, work.profiles, "--print-uris", "-q",
-                                    trees=work.trees),
+            commands.build_dep_argv(
+                work.target(context).name, context.build.name, work.profiles, "--print-uris", "-q",
+                trees=work.trees, parts=work.parts(context)),
             f"the build dependencies of {work.name} cannot be satisfied", work.directory)
 
     def _patch(self) -> None:
@@ -235,10 +281,11 @@ class SourceBuild:
     def carry_out(self, environment: Environment) -> Made:
         """Run dpkg-buildpackage, judge every result, put all of it into the store."""
         context, work, root = self.turn.context, self.work, self.root
-        root.step(f"dpkg-buildpackage -a{context.host.name}")
+        target, sources = work.target(context).name, work.files(self.turn)
+        root.step(f"dpkg-buildpackage -a{target}")
         done = root.run(
-            commands.build_argv(context.host.name, context.build.name, work.profiles, context.jobs,
-                                self._show_device(environment)),
+            commands.build_argv(target, context.build.name, work.profiles, context.jobs,
+                                self._show_device(environment), work.parts(context)),
             user=commands.BUILDER, directory=work.directory)
         self._check_answers()
         if done.exit_status:
@@ -250,19 +297,22 @@ class SourceBuild:
         checks, lost = self._judge(debs)
         files = [context.store.put(path) for path in (*debs, *(path for paths in others for path in paths))]
         files.append(context.store.put(root.log))
-        if work.suffix and not is_rebuild(work.suffix):
+        if work.own is not None and work.own.contents is not None:
+            files += sources  # no archive has them: they stay, go and travel with the result
+        if work.own is None and work.suffix and not is_rebuild(work.suffix):
             files += make_twins(root, debs, work.source.version,
                                 archive_versions(work.binaries, context.build.name))
         return Made(tuple(files), {
             "source": work.name, "version": work.version, "suite": work.source.suite,
-            "dsc": work.source.dsc.sha256, "patches": [one.name for one in work.patches], **checks,
+            "dsc": _dsc(sources).sha256, "patches": [one.name for one in work.patches], **checks,
+            **({"origin": work.own.words, "commit": work.own.commit.name} if work.own else {}),
             "answers": work.told.mode, "emulator": work.told.emulator,
             **({"accepted-losses": lost} if lost else {})})
 
     def _show_device(self, environment: Environment) -> Mapping[str, str]:
         """Lay out what the build hears of the device; return the variables that lead there."""
         context, root = self.turn.context, self.root
-        if context.host == context.build:
+        if self.work.target(context) == context.build:
             return {}
         present = device.files(context.host, self.work.told, environment.names)
         place = root.directory / "device"

@@ -24,6 +24,7 @@ from debxcross.doors.apt import AptRoot, raise_for_apt
 from debxcross.doors.sourcefile import read_control
 from debxcross.errors import DebxcrossError, UnsatisfiableError
 from debxcross.steps.archive import probe
+from debxcross.steps.build import shims
 from debxcross.steps.build.source import SourceWork, write_build_packages
 from debxcross.steps.chain.asked import asked_for, left_out_words
 from debxcross.steps.chain.prepare import Prepared
@@ -58,7 +59,8 @@ def foresee(context: Context, prepared: Prepared, cached: Iterable[str]) -> Fore
     problems: Problems = {}
     for work, error in _side_by_side(
             context, "sources fetched", works, lambda one: _error_of(
-                lambda: probe.fetch_source(context, one.source)), _FETCHED_AT_ONCE):
+                lambda: probe.fetch_source(context, one.source)) if one.own is None else None,
+            _FETCHED_AT_ONCE):
         if error is not None:
             problems[work.name] = [error]
     return Foreseen(problems) if problems else Foresight(context, prepared, frozenset(done)).foreseen()
@@ -114,6 +116,11 @@ class Foresight:
         host = self.context.host.name
         return {name: self._predicted(work, host) for name, work in self.prepared.sources.items()}
 
+    @property
+    def _given(self) -> str:
+        """What an index says of packages that were built elsewhere."""
+        return "\n".join(self.prepared.facts.given.values())
+
     @cached_property
     def _twins(self) -> Mapping[str, str]:
         """What will stand beside a patched library for the build architecture (steps.build.twin)."""
@@ -122,19 +129,25 @@ class Foresight:
                 if work.suffix and not is_rebuild(work.suffix) and build != self.context.host}
 
     def _predicted(self, work: SourceWork, architecture: str) -> str:
-        files = {file.name: self.context.store.path(file.sha256) for file in work.source.files}
         return predicted_stanzas(
-            read_control(files), work.source_version, work.versions(self.prepared.expected[work.name]),
+            self._control(work), work.source_version, work.versions(self.prepared.expected[work.name]),
             architecture, work.profiles, self.context.table)
+
+    def _control(self, work: SourceWork) -> str:
+        """Return the debian/control of a source, which is in the store."""
+        if work.own is not None:
+            return work.own.control
+        return read_control({file.name: self.context.store.path(file.sha256) for file in work.source.files})
 
     def _question(self, name: str, kind: str) -> str:
         """Return the identity of a judgement: the member, what it needs, the archive's state."""
         work, context = self.prepared.sources[name], self.context
         concerned = (name, *order.behind(name, self.prepared.needs))
         return digest({
-            "kind": kind, "schema": 1, "dsc": work.source.dsc.sha256, "profiles": work.profiles,
+            "kind": kind, "schema": 1, "dsc": work.own.files if work.own else work.source.dsc.sha256,
+            "profiles": work.profiles,
             "packages": work.build_packages, "state": context.apt.state(context.world),
-            "updates": self.prepared.updates.stanzas("all", context.build.name),
+            "updates": self.prepared.updates.stanzas("all", context.build.name) + self._given,
             "stanzas": [self._stanzas.get(one, "") + self._twins.get(one, "") for one in concerned]})
 
     def _device_answers(self, directory: Path) -> dict[str, Mapping[str, Sequence[str]]]:
@@ -145,7 +158,9 @@ class Foresight:
         asked = [name for name, answer in said.items() if answer is None]
         if asked:
             context.busy(STEP, f"asking apt what {len(asked)} members' packages need on a device")
-            local = "\n".join(filter(None, (*self._stanzas.values(), self.prepared.updates.stanzas("all"))))
+            local = "\n".join(filter(None, (
+                *self._stanzas.values(), self.prepared.updates.stanzas("all"), self._given,
+                shims.index(context))))
             view = context.apt.view(directory / "device", context.world.for_device(), local=local)
             packages = {name: _names(self._stanzas[name]) for name in asked}
             answer = view.ask({"ask": "installable", "architecture": context.host.name,
@@ -153,7 +168,8 @@ class Foresight:
             for name, names in packages.items():
                 said[name] = {package: answer[package] for package in names if package in answer}
                 context.store.remember("foreseen", questions[name], said[name])
-        return {name: answer or {} for name, answer in said.items()}
+        # What is only built for others is published as far as a device can install it.
+        return {name: answer or {} for name, answer in said.items() if name not in self.prepared.chain.added}
 
     def _root_problems(self, directory: Path) -> list[tuple[str, list[DebxcrossError]]]:
         """Ask for each source whether its build dependencies could be met."""
@@ -165,10 +181,12 @@ class Foresight:
         if not works:
             return []
         context.busy(STEP, f"asking apt for the build dependencies of {len(works)} members")
-        dummies = {work.name: dummy_stanza(work.source, context.build.name, context.host.name, work.profiles,
-                                           work.build_packages, context.table) for work in works}
+        dummies = {work.name: dummy_stanza(
+            work.source, context.build.name, work.target(context).name, work.profiles, work.build_packages,
+            context.table) for work in works}
         local = "\n".join(filter(None, (*self._stanzas.values(), *self._twins.values(), *dummies.values(),
-                                        updates.stanzas("all", context.build.name))))
+                                        updates.stanzas("all", context.build.name), self._given,
+                                        shims.index(context))))
         view = context.apt.view(directory / "build", context.world.for_build_root(), local=local)
         doubtful = view.ask({"ask": "installable", "architecture": context.host.name,
                              "names": [dummy_name(work.name) for work in works]})
@@ -183,18 +201,27 @@ class Foresight:
 
     def _build_dependencies(self, view: AptRoot, directory: Path, work: SourceWork) -> DebxcrossError | None:
         context = self.context
-        place = directory / "sources" / work.name
-        context.store.lay_out(work.source.files, place)
+        place = self._asked_about(work, directory / "sources" / work.name)
         more = ((str(write_build_packages(context, work, directory / "more" / work.name)),)
                 if work.build_packages else ())
         answer = view.run(commands.simulate_build_dep_argv(
-            context.host.name, context.build.name, work.profiles, str(place / work.source.dsc.name), *more))
+            work.target(context).name, context.build.name, work.profiles, str(place), *more,
+            parts=work.parts(context)))
         error = _error_of(lambda: raise_for_apt(
             answer, f"the build dependencies of {work.name} cannot be satisfied"))
         if error is None:
             context.store.remember("foreseen", self._question(work.name, "root"), True)
             return None
         return _with_advice(error, _for_all_only(view, error.details, context.host.name), work.name)
+
+    def _asked_about(self, work: SourceWork, place: Path) -> Path:
+        """Return where apt reads a source's build dependencies: its .dsc, or a tree with debian/control."""
+        if work.own is None or work.own.contents is None:
+            self.context.store.lay_out(work.source.files, place)
+            return place / work.source.dsc.name
+        (place / "debian").mkdir(parents=True)
+        (place / "debian/control").write_text(work.own.control)
+        return place
 
 
 def _for_all_only(view: AptRoot, said: str, host: str) -> list[str]:

@@ -9,12 +9,12 @@ from debxcross.core.archive.predict import stanza_text
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.environment import Environment, PackageFile
 from debxcross.core.chain import order
-from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT, Lock, LockedMember, chain_digest
+from debxcross.core.chain.lock import BUILD_ROOT, DEVICE, DEVICE_ROOT, SHIMS, Lock, LockedMember, chain_digest
 from debxcross.core.key import digest
 from debxcross.doors import deb
 from debxcross.doors.apt import parse_print_uris, raise_for_apt
 from debxcross.errors import UnsatisfiableError, UnsupportedError, UsageError
-from debxcross.steps.build import baseroot
+from debxcross.steps.build import baseroot, shims
 from debxcross.steps.build.turn import Turn
 from debxcross.steps.chain.plan import known_results
 from debxcross.steps.chain.prepare import Prepared, build_plan, turn_of
@@ -57,11 +57,14 @@ def make_lock(context: Context, prepared: Prepared) -> Lock:
         if artifact := context.results.artifact(name, digest(turn.work.inputs(context, environment))):
             made[name] = artifact.files
     device = context.held.part(DEVICE)
+    stand_ins = {file.sha256 for file in shims.made(context)}
     lock = Lock(
         chain.name, chain_digest(chain), chain.release, context.build.name, context.host.name,
         tuple(sorted(context.apt.release_digests().items())),
-        {BUILD_ROOT: _placed(context, build.files),
-         DEVICE_ROOT: _placed(context, baseroot.device_root_plan(context, chain.release).files),
+        {BUILD_ROOT: _placed(context, [file for file in build.files if file.sha256 not in stand_ins]),
+         DEVICE_ROOT: () if context.without_archive else _placed(
+             context, baseroot.device_root_plan(context, chain.release).files),
+         SHIMS: _placed(context, shims.wanted(context).cross),
          DEVICE: _placed(context, _device(context, prepared, made)) if device is None else device},
         tuple(_member(*found[name]) for name in sorted(found)))
     context.supply.fetch(STEP, lock.packages)
@@ -110,14 +113,16 @@ def _device(
     found = {file.sha256: file for wanted, local in (
         (tuple(names), "\n".join(stanzas)), (trial.before, "")) if wanted
         for file in _closure(context, wanted, local)}
-    ours = {file.sha256 for file in results}
+    # Shims are what a device without an archive must have of its own.
+    ours = {file.sha256 for file in results} | {file.sha256 for file in shims.made(context)}
     return tuple(file for sha256, file in found.items() if sha256 not in ours)
 
 
 def _closure(context: Context, names: tuple[str, ...], local: str) -> tuple[PackageFile, ...]:
     """Return what apt adds to an empty device for these packages: at once, or else one by one."""
     with context.store.work(context.chroots.remove) as directory:
-        view = context.apt.view(directory / "apt", context.world.for_device(), local=local)
+        view = context.apt.view(directory / "apt", context.world.for_device(),
+                                local="\n".join(filter(None, (local, shims.index(context)))))
         argv = ("apt-get", "install", "--print-uris", "-q", "-y", "--no-install-recommends",
                 "-o", "Acquire::ForceHash=SHA256")
         answer = view.run([*argv, *names])

@@ -18,7 +18,7 @@ Available = Callable[[str], bool]
 
 def places(chain: Chain) -> dict[str, WheelMember | None]:
     """Return where the patches of a chain's members are, with the member if it is a wheel."""
-    return {**{name: None for name in chain.members if chain.wheel(name) is None},
+    return {**{member.name: None for member in chain.sources},
             **{place(member.name): member for member in chain.wheels}}
 
 

@@ -12,6 +12,7 @@ from debxcross.errors import DebxcrossError, UnreachableError
 from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.chain.foresee import Problems, foresee
 from debxcross.steps.chain.prepare import Prepared, promised_base, turn_of, without
+from debxcross.steps.chain.released import compare
 from debxcross.steps.context import Context
 
 
@@ -56,6 +57,9 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
         found: Problems = {name: [error] for name, error in prepared.missing.items()}
         foreseen = foresee(context, prepared, [one.name for one in members if one.state == "cached"])
         found.update(foreseen.problems)
+        warnings, older = compare(context, prepared, members)
+        for name, error in older.items():
+            found.setdefault(name, []).append(error)
         lost = _unreachable(found, prepared)
         if not (lost or keep_going and found) or prepared.problems:
             break
@@ -65,7 +69,7 @@ def make_plan(context: Context, prepared: Prepared, rebuild: Sequence[str] = (),
     excluded = (*prepared.updates.excluded(), *_excluded(left_out, asked))
     plan = Plan(
         prepared.chain.name, prepared.chain.release, context.build.name, context.host.name,
-        (*members, *excluded), (*prepared.notes, *foreseen.unasked), prepared.warnings,
+        (*members, *excluded), (*prepared.notes, *foreseen.unasked), (*prepared.warnings, *warnings),
         tuple("\n    ".join(_lines(one)) for one in problems), prepared.updates.comparisons)
     return Judged(prepared, plan, problems, left_out, foreseen.unasked)
 
@@ -149,8 +153,10 @@ def _planned(
     artifact = context.results.artifact(name, key) if key and not again else None
     missing = [one for one in prepared.needs[name] if one not in results]
     state, reason = state_before(key, artifact is not None, missing, again)
+    why = next((one.why for one in prepared.chain.sources if one.name == name), "")
     member = PlannedMember(
-        name, work.kind, work.version, work.origin, state, reason, prepared.needs[name], key or "",
+        name, work.kind, work.version, work.origin + (f"; for {why}" if why else ""), state, reason,
+        prepared.needs[name], key or "",
         tuple((rule.name, applies, why) for rule, applies, why in prepared.patches.get(name, ())),
         prepared.expected.get(name, ()))
     return member, artifact.files if artifact else None

@@ -9,22 +9,25 @@ from typing import TypeVar
 
 from debxcross.core import patch
 from debxcross.core.archive.binaries import kept_by_devices, rebuild_suffix
-from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs
+from debxcross.core.archive.source import SourcePackage, expected_binaries, host_needs, parts
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.answers import NONE, Answering, Told
 from debxcross.core.build.commands import wheel_packages
 from debxcross.core.chain import order
-from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember, misjudged
+from debxcross.core.chain.chain import Chain, DebianPackage, SourceMember, WheelMember
+from debxcross.core.chain.relations import misjudged
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import DebxcrossError, SkewError, UnsupportedError
 from debxcross.steps.archive import probe, security
 from debxcross.steps.archive.companions import Wish, find_companions
+from debxcross.steps.build import shims
 from debxcross.steps.build.baseroot import (
     BaseRoot, RootPlan, build_root_plan, ensure_root, promised_root,
 )
 from debxcross.steps.build.source import SourceWork
 from debxcross.steps.build.turn import Turn, Work
+from debxcross.steps.chain.owned import Owned, take_in
 from debxcross.steps.chain.patches import Patches, decided, outdated, places
 from debxcross.steps.context import Context
 from debxcross.steps.wheel.inputs import WheelSpec
@@ -74,21 +77,26 @@ def prepare(
 
     Raises CycleError, FetchError and VerificationError of the indexes.
     """
+    owned = take_in(context, chain)
     updates = security.find(context, chain)
     chain = security.narrowed(chain, updates)
-    missing = probe.ask_missing(context, chain)
+    missing = probe.ask_missing(context, chain.archived())
     chain = chain.without(missing)
     patches = [rule for rule in patches if rule.source in places(chain)]
-    facts = probe.ask_archives(context, chain, probe.conditions(patches))
-    missing.update({**_only_for_all(context, chain, facts.sources), **_ill_chosen(chain, facts.sources)})
+    facts = probe.ask_archives(context, chain.archived(), probe.conditions(patches))
+    missing.update({**_not_for_host(context, chain, facts.sources),
+                    **_only_for_all(context, chain, facts.sources), **_ill_chosen(chain, facts.sources)})
     chain = chain.without(missing)
-    facts = replace(facts, sources={name: one for name, one in facts.sources.items() if name not in missing})
+    archived = {name: one for name, one in facts.sources.items() if name not in missing}
+    facts = replace(facts, sources={**archived, **{name: one.source for name, one in owned.sources.items()}},
+                    given={name: one.stanza for name, one in owned.debs.items()})
     judged = decided(context, facts, chain, patches)
-    known = probe.ask_binaries(context, facts.sources, _expected(context, chain, facts.sources))
+    known = {**probe.ask_binaries(context, archived, _expected(context, chain, archived)),
+             **{name: probe.Known((), one.provides) for name, one in owned.sources.items()}}
     suffixes = {member.name: _suffix(context, member, known[member.name], judged[member.name])
                 for member in chain.sources}
     arranged = arrange(context, chain, facts.sources,
-                       Circumstances(judged, suffixes, known, maintainer, answering))
+                       Circumstances(judged, suffixes, known, maintainer, answering, owned))
     wanted = {package for name in facts.sources for package in arranged.wanted[name]}
     beside = find_companions(context, [
         Wish(facts.sources[member.name], member.choice, arranged.expected[member.name])
@@ -130,14 +138,19 @@ class Arranged:
     needs: Mapping[str, tuple[str, ...]]
 
 
-def _profiles(chain: Chain) -> dict[str, tuple[str, ...]]:
-    return {member.name: member.profiles or chain.profiles for member in chain.sources}
+def _profiles(context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+              ) -> dict[str, tuple[str, ...]]:
+    found = {member.name: member.profiles or chain.profiles for member in chain.sources}
+    # Where all packages are for all, nothing is crossed.
+    return {name: tuple(one for one in profiles if one != "cross")
+            if name in sources and parts(sources[name], context.host.name, profiles, context.table) == "all"
+            else profiles for name, profiles in found.items()}
 
 
 def _expected(
     context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
 ) -> dict[str, tuple[str, ...]]:
-    profiles = _profiles(chain)
+    profiles = _profiles(context, chain, sources)
     choices = {member.name: member.choice for member in chain.sources}
     return {name: choices[name].of(expected_binaries(one, context.host.name, profiles[name], context.table))
             for name, one in sources.items()}
@@ -152,13 +165,14 @@ class Circumstances:
     known: Mapping[str, probe.Known]
     maintainer: str
     answering: Answering = Answering()
+    owned: Owned = Owned()
 
 
 def arrange(
     context: Context, chain: Chain, sources: Mapping[str, SourcePackage], given: Circumstances,
 ) -> Arranged:
     """Return who builds what and needs whom, once sources and patches are known."""
-    host, profiles = context.host.name, _profiles(chain)
+    host, profiles = context.host.name, _profiles(context, chain, sources)
     expected = _expected(context, chain, sources)
     wanted = {name: host_needs(one, host, profiles[name], context.table) for name, one in sources.items()}
     members = {member.name: member for member in chain.sources}
@@ -169,9 +183,12 @@ def arrange(
     built = {name: SourceWork(
         one, _applied(given.judged, name), profiles[name], given.suffixes[name],
         members[name].build_packages, known[name].binaries,
-        not chain.without_twin, members[name].accept_losses, told[name], members[name].choice)
-        for name, one in sources.items()}
-    work: dict[str, Work] = {**built}
+        not chain.without_twin and name not in given.owned.sources, members[name].accept_losses, told[name],
+        given.owned.sources.get(name), members[name].choice) for name, one in sources.items()}
+    work: dict[str, Work] = {**built, **given.owned.debs}
+    for one in given.owned.debs.values():
+        expected[one.name], wanted[one.name] = (one.name,), ()
+        known[one.name] = probe.Known()
     for member in chain.wheels:
         spec = _spec(chain, member, _applied(given.judged, member.name), given.maintainer)
         work[member.name] = WheelWork(spec)
@@ -236,17 +253,42 @@ def _ill_chosen(chain: Chain, sources: Mapping[str, SourcePackage]) -> dict[str,
     return found
 
 
+def _not_for_host(context: Context, chain: Chain, sources: Mapping[str, SourcePackage]
+                  ) -> dict[str, DebxcrossError]:
+    """Return the sources that make nothing for the host architecture, with the error."""
+    host = context.host.name
+    found: dict[str, DebxcrossError] = {}
+    for name, packages in _expected(context, chain, sources).items():
+        named = sorted({one for entry in sources[name].binaries if not entry.udeb
+                        for one in entry.architectures})
+        if not packages:
+            found[name] = UnsupportedError(
+                f"{name} makes nothing for {host}", f"Its packages are for {' '.join(named)} only.",
+                "Leave it out, or build another version or suite of it, whose debian/control names "
+                f"{host} or any.")
+    return found
+
+
 def _toolchain_problems(context: Context, facts: probe.Probe) -> list[DebxcrossError]:
     package = context.host.crossbuild_package
     if context.host == context.build or facts.packages.get(package):
-        return []
+        return _shim_problems(context)
+    suites, lacking = ", ".join(use.suite for use in context.world.suites), f"{package} is in none"
+    if context.without_archive:
+        if probe.ask_compilers(context):
+            return _shim_problems(context)
+        lacking = f"Neither {package} nor {' with '.join(context.host.compiler_packages)} is in any"
     carried = sorted({name for use in context.world.suites for name in use.carried})
     return [UnsupportedError(
         f"the release has no cross compiler for {context.host.name}",
-        f"{package} is in none of {', '.join(use.suite for use in context.world.suites)} "
-        f"for {context.build.name}.",
+        f"{lacking} of {suites} for {context.build.name}.",
         f"Choose another release with --release or in the chain; architectures these suites carry: "
         f"{', '.join(carried)}.")]
+
+
+def _shim_problems(context: Context) -> list[DebxcrossError]:
+    error = shims.problem(context)
+    return [error] if error else []
 
 
 def _skew_problems(context: Context, wanted: Sequence[str]) -> list[DebxcrossError]:
@@ -275,6 +317,11 @@ def _unanswered(context: Context, chain: Chain, answering: Answering) -> list[st
 
 def _notes(context: Context) -> list[str]:
     notes = []
+    if context.without_archive:
+        host = context.host.name
+        return [f"no suite of the release carries {host}: everything for it is built here, over the "
+                "libraries of the cross toolchain, which stand in for Debian's in build roots and are not "
+                "published; there is no emulated device to try it on (docs/no-archive.md)"]
     for suite in context.world.left_out():
         notes.append(
             f"{suite} does not carry {context.host.name}: it is left out of the build root, so that both "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from debxcross.core.archive.choice import spared
-from debxcross.core.archive.predict import stanza_text
+from debxcross.core.archive.predict import needed_elsewhere, stanza_text
 from debxcross.core.artifact import Artifact, StoredFile
 from debxcross.core.key import digest
 from debxcross.core.wheel.files import check_owners
@@ -22,7 +22,7 @@ from debxcross.repository.core.index import RepositorySettings
 from debxcross.repository.steps import keys, publish
 from debxcross.repository.steps.adopt import given_files
 from debxcross.steps.archive import security
-from debxcross.steps.build import baseroot
+from debxcross.steps.build import baseroot, shims
 from debxcross.steps.chain.asked import asked_for, left_out_words
 from debxcross.steps.chain.beside import beside
 from debxcross.steps.chain.prepare import Prepared
@@ -81,8 +81,10 @@ class Publication:
             state = "built"
         else:
             state = "cached"
+        for note in known.get("notes", ()):
+            context.events.tell("note", self.step, note)
         offered = {_package(file.name) for file in files} - {
-            *known.get("unpublished", {}), *known.get("unasked", {})}
+            *known.get("unpublished", {}), *known.get("unasked", {}), *known.get("for_building", ())}
         # Not before: the first publication makes the keys.
         self._warn_of_keys()
         return state, {**known, "device": self._device_lines(offered)}
@@ -116,9 +118,11 @@ class Publication:
         with context.store.work(context.chroots.remove) as directory:
             context.store.lay_out(files, directory / "debs")
             unpublished, unasked = self._uninstallable(files, directory)
+            for_building = self._for_building & set(unpublished)
             left_out = {*unpublished, *unasked}
             files = tuple(file for file in files if _package(file.name) not in left_out)
             self._check_owners([directory / "debs" / file.name for file in files])
+            controls = [deb.read_facts(directory / "debs" / file.name).control for file in files]
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
             given = [path for path in given_files([directory / "debs", directory / "beside"])
@@ -128,7 +132,11 @@ class Publication:
         return {
             "repository": str(self.settings.web_root), "url": settings.url, "fingerprint": made.fingerprint,
             "keyring": f"{settings.keyring_package}.gpg",
-            "unpublished": unpublished, "unasked": unasked,
+            "unasked": unasked,
+            "unpublished": {name: why for name, why in unpublished.items() if name not in for_building},
+            **({"notes": self._device_notes(
+                {name: unpublished[name] for name in sorted(for_building)}, controls),
+                "for_building": sorted(for_building)} if context.without_archive else {}),
             "published": digest([one.sha256 for one in made.packages]),
             # File names have no epochs.
             "versions": {one.sha256: one.version for one in made.packages if one.sha256 in ours},
@@ -151,20 +159,37 @@ class Publication:
             if not problems:
                 return left_out, unasked
             groups = {name: [one for one in packages if one not in gone]
-                      for name, packages in self.prepared.expected.items()}
+                      for name, packages in self.prepared.expected.items()
+                      if name not in self.prepared.chain.added}
             if spare := spared(problems, groups, asked):
                 for member, packages in groups.items():
                     for name in (one for one in packages if one in spare):
                         self.context.events.tell("note", self.step, left_out_words(member, name, spare[name]))
                 unasked.update(spare)
                 continue
-            if not self.keep_going or len(problems) == len(offered):
+            may_go = self.keep_going or self._for_building.issuperset(problems)
+            if not may_go or len(problems) == len(offered):
                 lines = [f"{name}: {'; '.join(why)}" for name, why in problems.items()]
                 raise UnsatisfiableError(
                     f"{len(problems)} of {len(offered)} packages cannot be installed on "
                     f"{self.prepared.chain.release} {self.context.host.name}", "\n".join(lines),
                     "Add what is missing to the chain; nothing was published.")
             left_out.update(problems)
+
+    @property
+    def _for_building(self) -> frozenset[str]:
+        """The packages of members that nobody named: published as far as devices can install them."""
+        return frozenset(package for name in self.prepared.chain.added
+                         for package in self.prepared.expected.get(name, ()))
+
+    def _device_notes(self, left_out: Mapping[str, list[str]], controls: Sequence[Mapping[str, str]]
+                      ) -> list[str]:
+        """Say what a device must have of its own where no archive has its architecture."""
+        lacking = needed_elsewhere(controls)
+        notes = [f"a device must have of its own: {', '.join(lacking)}; no archive has them for "
+                 f"{self.context.host.name}, and nothing here brings them"] if lacking else []
+        return [*notes, *(f"{name} served for building and is not published: {why[0]}"
+                          for name, why in left_out.items())]
 
     def _problems(self, files: Sequence[StoredFile], directory: Path, view: str) -> dict[str, list[str]]:
         context = self.context
@@ -175,7 +200,8 @@ class Publication:
             stanzas.append(stanza_text(control, f"debs/{file.name}", file.size, file.sha256))
             if not control["Package"].endswith("-dbgsym"):
                 names.append(control["Package"])
-        local = "\n".join((*stanzas, baseroot.device_index(context)))
+        # Without an archive, the C library and the compiler's are what a device must have already.
+        local = "\n".join(filter(None, (*stanzas, baseroot.device_index(context), shims.index(context))))
         device = context.apt.view(directory / view, context.world.for_device(), local=local)
         found: dict[str, list[str]] = device.ask(
             {"ask": "installable", "names": names, "architecture": context.host.name})

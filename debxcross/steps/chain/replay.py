@@ -17,6 +17,7 @@ from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, fault
 from debxcross.core.patch import RulesPatch
 from debxcross.errors import ConfigurationError, LockError, UnsupportedError, UsageError
 from debxcross.steps.archive import probe
+from debxcross.steps.chain.owned import check_locked, take_in
 from debxcross.steps.chain.patches import Patches, places, verdict
 from debxcross.steps.build.source import SourceWork
 from debxcross.steps.chain.prepare import Circumstances, Prepared, arrange
@@ -55,6 +56,8 @@ def prepare(
     Raises LockError for patches that deviate, FetchError for a .dsc nobody has.
     """
     assert context.held.lock is not None, "a lock is held"
+    owned = take_in(context, chain)
+    check_locked(context, owned)
     sources: dict[str, SourcePackage] = {}
     judged: dict[str, Patches] = {}
     suffixes: dict[str, str] = {}
@@ -66,15 +69,16 @@ def prepare(
         rules = [rule for rule in patches if rule.source == where and not (wheel and wheel.pure)]
         judged[name] = _patches(context, held, rules, wheel)
         if wheel is None:
-            sources[name] = _source(context, held)
+            sources[name] = owned.sources[name].source if name in owned.sources else _source(context, held)
             suffixes[name] = held.suffix
-    arranged = arrange(context, chain, sources, Circumstances(judged, suffixes, {}, maintainer))
+    arranged = arrange(context, chain, sources, Circumstances(
+        judged, suffixes, {}, maintainer, owned=owned))
     told = {name: replace(work, told=_told(context, work, answering))
             for name, work in arranged.sources.items()}
     arranged = replace(arranged, sources=told, work={**arranged.work, **told})
     return Prepared(
-        chain, probe.Probe(sources, {}, ""), arranged.work, arranged.sources, judged, arranged.needs,
-        arranged.expected, (), (), ())
+        chain, probe.Probe(sources, {}, "", {name: one.stanza for name, one in owned.debs.items()}),
+        arranged.work, arranged.sources, judged, arranged.needs, arranged.expected, (), (), ())
 
 
 def _source(context: Context, held: LockedMember) -> SourcePackage:

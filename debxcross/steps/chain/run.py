@@ -17,6 +17,7 @@ from debxcross.steps.build.baseroot import BaseRoot
 from debxcross.steps.build.keep import forget
 from debxcross.steps.chain.explain import record, record_use
 from debxcross.steps.chain.foresee import STEP
+from debxcross.steps.chain.loading import ensure_loaded
 from debxcross.steps.chain.plan import make_plan, raise_for
 from debxcross.steps.chain.prepare import Prepared, ensure_base, promised_base, turn_of
 from debxcross.steps.chain.projecttests import sdists_to_test
@@ -88,9 +89,9 @@ class Run:
         reasons = {one.name: one.reason for one in self.prepared.updates.excluded()}
         for name in (*self.rows(self.prepared.chain, self.settings.trial), *reasons):
             if name not in self.needs():
-                self.context.events.tell("state", name, state="excluded",
-                                         reason=reasons.get(name, "not everything can be had now"
-                                                            if self.left_out else "nothing is to be built"))
+                self.context.events.tell("state", name, state="excluded", reason=reasons.get(
+                    name, _no_device(self.context, name) or (
+                        "not everything can be had now" if self.left_out else "nothing is to be built")))
 
     def _check(self) -> None:
         """Stop before building when the plan has problems or this machine cannot do it."""
@@ -99,6 +100,8 @@ class Run:
                            keep_going=self.settings.keep_going)
         self.context.events.tell("plan", STEP, planned=[one.record for one in judged.plan.members])
         tell_notes(self.context, judged.notes)
+        for warning in judged.plan.warnings[len(self.prepared.warnings):]:
+            self.context.events.tell("warning", text=warning)
         raise_for(judged.problems)
         self.context.events.tell("state", STEP, state="built")
         self.prepared, self.left_out = judged.prepared, judged.left_out
@@ -113,7 +116,8 @@ class Run:
         prepared = self.prepared
         # Without what the network did not give nothing is whole.
         publishes = self.settings.keep_going or not self.left_out
-        tries = publishes and TRIAL in self.rows(prepared.chain, self.settings.trial)
+        loads = publishes and self.settings.trial and self.context.without_archive
+        tries = publishes and TRIAL in self.rows(prepared.chain, self.settings.trial) and not loads
         if not prepared.order and not prepared.updates.published():
             return {}
         return {
@@ -122,7 +126,7 @@ class Run:
             **({DEVICE_ROOT: ()} if tries else {}),
             **{name: (BUILD_ROOT, *prepared.needs[name]) for name in prepared.order},
             **({REPOSITORY: () if self.settings.keep_going else prepared.order} if publishes else {}),
-            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {}),
+            **({TRIAL: (REPOSITORY, DEVICE_ROOT)} if tries else {TRIAL: (REPOSITORY,)} if loads else {}),
         }
 
     def waits(self) -> dict[str, tuple[str, ...]]:
@@ -195,6 +199,11 @@ class Run:
 
     def _try(self) -> str:
         context, chain = self.context, self.prepared.chain
+        if context.without_archive:
+            base, _ = ensure_base(context, self.prepared, TRIAL)
+            state, self._summary["loaded"] = ensure_loaded(context, base, [
+                file for one in self._artifacts.values() for file in one.debs(context.host.name)], TRIAL)
+            return state
         assert self._device is not None
         smoke = {f"{member.name} smoke test": member.smoke for member in chain.wheels if member.smoke}
         trial = replace(chain.trial, packages=tuple(
@@ -227,7 +236,8 @@ class Run:
         left_out = {**{name: error.brief for name, error in self.left_out.items()},
                     **{name: "; ".join(why) for name, why in published.pop("unpublished", {}).items()}}
         unasked = published.pop("unasked", {})
-        made = [one for one in made if one[2].name.split("_")[0] not in {*left_out, *unasked}]
+        withheld = {*left_out, *unasked, *published.get("for_building", ())}
+        made = [one for one in made if one[2].name.split("_")[0] not in withheld]
         for name, key, file in made:
             package, version, _ = file.name.removesuffix(".deb").split("_")
             debs.append({"name": package, "version": versions.get(file.sha256, version), "size": file.size,
@@ -246,3 +256,10 @@ class Run:
             "unasked": [{"name": name, "reason": "; ".join(why)} for name, why in sorted(unasked.items())],
             **published,
         }
+
+
+def _no_device(context: Context, step: str) -> str:
+    """Say why there is no device's root, "" when that is not the reason."""
+    if step != DEVICE_ROOT or not context.without_archive:
+        return ""
+    return f"no archive has {context.host.name}: there is nothing to make a device of"

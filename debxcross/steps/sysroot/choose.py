@@ -82,6 +82,11 @@ def resolve(
     names = tuple(dict.fromkeys(name.partition(":")[0] for name in packages))
     context.busy(STEP, f"resolving {' '.join(names)}")
     world = context.world.for_device()
+    if context.world.without_archive:
+        raise UnsatisfiableError(
+            f"{release} does not carry {host}", "A sysroot is made of an archive's packages.",
+            "Choose another --release.  Sources are built all the same: debxcross build SOURCE "
+            f"--arch {host} (docs/no-archive.md).")
     if not world.suites:
         raise UnsatisfiableError(f"{release} does not carry {host}", resolution="Choose another --release.")
     local = _local_index(context, results)
