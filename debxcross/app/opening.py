@@ -219,7 +219,7 @@ class Opening:
             self.store.forget_work(path)
 
     def _index(self, transfer: Transfer) -> Callable[[], Index]:
-        """Return what opens the package index, once: the configured one, else pip's."""
+        """Return what opens the package index, once: the request's, the configured one, else pip's."""
         lock, found = threading.Lock(), list[Index]()
 
         def index() -> Index:
@@ -230,11 +230,11 @@ class Opening:
         return index
 
     def _open_index(self, transfer: Transfer) -> Index:
-        settings = pip_settings()
-        url = self.configuration.index_url or settings.index_url or self._machine(
+        settings, request = pip_settings(), self.request
+        url = request.index_url or self.configuration.index_url or settings.index_url or self._machine(
             "index", lambda: default_index_url(settings))
         return Index(url, partial(read_page, transfer=transfer), partial(fetch, transfer=transfer),
-                     settings.extra_index_urls)
+                     (*settings.extra_index_urls, *request.extra_index_urls))
 
 
 def _proxies(acquire: Acquire) -> dict[str, str] | None:

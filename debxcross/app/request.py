@@ -28,7 +28,8 @@ class Request:
     """What the command line asked for; None means the default.
 
     ``same_indexes`` looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
-    with ``test`` the device runs the tests in the sdists of wheels.
+    with ``test`` the device runs the tests in the sdists of wheels.  ``index_url`` and
+    ``extra_index_urls`` are indexes of Python packages; they may hold logins, and are written down nowhere.
     """
 
     architecture: str
@@ -54,6 +55,8 @@ class Request:
     twin: bool = True
     answers: str = ""
     answers_from: tuple[Path, ...] = ()
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:

@@ -390,7 +390,8 @@ TARGETS: dict[str, tuple[Callable[[str], object], str]] = {
         ("facts", FACTS), ("environment", PACKAGES), ("history", ENTRIES), ("pin", json.dumps(FILE)),
         ("closure", '{"a": "1"}'), ("sound", "true"), ("trial", '{"packages": ["a"], "passed": 1}'),
         ("missed", '["2026-01-01", ["CVE-1"]]'), ("requires", '["a>=1"]'), ("index-page", json.dumps(
-            {"time": 1, "files": [{"name": "a-1.tar.gz", "url": "http://x/", "sha256": ""}]})))},
+            {"time": 1, "indexes": [["http://x", [
+                {"name": "a-1.tar.gz", "url": "http://x/", "sha256": ""}]]]})))},
     "signed-list": (signed.parse_list, f"debxcross store, layout 1\n{SHA}  artifacts/ab/{KEY}.json\n"),
     "manifest": (lambda text: parse_manifest(text, "x"), MANIFEST),
     "filter": (lambda text: parse_filter(text, True), "libfoo:/usr/lib/*"),

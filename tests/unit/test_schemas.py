@@ -23,7 +23,7 @@ SCHEMAS = (
     ("core/build/device.py", device.SCHEMA, ("core/build/device.py",), "7ce99aa27790a014"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "942dc36f55da1e2e"),
+     "404c3f555097f29b"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
       "steps/wheel/deb.py"), "0be9bdb9164d47f8"),

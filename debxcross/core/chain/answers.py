@@ -117,7 +117,19 @@ class _History:
 @dataclass(frozen=True)
 class _Page:
     time: int
-    files: tuple[IndexFile, ...]
+    indexes: tuple[tuple[Line, tuple[IndexFile, ...]], ...]
+
+
+@dataclass(frozen=True)
+class _Sdist:
+    name: Line
+    version: Line
+    file: StoredFile
+
+
+@dataclass(frozen=True)
+class _Tree:
+    known: str
 
 
 @dataclass(frozen=True)
@@ -178,6 +190,8 @@ _SHAPES: Mapping[str, Any] = {
     "requires": tuple[Line, ...],
     "sdist": _Texts,
     "index-page": _Page,
+    "made-sdist": _Sdist,
+    "tree": _Tree,
     "publication": _Publication,
     "key-warnings": tuple[str, ...],
     "trial": Mapping[str, tuple[Line, ...] | int],

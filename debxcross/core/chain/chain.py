@@ -16,6 +16,7 @@ from debxcross.core.build.answers import MODES
 from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.chain.faults import Faults
 from debxcross.core.wheel import version
+from debxcross.core.wheel.direct import is_origin
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -86,6 +87,8 @@ class WheelMember:
     Debian's package of the same name; ``replaces`` are others that hold parts of the project;
     ``revision`` is that of the deb, "1" when empty.  ``optional_modules`` are those that work only
     with something the project does not require; the trial tells when they cannot be imported.
+    ``origin`` is where a file comes from that is in no index (core.wheel.direct.Origin); with
+    ``no_binary`` a build that leaves its compiled modules out has failed.
     """
 
     name: str
@@ -105,6 +108,8 @@ class WheelMember:
     replaces: tuple[str, ...] = ()
     revision: str = ""
     optional_modules: tuple[str, ...] = ()
+    origin: str = ""
+    no_binary: bool = False
 
     @property
     def pure(self) -> bool:
@@ -326,7 +331,8 @@ def _wheel(
     lists = ("build-requires", "environment", "settings", "requires", "also-requires", "optional-modules")
     packages = ("host-needs", "build-packages", "replaces")
     pin = _pin(faults, where, table, (
-        "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists, *packages))
+        "python", "package", "smoke", "resolved-for", "epoch", "revision", "origin", "no-binary", *lists,
+        *packages))
     wheel = WheelMember(
         pin.name,
         faults.text(table, "python", where, needed=True, pattern=_PYTHON),
@@ -336,6 +342,8 @@ def _wheel(
         resolved_for=faults.text(table, "resolved-for", where, pattern=re.compile(r"\d+\.\d+\.\d+\Z")),
         epoch=faults.number(table, "epoch", where),
         revision=faults.text(table, "revision", where, pattern=re.compile(r"[A-Za-z0-9+.~]+\Z")),
+        origin=faults.text(table, "origin", where, rule=is_origin),
+        no_binary=faults.flag(table, "no-binary", where),
         **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
         **{key.replace("-", "_"): faults.texts(table, key, where, pattern=_PACKAGE, fault=_NO_PACKAGE)
            for key in packages},
