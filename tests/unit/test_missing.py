@@ -83,6 +83,12 @@ def test_the_best_place_wins_and_equals_are_told() -> None:
         == ("libcairo2-dev", ())
     assert named(LIBRARY, "z", (f"usr/lib/{ARM}/libz.a", "libdevel", "static"),
                  (f"usr/lib/{ARM}/libz.so", "libdevel", "zlib1g-dev")) == ("zlib1g-dev", ())
+    assert named(HEADER, "hdf5.h", ("usr/include/f/hdf5.h", "libdevel", "libflann-dev"),
+                 ("usr/include/hdf5/hdf5.h", "libdevel", "libhdf5-mpi-dev"),
+                 ("usr/include/hdf5/hdf5.h", "libdevel", "libhdf5-dev")) \
+        == ("libhdf5-dev", ("libhdf5-mpi-dev", "libflann-dev"))
+    assert named(LIBRARY, "hdf5", (f"usr/lib/{ARM}/hdf5/serial/libhdf5.so", "libdevel", "libhdf5-dev")) \
+        == ("libhdf5-dev", ())
     assert named(LIBRARY, "z", ("usr/lib/x86_64-linux-gnu/libz.so", "libdevel", "other")) is None
     assert named(PROGRAM, "swig", ("usr/share/swig", "misc", "no"),
                  ("usr/bin/swig", "interpreters", "swig")) == ("swig", ())

@@ -145,11 +145,14 @@ _FEW = 3
 
 def name_package(missing: Missing, holders: Iterable[Holder], multiarch: str) -> Named | None:
     """Return the package to add for what is missing, None where no package has it in a usual place."""
-    judged: dict[str, tuple[tuple[int, int, int], Holder]] = {}
+    judged: dict[str, tuple[tuple[int, ...], Holder]] = {}
+    stem = re.sub(r"\.\w+\Z", "", missing.name.lower().rpartition("/")[2])
     for one in holders:
         rank = _rank(missing, one.path, multiarch)
         if rank is not None:
-            worth = ((rank, 0 if one.section == "libdevel" else 1, len(one.path)), one)
+            # Of several the one that is called like the thing: libhdf5-dev, not another that brings a copy.
+            alike = (0, 0) if stem in one.package else (1, len(one.path))
+            worth = ((rank, 0 if one.section == "libdevel" else 1, *alike), one)
             judged[one.package] = min(judged.get(one.package, worth), worth, key=lambda each: each[0])
     if not judged:
         return None
@@ -181,7 +184,7 @@ def _places(missing: Missing, multiarch: str) -> Iterator[str]:
     elif missing.kind == LIBRARY:
         yield rf"(usr/)?lib/({multiarch}/)?lib{name}\.so"
         yield rf"(usr/)?lib/({multiarch}/)?lib{name}\.a"
-        yield rf"usr/lib/{multiarch}/[^/]+/lib{name}\.so"
+        yield rf"usr/lib/{multiarch}/(.*/)?lib{name}\.so"
     elif missing.kind == PROGRAM:
         yield rf"(usr/)?s?bin/{name}"
 
