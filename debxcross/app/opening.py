@@ -73,7 +73,7 @@ class Opening:
         self.store = Store(self.configuration.store)
         self._stop = False
         self._webs: list[Web] = []
-        chain = self._named(chain)
+        chain = _named(chain, Intake(self.store, lambda: self._transfer(())))
         directories = self._patch_directories()
         self.chain = replace(
             chain, without_suites=(*chain.without_suites, *request.without), without_twin=not request.twin,
@@ -84,22 +84,6 @@ class Opening:
         if unknown:
             raise UsageError(f"the chain has no member {', '.join(unknown)}",
                              resolution=f"Its members: {', '.join(self.chain.members)}.")
-
-    def _named(self, chain: Chain) -> Chain:
-        """Return the chain with the names of sources that the command line names by their place.
-
-        Raises ConfigurationError when two of them are one source.
-        """
-        if all(member.name for member in chain.sources):
-            return chain
-        intake = Intake(self.store, lambda: self._transfer(()))
-        members = [member if member.name or member.origin is None
-                   else replace(member, name=name_of(member.origin, intake)) for member in chain.sources]
-        names = [member.name for member in members]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigurationError(f"{', '.join(twice)} is named more than once",
-                                     resolution="Name each source once: from the archive, or from one place.")
-        return chain_of(members, chain.release)
 
     def interrupt(self) -> None:
         """End all children and connections; whoever waits for one gets InterruptedRunError."""
@@ -237,7 +221,7 @@ class Opening:
             self.store.forget_work(path)
 
     def _index(self, transfer: Transfer) -> Callable[[], Index]:
-        """Return what opens the package index, once: the configured one, else pip's."""
+        """Return what opens the package index, once: the request's, the configured one, else pip's."""
         lock, found = threading.Lock(), list[Index]()
 
         def index() -> Index:
@@ -248,11 +232,11 @@ class Opening:
         return index
 
     def _open_index(self, transfer: Transfer) -> Index:
-        settings = pip_settings()
-        url = self.configuration.index_url or settings.index_url or self._machine(
+        settings, request = pip_settings(), self.request
+        url = request.index_url or self.configuration.index_url or settings.index_url or self._machine(
             "index", lambda: default_index_url(settings))
         return Index(url, partial(read_page, transfer=transfer), partial(fetch, transfer=transfer),
-                     settings.extra_index_urls)
+                     (*settings.extra_index_urls, *request.extra_index_urls))
 
 
 def _emulator(store: Store, host: Architecture) -> str:
@@ -271,3 +255,19 @@ def _proxies(acquire: Acquire) -> dict[str, str] | None:
         name.split("::")[1].lower(): value for name, value in acquire
         if name.lower() in ("acquire::http::proxy", "acquire::https::proxy") and value not in ("", "DIRECT")}
     return found or None
+
+
+def _named(chain: Chain, intake: Intake) -> Chain:
+    """Return the chain with the names of sources that the command line names by their place.
+
+    Raises ConfigurationError when two of them are one source.
+    """
+    if all(member.name for member in chain.sources):
+        return chain
+    members = [member if member.name or member.origin is None
+               else replace(member, name=name_of(member.origin, intake)) for member in chain.sources]
+    names = [member.name for member in members]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"{', '.join(twice)} is named more than once",
+                                 resolution="Name each source once: from the archive, or from one place.")
+    return chain_of(members, chain.release)

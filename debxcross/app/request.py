@@ -10,7 +10,8 @@ from typing import Any
 
 from debxcross.core.border import is_line, read_toml
 from debxcross.core.build.answers import MODES
-from debxcross.core.chain.chain import TARGETS, Chain, SourceMember, parse, parse_target
+from debxcross.core.chain.chain import Chain, SourceMember, parse
+from debxcross.core.chain.target import TARGETS, parse_target
 from debxcross.core.chain.origin import is_own
 from debxcross.core.release import release as known_release
 from debxcross.doors.template import program_file
@@ -31,7 +32,8 @@ class Request:
 
     ``closure`` adds what must be built first where no archive has the architecture; ``same_indexes``
     looks at what an earlier run saw, however old that is; ``answers`` is one of ANSWERS;
-    with ``test`` the device runs the tests in the sdists of wheels.
+    with ``test`` the device runs the tests in the sdists of wheels.  ``index_url`` and
+    ``extra_index_urls`` are indexes of Python packages; they may hold logins, and are written down nowhere.
     """
 
     architecture: str
@@ -58,6 +60,8 @@ class Request:
     answers: str = ""
     answers_from: tuple[Path, ...] = ()
     closure: bool = True
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:

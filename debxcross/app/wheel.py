@@ -2,6 +2,7 @@
 """Wheels: from requirements to a chain with every file pinned, which a build then carries out."""
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,19 +15,26 @@ from debxcross.core.border import read_toml
 from debxcross.core.chain.chain import Chain
 from debxcross.core.chain.file import to_toml
 from debxcross.core.release import release as known_release
+from debxcross.core.wheel.direct import marker_holds
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.lacking import Lacks, with_lacks
 from debxcross.core.wheel.names import Names, parse_names
 from debxcross.core.wheel.requirement import (
-    ProjectOptions, Requirements, Wanted, decoded, parse_options, read_requirements,
+    ProjectOptions, Requirements, Wanted, decoded, expanded, parse_options, read_requirements,
 )
 from debxcross.core.wheel.resolution import Resolution, resolve
+from debxcross.core.wheel.selection import ALL, Selection
 from debxcross.doors import files
 from debxcross.doors.template import program_file
-from debxcross.errors import ChainFailedError, ConfigurationError, DebxcrossError, FetchError, UsageError
+from debxcross.errors import (
+    ChainFailedError, ConfigurationError, DebxcrossError, FetchError, InterruptedRunError, UsageError,
+)
 from debxcross.events import Event, Listener
-from debxcross.steps.archive.probe import conditions
+from debxcross.steps.archive.probe import ask_archives, conditions
+from debxcross.steps.build.baseroot import BaseRoot, build_root_plan, ensure_root
+from debxcross.steps.context import Context
 from debxcross.steps.wheel.chain import ChainMaker, unused_options
+from debxcross.steps.wheel.local import Taken, Taker
 from debxcross.steps.wheel.places import Places
 from debxcross.steps.wheel.resolve import (
     STEP, Archive, BuildRequirements, IndexFinder, ask_tools, debian_releases, leave_out, machines,
@@ -36,6 +44,31 @@ from debxcross.steps.wheel.resolve import (
 _NAMES = Path("/usr/share/dh-python/dist/cpython3_fallback")
 _PROJECTS = program_file("wheels/projects.toml")
 _CHAIN_FILE = "chain.toml"
+
+
+@dataclass(frozen=True)
+class PipOptions:
+    """Options of the command line that mean what pip means by them; see core.wheel.selection."""
+
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    only_binary: tuple[str, ...] = ()
+    pre: bool = False
+
+    def selection(self) -> Selection:
+        """Return what they say.  Raises UsageError."""
+        chosen = Selection(self.index_url, self.extra_index_urls, pre=self.pre)
+        try:
+            # What is said of all projects comes first, so that the rest can name exceptions.
+            for value in sorted(self.no_binary, key=lambda one: ALL not in one):
+                chosen = chosen.without_binary(value)
+            for value in sorted(self.only_binary, key=lambda one: ALL not in one):
+                chosen = chosen.with_only_binary(value)
+        except ValueError as error:
+            raise UsageError(f"--no-binary or --only-binary: {error}", resolution=(
+                "Write names of projects with commas between them, :all: or :none:.")) from error
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -55,6 +88,7 @@ class WheelRequest:
     prefer: str = "pypi"
     policy: str = "replace"
     lacks: Mapping[str, Lacks] = field(default_factory=dict)
+    pip: PipOptions = PipOptions()
 
 
 @dataclass(frozen=True)
@@ -98,7 +132,11 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     """
     asked = read_requirements(
         request.requirements, [str(path) for path in request.files],
-        [str(path) for path in request.constraints], _read, request.require_hashes)
+        [str(path) for path in request.constraints], _read_requirements, request.require_hashes,
+        request.pip.selection())
+    chosen = asked.selection
+    request = replace(request, build=replace(
+        request.build, index_url=chosen.index_url, extra_index_urls=chosen.extra_index_urls))
     own = _options(request.projects)
     options = {**_options((_PROJECTS,)), **own}
     options.update(_added(request, options))
@@ -112,7 +150,7 @@ def lock(request: WheelRequest, listeners: Sequence[Listener] = ()) -> Locked:
     directory = request.build.directory
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / _CHAIN_FILE
-    words = " ".join(one.text for one in asked.wanted)
+    words = " ".join((*(one.text for one in asked.wanted), *(one.text for one in asked.direct)))
     files.write(path, to_toml(chain, (f"debxcross wheel {words}", *notes)))
     # The indexes are fresh now.
     return Locked(replace(request.build, chain=str(path), refresh=False), notes, left_out)
@@ -140,6 +178,10 @@ def _read(name: str) -> str:
         return decoded(Path(name).read_bytes(), name)
     except OSError as error:
         raise UsageError(f"{name} cannot be read", str(error), "Check the file's name.") from error
+
+
+def _read_requirements(name: str) -> str:
+    return expanded(_read(name), os.environ)
 
 
 def _options(paths: Sequence[Path]) -> dict[str, ProjectOptions]:
@@ -180,23 +222,68 @@ def _resolved(
     here, device = machines(context, tools, request.python)
     roots = [one.name for one in asked.wanted]
     debian = debian_releases(tools, names, roots) if request.prefer == "debian" else {}
-    finder = IndexFinder(context, index, device, tools, maximum_age=age, debian=debian,
-                         patches=patches)
-    finder.prefetch(roots)
     build = BuildRequirements(IndexFinder(context, index, here, tools, sdists=False, maximum_age=age))
+    asked, taken, missing = _taken(opening, request, asked, Taker(
+        context, _Base(context, opening.chain).made, build, here, device, options,
+        (request.build.directory, opening.store.directory.absolute())))
+    finder = IndexFinder(context, index, device, tools, maximum_age=age, debian=debian, patches=patches,
+                         selection=asked.selection, local={one.release.name: one.release for one in taken})
+    finder.prefetch(roots)
     maker = ChainMaker(Places(tools, names, options, request.policy, Archive(context)), finder, build)
     context.busy(STEP, f"resolving {len(asked.wanted)} requirements")
+    said = [note for one in taken for note in one.notes]
 
     def attempt(wanted: Sequence[Wanted]) -> tuple[Chain, tuple[str, ...]]:
         found: Resolution = resolve(wanted, asked.constraints, finder, device.environment,
-                                    require_hashes=asked.require_hashes)
-        return maker.make("wheels", found)
+                                    require_hashes=asked.require_hashes, pre=asked.selection.pre)
+        chain, notes = maker.make("wheels", found)
+        return chain, (*said, *notes)
 
     if not request.build.keep_going:
         _check_known(asked, finder)
         return *attempt(asked.wanted), ()
+    if not asked.wanted:
+        raise ChainFailedError("nothing that was asked for can be taken", "\n".join(missing),
+                               "Each line above names what is wrong with one.")
     (chain, notes), left = leave_out(asked.wanted, attempt)
-    return chain, notes, tuple(f"{one.text}: {_in_a_line(error)}" for one, error in left)
+    return chain, notes, (*missing, *(f"{one.text}: {_in_a_line(error)}" for one, error in left))
+
+
+def _taken(opening: Opening, request: WheelRequest, asked: Requirements, taker: Taker
+           ) -> tuple[Requirements, list[Taken], tuple[str, ...]]:
+    """Take the projects that are asked for by place, and ask for them by name from then on.
+
+    Also returns, with --keep-going, what could not be taken.
+    """
+    taken: list[Taken] = []
+    left = []
+    for direct in asked.direct:
+        if not marker_holds(direct, taker.device.environment):
+            continue
+        try:
+            taken.append(one := taker.take(direct))
+            if any(other.release != one.release for other in taken if other.release.name == one.release.name):
+                raise UsageError(f"{one.release.name} is asked for from two places",
+                                 resolution="Name one of them; the other could not be installed beside it.")
+        except DebxcrossError as error:
+            if not request.build.keep_going or isinstance(error, (UsageError, InterruptedRunError)):
+                raise
+            left.append(f"{direct.text}: {_in_a_line(error)}")
+    wanted = (*asked.wanted, *dict.fromkeys(one.wanted for one in taken))
+    return replace(asked, wanted=wanted), taken, tuple(left)
+
+
+class _Base:
+    """The base root of builds, made when somebody asks for it."""
+
+    def __init__(self, context: Context, chain: Chain) -> None:
+        self._context, self._chain = context, chain
+
+    def made(self) -> BaseRoot:
+        """Return the root, which is the one that the run will build in."""
+        compiler = ask_archives(self._context, self._chain, ()).compiler
+        plan = build_root_plan(self._context, self._chain.release, compiler, self._chain.path_excludes)
+        return ensure_root(self._context, plan, "base-root")[0]
 
 
 def _in_a_line(error: DebxcrossError) -> str:

@@ -58,7 +58,9 @@ def repo() -> None:
 @_json
 def publish(directory: Path, files: tuple[Path, ...], replace: bool, new_date: bool, state: Path | None,
             as_json: bool, **wishes: Any) -> None:
-    """Publish FILEs (.deb, .dsc, .buildinfo, .log; directories are searched) in DIR.
+    """Publish FILEs (.deb, .dsc, .whl, .buildinfo, .log; directories are searched) in DIR.
+
+    Wheels come into an index for pip beside that for apt (docs/repository.md).
 
     The first time makes the repository and its key.  Versions stand side by side unless
     --replace is given; the same name and version with other bytes is refused.

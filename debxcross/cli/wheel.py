@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from debxcross.app.request import Request
-from debxcross.app.wheel import Lacking, Locked, WheelRequest, lock, lock_again
+from debxcross.app.wheel import Lacking, Locked, PipOptions, WheelRequest, lock, lock_again
 from debxcross.cli import options
 from debxcross.cli.build import run
 from debxcross.errors import UsageError
@@ -20,6 +20,15 @@ _resolving = options.together(
     click.option("--constraint", "-c", "constraints", type=options.PATH, multiple=True, metavar="FILE",
                  help="A constraints file.  Repeatable."),
     click.option("--require-hashes", is_flag=True, help="Take only files whose sha256 is given."),
+    click.option("--index-url", "-i", default="", metavar="URL",
+                 help="The index, instead of the one that pip is configured for."),
+    click.option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL",
+                 help="One more index; the best file wins, wherever it is.  Repeatable."),
+    click.option("--no-binary", multiple=True, metavar="NAMES",
+                 help="Build these projects, or :all:, from their sdists.  Repeatable."),
+    click.option("--only-binary", multiple=True, metavar="NAMES",
+                 help="Take only wheels of these projects, or :all:.  Repeatable."),
+    click.option("--pre", is_flag=True, help="Releases before a final one count, too."),
     click.option("--projects", type=options.PATH, multiple=True, metavar="FILE",
                  help="TOML: what the builds of projects need beyond their metadata.  Repeatable."),
     click.option("--python", default="", metavar="X.Y",
@@ -61,12 +70,16 @@ _running = options.together(
 @options.without
 def wheel(
     requirements: tuple[str, ...], arch: str, release: str, files: tuple[Path, ...],
-    constraints: tuple[Path, ...], require_hashes: bool, projects: tuple[Path, ...], python: str,
-    prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None, dry_run: bool,
-    json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, test: bool,
+    constraints: tuple[Path, ...], require_hashes: bool, index_url: str, extra_index_urls: tuple[str, ...],
+    no_binary: tuple[str, ...], only_binary: tuple[str, ...], pre: bool, projects: tuple[Path, ...],
+    python: str, prefer: str, policy: str, output: Path | None, store: Path | None, jobs: int | None,
+    dry_run: bool, json_lines: bool, keep_going: bool, isolation: str, no_trial: bool, test: bool,
     auto_needs: bool | None, refresh: bool, patches: tuple[Path, ...], without: tuple[str, ...],
 ) -> None:
     """Turn PyPI requirements, and all they need, into debs for --arch in a signed apt repository.
+
+    A REQUIREMENT is a project of the index (NAME, NAME==VERSION, NAME[EXTRA]>=VERSION), a directory with
+    pyproject.toml or setup.py (./DIR), a wheel or sdist, or NAME @ URL with file:, https: or git+…@COMMIT.
 
     What was chosen is written to chain.toml in the output directory, every file pinned by its
     sha256; 'debxcross build-dep-chain ARCH --chain chain.toml' builds the same again.
@@ -78,7 +91,8 @@ def wheel(
         Request(arch, release=release, output=output, store=store, jobs=jobs, keep_going=keep_going,
                 isolation=isolation, trial=not no_trial, test=test, refresh=refresh, patches=patches,
                 without=without),
-        requirements, files, constraints, projects, require_hashes, python, prefer, policy)
+        requirements, files, constraints, projects, require_hashes, python, prefer, policy,
+        pip=PipOptions(index_url, extra_index_urls, no_binary, only_binary, pre))
     locked = lock(asked, (_narrate,))
     _show_notes(locked)
     lacking = Lacking()

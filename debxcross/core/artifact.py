@@ -9,7 +9,7 @@ from typing import Any
 from debxcross.core.border import Line, Name, Sha256, Size, is_line, is_sha256, read_as
 
 #: What of an artifact's provenance, and of its inputs, is a line of text where it is told.
-_TEXTS = ("kind", "source", "version", "suite", "dsc", "file", "sha256", "host", "build")
+_TEXTS = ("kind", "source", "version", "suite", "dsc", "file", "sha256", "host", "build", "origin")
 
 
 @dataclass(frozen=True)

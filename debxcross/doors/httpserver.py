@@ -29,10 +29,13 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8", ".json": "application/json", ".txt": "text/plain; charset=utf-8",
     ".log": "text/plain; charset=utf-8", ".buildinfo": "text/plain; charset=utf-8",
     ".sh": "text/plain; charset=utf-8", ".sources": "text/plain; charset=utf-8",
+    ".whl": "application/zip", ".v1_json": "application/vnd.pypi.simple.v1+json",
     ".deb": "application/vnd.debian.binary-package", ".gz": "application/gzip", ".xz": "application/x-xz",
 }
 #: What never gets other bytes under its name may be kept for ever, all else only until asked again.
-_IMMUTABLE = re.compile(r"/(pool/.*\.(deb|dsc|tar\.\w+)|dists/.*/by-hash/.*|snapshots/.*)")
+_IMMUTABLE = re.compile(r"/(pool/.*\.(deb|dsc|whl|tar\.\w+)|dists/.*/by-hash/.*|snapshots/.*)")
+#: The directories of an index for pip, which also has its pages as JSON (PEP 691).
+_SIMPLE = re.compile(r"/.*/wheels-[^/]+/([^/]+/)?")
 _LONGEST_HEAD = 16384
 #: A client that asks nothing for so many seconds, or takes nothing, is gone.
 _IDLE_SECONDS = 60
@@ -103,6 +106,12 @@ _CONTROL = frozenset(map(chr, (*range(32), 127)))
 
 def _has_body(headers: dict[str, str]) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def _page(request: Request) -> str:
+    """Return the path of what is asked for: in an index for pip its clients get the page as JSON."""
+    wants_json = "application/vnd.pypi.simple.v1+json" in request.headers.get("accept", "").lower()
+    return f"{request.path}index.v1_json" if wants_json and _SIMPLE.fullmatch(request.path) else request.path
 
 
 def wanted_range(request: Request, size: int, mtime: int) -> tuple[int, int] | None:
@@ -235,7 +244,8 @@ class Server:
         if request.method not in ("GET", "HEAD"):
             _send_head(connection, 405, {"Allow": "GET, HEAD"}, keep=False)
             raise ConnectionAbortedError
-        with _opened(self._root, request.path) as found:
+        page = _page(request)
+        with _opened(self._root, page) as found:
             if isinstance(found, str):
                 status = 301 if found else 404
                 place = {"Location": quote(os.fsencode(found))} if found else {}
@@ -259,8 +269,10 @@ class Server:
             start, end = part or (0, size)
             if part:
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-            name = request.path if not request.path.endswith("/") else "index.html"
+            name = page if not page.endswith("/") else "index.html"
             headers["Content-Type"] = _TYPES.get(os.path.splitext(name)[1], "application/octet-stream")
+            if _SIMPLE.fullmatch(request.path):
+                headers["Vary"] = "Accept"
             if name.endswith(".html"):
                 headers["Content-Security-Policy"] = _POLICY
             status = 206 if part else 200

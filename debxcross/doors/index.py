@@ -129,17 +129,20 @@ class Index:
         return next((full for base in (self.url, *self.extra_urls)
                      if (full := with_login(file.url, base)) != file.url), file.url)
 
-    def files(self, name: str) -> tuple[tuple[IndexFile, ...], ...]:
-        """Return what each index that knows a project offers of it, in the order of the indexes.
+    def files(self, name: str) -> tuple[tuple[str, tuple[IndexFile, ...]], ...]:
+        """Return what each index that knows a project offers of it, by its URL, in the order of the indexes.
 
-        FetchError when none knows it, or when one cannot be asked: going on without it
-        would make the choice depend on the network's mood.
+        Neither URLs nor files have a login.  FetchError when none knows it, or when one cannot be asked:
+        going on without it would make the choice depend on the network's mood.
         """
-        asked = [self.page_url(base, name) for base in (self.url, *self.extra_urls)]
+        bases = tuple(dict.fromkeys((self.url, *self.extra_urls)))
+        asked = [self.page_url(base, name) for base in bases]
         pages = [self.read(url, ACCEPT) for url in asked]
         # They are remembered, so without a login.
-        found = tuple(tuple(replace(file, url=without_password(file.url)) for file in parse_page(page))
-                      for page in pages if page is not None)
+        found = tuple(
+            (without_password(base), tuple(
+                replace(file, url=without_password(file.url)) for file in parse_page(page)))
+            for base, page in zip(bases, pages) if page is not None)
         if not found:
             raise FetchError(
                 f"no configured index has the project {name}",
@@ -147,13 +150,21 @@ class Index:
                 "Check the name, or name another index in PIP_INDEX_URL or PIP_EXTRA_INDEX_URL.")
         return found
 
-    def choose(self, pin: Pin, kind: str = "sdist", tags: Sequence[str] = ("py3-none-any",)) -> IndexFile:
+    def choose(self, pin: Pin, kind: str = "sdist", tags: Sequence[str] = ("py3-none-any",),
+               sha256: str = "") -> IndexFile:
         """Return the file of a pin: ``kind`` is "sdist", "wheel" (see ``tags``) or a file's name.
 
-        The first index that has it wins.  FetchError when none has.
+        The first index that has it wins; one with this ``sha256`` before one with another.  FetchError
+        when none has.
         """
         missing: FetchError | None = None
-        for files in self.files(pin.name):
+        found = self.files(pin.name)
+        if sha256:
+            for _, files in found:
+                for file in files:
+                    if (file.name, file.sha256) == (kind, sha256):
+                        return file
+        for _, files in found:
             try:
                 if kind == "sdist":
                     return choose_sdist(files, pin)
@@ -175,7 +186,7 @@ class Index:
         ``sha256`` is the pinned digest; without one the index's own is taken.  Raises
         VerificationError when the index or the file disagrees, or when nobody gives a digest.
         """
-        file = self.choose(pin, kind, tags)
+        file = self.choose(pin, kind, tags, (sha256 or "").lower())
         expected = sha256.lower() if sha256 else file.sha256
         place = without_password(file.url)
         if not expected:

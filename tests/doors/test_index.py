@@ -165,7 +165,8 @@ def test_logins_go_where_they_belong_and_are_remembered_nowhere() -> None:
 
     some = index.Index("https://me:secret@index.example/simple", lambda url, accept: Page(
         url, "text/html", page.encode()), fetch)
-    (files,) = some.files("six")
+    ((url, files),) = some.files("six")
+    assert url == "https://index.example/simple"
     assert [file.url for file in files] == [
         "https://index.example/simple/six/six-1.tar.gz", "https://files.example/six-2.tar.gz"]
     for version in ("1", "2"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,16 @@ class Nested:
         open(os.path.join(directory, "made.whl"), "w").close()
         return "made.whl"
 
+    @staticmethod
+    def build_sdist(directory, settings):
+        import io, tarfile, time
+        with tarfile.open(os.path.join(directory, "lamp-1.tar.gz"), "w:gz") as tar:
+            for name in ("lamp-1/b.sh", "lamp-1/a.py", "lamp-1/PKG-INFO"):
+                member = tarfile.TarInfo(name)
+                member.mtime, member.mode, member.size, member.uname = time.time(), 0o775, 3, "me"
+                tar.addfile(member, io.BytesIO(b"abc"))
+        return "lamp-1.tar.gz"
+
 def build_wheel(directory, settings):
     raise SystemExit("no header here")
 """
@@ -35,7 +46,7 @@ def call(tree: Path, hook: str, **request: Any) -> tuple[process.Completed, Any]
     whole = {"backend": "maker:Nested", "backend_path": ["own"], "settings": [],
              "directory": str(tree / "dist"), **request}
     done = process.run([sys.executable, pep517_child.__file__, hook, str(answer)], directory=tree,
-                       stdin=json.dumps(whole))
+                       stdin=json.dumps(whole), environment={"SOURCE_DATE_EPOCH": "1767312000"})
     return done, json.loads(answer.read_text()) if answer.exists() else None
 
 
@@ -55,3 +66,17 @@ def test_a_back_end_without_the_optional_hook_and_one_that_fails(tmp_path: Path)
     (tmp_path / "answer.json").unlink()
     done, answer = call(tmp_path, "wheel", backend="maker")
     assert done.exit_status != 0 and answer is None and "no header here" in done.stderr
+
+
+def test_the_sdist_tells_nothing_of_when_and_by_whom_it_was_made(tmp_path: Path) -> None:
+    assert call(tmp_path, "sdist-requires")[1] == []
+    _, answer = call(tmp_path, "sdist")
+    made = tmp_path / "dist" / answer
+    first = made.read_bytes()
+    with tarfile.open(made) as tar:
+        assert [(one.name, one.mtime, one.mode, one.uname, one.uid) for one in tar] == [
+            (f"lamp-1/{name}", 1767312000, 0o755, "", 0) for name in ("PKG-INFO", "a.py", "b.sh")]
+        file = tar.extractfile("lamp-1/a.py")
+        assert file is not None and file.read() == b"abc"
+    call(tmp_path, "sdist")
+    assert made.read_bytes() == first and [path.name for path in made.parent.iterdir()] == [answer]

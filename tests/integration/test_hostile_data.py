@@ -119,7 +119,8 @@ def test_a_damaged_entry_is_as_good_as_none_for_every_command(
     kinds = ("artifacts", *(f"memo/{kind}" for kind in (
         "facts", "environment", "history", "pin", "wheel", "sound", "machine", "publication", "trial",
         "closure",
-        "sdist", "index-page", "requires", "missed", "root-packages", "sysroot", "libraries",
+        "sdist", "index-page", "made-sdist", "tree",
+        "requires", "missed", "root-packages", "sysroot", "libraries",
         "key-warnings")))
     for kind in kinds:
         store.entries.write(kind, KEY, content)

@@ -175,7 +175,9 @@ def test_a_damaged_artifact_is_none(place: str, new: Any) -> None:
                  "templates": {}}),
     ("trial", {"packages": ["a"], "passed": "1"}), ("publication", {}), ("requires", "a>=1"), ("missed",
                                                                                                ["a"]),
-    ("index-page", {"time": 1, "files": [{"name": "../a", "url": "http://x/"}]}), ("libraries", []),
+    ("index-page", {"time": 1, "indexes": [["http://x", [{"name": "../a", "url": "http://x/"}]]]}),
+    ("index-page", {"time": 1, "files": []}), ("libraries", []), ("tree", {"known": 1}),
+    ("made-sdist", {"name": "a", "version": "1", "file": {"name": "/a", "sha256": SHA, "size": 1}}),
     ("sdist", {"texts": {"a": 1}}), ("key-warnings", [1]), ("root-packages", None), ("anything", None),
 ])
 def test_an_answer_of_another_shape_is_none(kind: str, value: Any) -> None:

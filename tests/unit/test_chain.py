@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from debxcross.core.build.losses import AcceptedLoss
-from debxcross.core.chain.chain import DEFAULT_PROFILES, SourceMember, parse, parse_target
+from debxcross.core.chain.chain import DEFAULT_PROFILES, SourceMember, parse
+from debxcross.core.chain.target import parse_target
 from debxcross.errors import ConfigurationError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "debxcross" / "chains").glob("*.toml"))

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from debxcross.core import border, openpgp, patch
 from debxcross.core.archive import security, source
 from debxcross.core.artifact import artifact_from
-from debxcross.core.chain import answers, chain, history, lock, trial
+from debxcross.core.chain import answers, chain, history, lock, target, trial
 from debxcross.core.store import signed
 from debxcross.core.store.gc import names_in
 from debxcross.core.stanza import parse_stanzas
@@ -368,7 +368,7 @@ TARGETS: dict[str, tuple[Callable[[str], object], str]] = {
     "changelog-entry": (lambda text: patch.changelog_with(text, "2.0-1", (), "+1"), CHANGELOG),
     "patch": (patch_of, PATCH),
     "chain": (lambda text: chain.parse(border.read_toml(text), "x"), CHAIN),
-    "target": (chain.parse_target, "expat=1.0/bookworm"),
+    "target": (target.parse_target, "expat=1.0/bookworm"),
     "lock": (lambda text: lock.parse(border.read_toml(text), "x"), LOCK),
     "projects": (lambda text: requirement.parse_options(border.read_toml(text), "x"), PROJECTS),
     "names": (names.parse_names, NAMES),
@@ -390,7 +390,8 @@ TARGETS: dict[str, tuple[Callable[[str], object], str]] = {
         ("facts", FACTS), ("environment", PACKAGES), ("history", ENTRIES), ("pin", json.dumps(FILE)),
         ("closure", '{"a": "1"}'), ("sound", "true"), ("trial", '{"packages": ["a"], "passed": 1}'),
         ("missed", '["2026-01-01", ["CVE-1"]]'), ("requires", '["a>=1"]'), ("index-page", json.dumps(
-            {"time": 1, "files": [{"name": "a-1.tar.gz", "url": "http://x/", "sha256": ""}]})))},
+            {"time": 1, "indexes": [["http://x", [
+                {"name": "a-1.tar.gz", "url": "http://x/", "sha256": ""}]]]})))},
     "signed-list": (signed.parse_list, f"debxcross store, layout 1\n{SHA}  artifacts/ab/{KEY}.json\n"),
     "manifest": (lambda text: parse_manifest(text, "x"), MANIFEST),
     "filter": (lambda text: parse_filter(text, True), "libfoo:/usr/lib/*"),

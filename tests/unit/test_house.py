@@ -103,6 +103,7 @@ OWNERS = {
     "tarfile": ("doors.debfile", "doors.deb", "doors.unpack", "doors.changelog",  # debs; what is in them
                 "doors.tree",  # trees of sources, which it packs itself
                 "doors.sdist", "doors.sourcefile",  # sources of Python's kind and of Debian's
+                "doors.pep517_child",  # a program of the build root, where the sdist was made
                 "doors.tar", "steps.store.exchange"),  # sysroots and stores that we packed ourselves
     "unittest": (), "pytest": (),
 }

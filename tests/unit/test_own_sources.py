@@ -15,8 +15,9 @@ from debxcross.core.archive.source import expected_binaries, parts
 from debxcross.core.archive.taken import Commit, Contents, Taken, suffixed
 from debxcross.core.artifact import StoredFile
 from debxcross.core.build.own import is_source_file, source_script
-from debxcross.core.chain.chain import Chain, parse, parse_target
+from debxcross.core.chain.chain import Chain, parse
 from debxcross.core.chain.lock import chain_digest
+from debxcross.core.chain.target import parse_target
 from debxcross.errors import ConfigurationError
 
 HEAD: dict[str, Any] = {"chain": {"name": "x", "release": "bookworm"}}

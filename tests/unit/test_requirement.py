@@ -44,15 +44,17 @@ def test_one_hash_makes_all_need_one() -> None:
 
 
 def test_all_faults_at_once() -> None:
-    text = ("six ==\n-e .\n--index-url https://x.example\nfoo @ https://x.example/foo.zip\n--frobnicate\n"
-            "--pre\nbar --hash=md5:00\n-r r.txt\n")
+    text = ("six ==\n-e hg+https://x.example\n--no-index\nfoo @ https://x.example/foo.zip\n--frobnicate\n"
+            "--no-binary=a b\nbar --hash=md5:00\n-r r.txt\n")
     with pytest.raises(ConfigurationError) as caught:
         read_requirements((), ("r.txt",), (), lambda name: text)
     assert caught.value.brief == "the requirements have 8 faults"
     lines = caught.value.details.splitlines()
     assert [line.partition(": ")[0] for line in lines] == [
         "r.txt:1", "r.txt:2", "r.txt:3", "r.txt:4", "r.txt:5", "r.txt:6", "r.txt:7", "r.txt"]
-    assert "the index is the one pip is configured for" in lines[2]
+    assert "of version control systems only git is known" in lines[1]
+    assert "files come from indexes" in lines[2] and "give its digest" in lines[3]
+    assert "'a b' is neither a project nor :all: nor :none:" in lines[5]
     assert lines[7] == "r.txt: includes itself"
 
 

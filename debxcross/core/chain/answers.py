@@ -127,7 +127,14 @@ class _History:
 @dataclass(frozen=True)
 class _Page:
     time: int
-    files: tuple[IndexFile, ...]
+    indexes: tuple[tuple[Line, tuple[IndexFile, ...]], ...]
+
+
+@dataclass(frozen=True)
+class _Sdist:
+    name: Line
+    version: Line
+    file: StoredFile
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,7 @@ _SHAPES: Mapping[str, Any] = {
     "source-package": tuple[StoredFile, ...],
     "sdist": _Texts,
     "index-page": _Page,
+    "made-sdist": _Sdist,
     "publication": _Publication,
     "key-warnings": tuple[str, ...],
     "trial": Mapping[str, tuple[Line, ...] | int],

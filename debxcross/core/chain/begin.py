@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from debxcross.core.architecture import ARCHITECTURES, architecture
 from debxcross.core.border import is_line
-from debxcross.core.chain.chain import parse_target
+from debxcross.core.chain.target import parse_target
 from debxcross.errors import ConfigurationError, UsageError
 
 #: What `uname -m` says where it is neither Debian's name nor the table's (Linux, arch/arm/kernel/setup.c).

@@ -19,6 +19,7 @@ from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.chain import origin as origins
 from debxcross.core.chain.archive import ChainArchive, parse_archives
 from debxcross.core.chain.faults import Faults
+from debxcross.core.wheel.direct import is_origin
 from debxcross.core.wheel.index import normalise
 from debxcross.errors import ConfigurationError
 
@@ -110,6 +111,8 @@ class WheelMember:
     Debian's package of the same name; ``replaces`` are others that hold parts of the project;
     ``revision`` is that of the deb, "1" when empty.  ``optional_modules`` are those that work only
     with something the project does not require; the trial tells when they cannot be imported.
+    ``origin`` is where a file comes from that is in no index (core.wheel.direct.Origin); with
+    ``no_binary`` a build that leaves its compiled modules out has failed.
     """
 
     name: str
@@ -129,6 +132,8 @@ class WheelMember:
     replaces: tuple[str, ...] = ()
     revision: str = ""
     optional_modules: tuple[str, ...] = ()
+    origin: str = ""
+    no_binary: bool = False
 
     @property
     def pure(self) -> bool:
@@ -267,7 +272,7 @@ def parse(document: Mapping[str, Any], origin: str) -> Chain:
     archives = parse_archives(faults, document, releases.RELEASES[release_name].suites
                               if release_name in releases.RELEASES else ())
     added = [one.name for one in archives]
-    sources = (*(_source(faults, *one, added) for one in faults.tables(document, "source")), *security)
+    sources = (*(source_member(faults, *one, added) for one in faults.tables(document, "source")), *security)
     tools = tuple(_pin(faults, where, table) for where, table in faults.tables(document, "build-tool"))
     wheels = tuple(_wheel(faults, *one, tools) for one in faults.tables(document, "wheel"))
     debs = tuple(_deb(faults, *one) for one in faults.tables(document, "deb"))
@@ -309,7 +314,7 @@ def chain_error(origin: str, faults: list[str]) -> ConfigurationError:
 def _security(faults: Faults, table: Mapping[str, Any]) -> tuple[SourceMember, ...]:
     faults.known(table, ("sources",), "security.")
     names = faults.texts(table, "sources", "security.")
-    return tuple(_source(faults, "security.sources: ", {"name": name}) for name in names)
+    return tuple(source_member(faults, "security.sources: ", {"name": name}) for name in names)
 
 
 def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
@@ -321,8 +326,8 @@ def _trial(faults: Faults, table: Mapping[str, Any]) -> Trial:
         faults.texts(table, "commands", "trial.", rule=is_text))
 
 
-def _source(faults: Faults, where: str, table: Mapping[str, Any], added: Collection[str] = ()
-            ) -> SourceMember:
+def source_member(faults: Faults, where: str, table: Mapping[str, Any], added: Collection[str] = ()
+                  ) -> SourceMember:
     faults.known(table, ("name", "suite", "version", "profiles", "build-packages", "revision",
                          "accept-losses", "answers", "packages", "without-packages", *origins.KEYS), where)
     suite = faults.text(table, "suite", where)
@@ -395,7 +400,8 @@ def _wheel(
     lists = ("build-requires", "environment", "settings", "requires", "also-requires", "optional-modules")
     packages = ("host-needs", "build-packages", "replaces")
     pin = _pin(faults, where, table, (
-        "python", "package", "smoke", "resolved-for", "epoch", "revision", *lists, *packages))
+        "python", "package", "smoke", "resolved-for", "epoch", "revision", "origin", "no-binary", *lists,
+        *packages))
     wheel = WheelMember(
         pin.name,
         faults.text(table, "python", where, needed=True, pattern=_PYTHON),
@@ -405,6 +411,8 @@ def _wheel(
         resolved_for=faults.text(table, "resolved-for", where, pattern=re.compile(r"\d+\.\d+\.\d+\Z")),
         epoch=faults.number(table, "epoch", where),
         revision=faults.text(table, "revision", where, pattern=re.compile(r"[A-Za-z0-9+.~]+\Z")),
+        origin=faults.text(table, "origin", where, rule=is_origin),
+        no_binary=faults.flag(table, "no-binary", where),
         **{key.replace("-", "_"): faults.texts(table, key, where) for key in lists},
         **{key.replace("-", "_"): faults.texts(table, key, where, pattern=_PACKAGE, fault=_NO_PACKAGE)
            for key in packages},
@@ -420,30 +428,3 @@ def _wheel(
         if name not in known:
             faults.add(f"{where}build-requires", f"{name!r} is not among the [[build-tool]] tables")
     return wheel
-
-
-#: What a word of the command line that names a source may be.
-TARGETS = ("Write SOURCE, SOURCE=VERSION, SOURCE/SUITE or SOURCE=VERSION/SUITE, such as expat/bookworm; or "
-           "./DIRECTORY, FILE.dsc or git+URL@REF for a source of your own.")
-_TARGET = re.compile(r"(?P<name>[^=/]+)(=(?P<version>[^/]+))?(/(?P<suite>.+))?\Z")
-
-
-def parse_target(text: str, base: str = "") -> SourceMember:
-    """Read ``SOURCE[=VERSION][/SUITE]`` from the command line, as apt-get source writes it.
-
-    What names a source of one's own (core.chain.origin.target_origin) has no name yet; relative paths are
-    below ``base``.
-    """
-    if origins.is_own(text):
-        try:
-            return SourceMember("", origin=origins.target_origin(text, base))
-        except ValueError as error:
-            raise ConfigurationError(f"{text!r} does not name a source", str(error), TARGETS) from error
-    match = _TARGET.match(text)
-    faults = Faults()
-    table = {key: value for key, value in (match.groupdict() if match else {}).items() if value}
-    member = _source(faults, f"{text}: ", table)
-    if faults.said:
-        raise ConfigurationError(
-            f"{text!r} does not name a source", "\n".join(faults.said), TARGETS)
-    return member

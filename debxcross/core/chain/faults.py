@@ -69,6 +69,13 @@ class Faults:
             return 0
         return value
 
+    def flag(self, table: Mapping[str, Any], key: str, where: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            self.add(f"{where}{key}", f"must be true or false, not {value!r}")
+            return False
+        return value
+
     def tables(self, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):

@@ -30,12 +30,12 @@ def _pin(pin: PinnedFile) -> dict[str, object]:
 def _wheel(wheel: WheelMember) -> dict[str, object]:
     return {
         **_pin(wheel.pin), "python": wheel.python, "resolved-for": wheel.resolved_for,
-        "package": wheel.package, "epoch": wheel.epoch, "revision": wheel.revision,
+        "origin": wheel.origin, "package": wheel.package, "epoch": wheel.epoch, "revision": wheel.revision,
         "build-requires": wheel.build_requires,
         "build-packages": wheel.build_packages, "host-needs": wheel.host_needs,
         "environment": wheel.environment, "settings": wheel.settings, "requires": wheel.requires,
         "also-requires": wheel.also_requires, "replaces": wheel.replaces,
-        "optional-modules": wheel.optional_modules, "smoke": wheel.smoke,
+        "optional-modules": wheel.optional_modules, "no-binary": wheel.no_binary, "smoke": wheel.smoke,
     }
 
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from debxcross.core.wheel.direct import Direct, parse_direct
 from debxcross.core.wheel.index import normalise
-from debxcross.errors import ConfigurationError
+from debxcross.core.wheel.selection import Selection
+from debxcross.errors import ConfigurationError, without_logins
 
 _HASH = re.compile(r"\s+--hash[= ]sha256:([0-9a-fA-F]{64})")
 _ANY_HASH = re.compile(r"\s+--hash[= ](\S+)")
-#: Options that decide where files come from: here that is pip's own configuration.
-_INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links",
-                  "--trusted-host")
+#: Options that decide where files come from and mean nothing here.
+_OTHER_PLACES = ("--no-index", "-f", "--find-links", "--trusted-host")
+#: As pip expands them in requirements files, so that no login need stand there.
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 #: Byte order marks, longer ones first, with what follows them.
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"),
           (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -51,11 +54,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Requirements:
-    """Everything asked for; ``require_hashes`` says that only files with a known hash count."""
+    """Everything asked for; ``require_hashes`` says that only files with a known hash count.
+
+    ``direct`` are requirements by place, which become Wanted once their projects' names are known.
+    """
 
     wanted: tuple[Wanted, ...]
     constraints: tuple[Wanted, ...] = ()
     require_hashes: bool = False
+    direct: tuple[Direct, ...] = ()
+    selection: Selection = Selection()
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,14 @@ class ProjectOptions:
 
 def read_requirements(
     arguments: Sequence[str], files: Sequence[str], constraint_files: Sequence[str],
-    read: Callable[[str], str], require_hashes: bool = False,
+    read: Callable[[str], str], require_hashes: bool = False, selection: Selection = Selection(),
 ) -> Requirements:
     """Read requirements of the command line and of files; ConfigurationError tells every fault.
 
-    ``read`` returns the text of a file by path.
+    ``read`` returns the text of a file by path; ``selection`` is what the command line says, to which
+    the files' options add.
     """
-    reader = _Reader(read, require_hashes)
+    reader = _Reader(read, require_hashes, selection)
     for argument in arguments:
         reader.requirement(argument, "the command line", reader.wanted)
     for name in files:
@@ -107,23 +116,30 @@ def read_requirements(
     if hashed:
         reader.faults += [f"{one.origin}: {one.text} has no --hash, but others have"
                           for one in reader.wanted if not one.hashes]
-    if not reader.wanted and not reader.faults:
+        # pip says the same: the bytes of a directory, and of a repository, have no hash that could be given.
+        reader.faults += [f"{one.origin}: {one.text} has no hash that could be compared, but others have"
+                          for one in reader.direct if not one.sha256]
+    if not (reader.wanted or reader.direct or reader.faults):
         reader.faults.append("nothing is required")
     if reader.faults:
         count = "1 fault" if len(reader.faults) == 1 else f"{len(reader.faults)} faults"
         raise ConfigurationError(
             f"the requirements have {count}", "\n".join(reader.faults),
-            "Write them as NAME, NAME==VERSION or NAME[EXTRA]>=VERSION, one a line in files (PEP 508).")
-    return Requirements(tuple(reader.wanted), tuple(reader.constraints), hashed)
+            "Write them as NAME, NAME==VERSION, NAME[EXTRA]>=VERSION, NAME @ URL or ./DIRECTORY, one a line "
+            "in files (PEP 508).")
+    return Requirements(tuple(reader.wanted), tuple(reader.constraints), hashed, tuple(reader.direct),
+                        reader.selection)
 
 
 class _Reader:
     """Collects requirements and faults over all files."""
 
-    def __init__(self, read: Callable[[str], str], require_hashes: bool) -> None:
+    def __init__(self, read: Callable[[str], str], require_hashes: bool, selection: Selection) -> None:
         self.read = read
         self.require_hashes = require_hashes
+        self.selection = selection
         self.wanted: list[Wanted] = []
+        self.direct: list[Direct] = []
         self.constraints: list[Wanted] = []
         self.faults: list[str] = []
         self._open: list[str] = []
@@ -142,7 +158,7 @@ class _Reader:
         if not line.startswith("-"):
             self.requirement(line, origin, into)
             return
-        option, _, value = line.replace("=", " ", 1).partition(" ")
+        option, _, value = re.sub(r"[\s=]+", " ", line, count=1).partition(" ")
         value = value.strip()
         if option in ("-r", "--requirement"):
             self.file(str(PurePosixPath(name).parent / value), into)
@@ -150,14 +166,34 @@ class _Reader:
             self.file(str(PurePosixPath(name).parent / value), self.constraints)
         elif option == "--require-hashes":
             self.require_hashes = True
-        elif option in _INDEX_OPTIONS:
-            self.faults.append(f"{origin}: {option}: the index is the one pip is configured for")
         elif option in ("-e", "--editable"):
-            self.faults.append(f"{origin}: {option}: only releases in the index can become debs")
-        elif option not in ("--prefer-binary", "--only-binary", "--no-binary", "--pre"):
-            self.faults.append(f"{origin}: {option}: unknown option")
+            # What is installed on a device cannot be edited here: it is taken as it is now.
+            self.requirement(value, origin, into)
+        elif option in _OTHER_PLACES:
+            self.faults.append(f"{origin}: {option}: files come from indexes, from places of their own "
+                               "(NAME @ URL), or from here")
+        elif not self._select(option, value, origin):
+            self.faults.append(f"{origin}: {option}: " + (
+                "not supported; name a version instead" if option == "--prefer-binary" else "unknown option"))
+
+    def _select(self, option: str, value: str, origin: str) -> bool:
+        """Take an option that chooses indexes or files; False for another one."""
+        chosen = self.selection
+        if option in ("-i", "--index-url", "--pypi-url"):
+            self.selection = replace(chosen, index_url=value)
+        elif option == "--extra-index-url":
+            self.selection = replace(chosen, extra_index_urls=(*chosen.extra_index_urls, value))
+        elif option == "--pre":
+            self.selection = replace(chosen, pre=True)
+        elif option in ("--no-binary", "--only-binary"):
+            try:
+                self.selection = (chosen.without_binary(value) if option == "--no-binary"
+                                  else chosen.with_only_binary(value))
+            except ValueError as error:
+                self.faults.append(f"{origin}: {option}: {error}")
         else:
-            self.faults.append(f"{origin}: {option}: not supported; name a version instead")
+            return False
+        return True
 
     def requirement(self, text: str, origin: str, into: list[Wanted]) -> None:
         """Read one requirement with its hashes."""
@@ -167,15 +203,34 @@ class _Reader:
             return
         bare = _ANY_HASH.sub("", text).strip()
         try:
-            requirement = Requirement(bare)
+            direct = parse_direct(bare, origin)
+        except ValueError as error:
+            self.faults.append(without_logins(f"{origin}: {error}"))
+            return
+        if direct is not None:
+            self._add_direct(direct, hashes, into)
+            return
+        try:
+            Requirement(bare)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             self.faults.append(f"{origin}: {bare!r} is not a requirement: {reason}")
             return
-        if requirement.url:
-            self.faults.append(f"{origin}: {bare!r}: only releases in the index can become debs")
-            return
         into.append(Wanted(bare, origin, hashes))
+
+    def _add_direct(self, direct: Direct, hashes: tuple[str, ...], into: list[Wanted]) -> None:
+        if into is self.constraints:
+            self.faults.append(f"{direct.origin}: {direct.text}: a constraint names versions, no place")
+        elif len({*hashes, *filter(None, (direct.sha256,))}) > 1:
+            self.faults.append(f"{direct.origin}: {direct.text} has more than one hash, but is one file")
+        else:
+            self.require_hashes |= bool(hashes)
+            self.direct.append(replace(direct, sha256=direct.sha256 or (hashes or ("",))[0]))
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Return a requirements file's text with ${NAME} replaced where there is such a variable, as pip does."""
+    return _VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)
 
 
 def decoded(content: bytes, name: str) -> str:

@@ -131,20 +131,23 @@ def manylinux(machine: str, glibc: tuple[int, int]) -> tuple[str, ...]:
 
 def order_releases(
     name: str, files: Iterable[IndexFile], usable: Sequence[Tag], python_full_version: str,
-    *, sdists: bool = True,
+    *, sdists: bool = True, wheels: bool = True,
 ) -> tuple[ProjectRelease, ...]:
     """Return the files that can be taken: newest version first, of one version wheels first.
 
-    Of several builds of one wheel the highest build tag comes first (PEP 427).
+    Of several builds of one wheel the highest build tag comes first (PEP 427), of equals the one that
+    stands first in ``files``.
     Left out are files for other Pythons and platforms, and those without a sha256.
     """
     ranks = {tag: rank for rank, tag in enumerate(usable)}
     platforms = {tag.platform for tag in usable}
     found: list[tuple[Version, int, BuildTag, ProjectRelease]] = []
     for file in files:
-        if not file.sha256 or not _python_allows(file.requires_python, python_full_version):
+        if not file.sha256 or not python_allows(file.requires_python, python_full_version):
             continue
         if file.name.endswith(".whl"):
+            if not wheels:
+                continue
             # Most wheels are for other platforms; parsing all their names takes seconds.
             if platforms.isdisjoint(file.name[:-4].rpartition("-")[2].split(".")):
                 continue
@@ -168,7 +171,8 @@ def order_releases(
 
 
 @cache
-def _python_allows(requires_python: str, full_version: str) -> bool:
+def python_allows(requires_python: str, full_version: str) -> bool:
+    """Tell whether Requires-Python ("" for any) lets a full version of Python in."""
     try:
         return SpecifierSet(requires_python).contains(full_version, prereleases=True)
     except InvalidSpecifier:
@@ -177,15 +181,16 @@ def _python_allows(requires_python: str, full_version: str) -> bool:
 
 def resolve(
     wanted: Sequence[Wanted], constraints: Sequence[Wanted], finder: Finder,
-    environment: Mapping[str, str], *, require_hashes: bool = False,
+    environment: Mapping[str, str], *, require_hashes: bool = False, pre: bool = False,
 ) -> Resolution:
     """Return the newest releases that meet everything.
 
-    ``environment`` has the marker variables of the machine that will use the result.
+    ``environment`` has the marker variables of the machine that will use the result.  With ``pre``
+    releases before a final one count as every other (pip's --pre).
     Raises UnsatisfiableError with the reason in words.
     """
     provider = _Provider(finder, environment, _specifiers(constraints, environment),
-                         _hashes(wanted, constraints), require_hashes)
+                         _hashes(wanted, constraints), require_hashes, pre)
     roots = [need for one in wanted for need in provider.needs(one.requirement, one.origin)]
     try:
         resolver: Resolver[_Need, _Candidate, tuple[str, str]] = Resolver(provider, BaseReporter())
@@ -231,9 +236,11 @@ class _Provider(_Base):
 
     def __init__(self, finder: Finder, environment: Mapping[str, str],
                  constraints: Mapping[str, SpecifierSet], hashes: Mapping[str, set[str]],
-                 require_hashes: bool) -> None:
+                 require_hashes: bool, pre: bool) -> None:
         self.finder, self.environment, self.constraints = finder, environment, constraints
         self.hashes, self.require_hashes = hashes, require_hashes
+        #: None leaves it to PEP 440: where there is nothing else.
+        self.prereleases = True if pre else None
         self.passed_over: dict[str, dict[Version, str]] = {}
 
     def needs(self, requirement: Requirement, origin: str) -> Iterator[_Need]:
@@ -277,7 +284,7 @@ class _Provider(_Base):
             releases = []
         exact = any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifier)
         good = [release for release in releases if exact or not release.file.yanked]
-        versions = set(specifier.filter([release.version for release in good]))
+        versions = set(specifier.filter([release.version for release in good], self.prereleases))
         for release in good:
             if release.version not in versions:
                 continue
@@ -365,7 +372,7 @@ class _Provider(_Base):
         for name in names:
             releases = self.finder.releases(name)
             if not releases:
-                lines.append(f"{name}: the index has no release for this Python")
+                lines.append(f"{name}: no index has a file of it that can be used here")
                 continue
             if self.require_hashes and name not in self.hashes:
                 lines.append(f"{name}: has no --hash, and all must have one")

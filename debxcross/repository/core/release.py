@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from debxcross.core.stanza import parse_stanzas
 from debxcross.errors import PublishError
 from debxcross.repository.core.index import IndexFile, RepositorySettings
+from debxcross.repository.core.simple import is_page
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -90,7 +91,7 @@ def release_text(settings: RepositorySettings, components: Sequence[str], archit
                  files: Sequence[IndexFile], date: int) -> str:
     """Return the text of Release.
 
-    MD5Sum is for the oldest clients; apt asks by-hash only for the strongest digest listed.
+    MD5Sum is for the oldest clients of apt; it asks by-hash only for the strongest digest listed.
     Valid-Until is left out: devices are switched off for months.  Snapshots tells apt 2.7
     and later where an older state lies, which only an address can.
     """
@@ -110,7 +111,8 @@ def release_text(settings: RepositorySettings, components: Sequence[str], archit
         *([f"Description: {settings.description}"] if settings.description else []),
     ]
     ordered = sorted(files, key=lambda file: file.path)
-    lines += ["MD5Sum:", *(f" {file.md5sum} {file.size:16} {file.path}" for file in ordered)]
+    lines += ["MD5Sum:", *(f" {file.md5sum} {file.size:16} {file.path}" for file in ordered
+                           if not is_page(file.path))]
     lines += ["SHA256:", *(f" {file.sha256} {file.size:16} {file.path}" for file in ordered)]
     return "\n".join(lines) + "\n"
 

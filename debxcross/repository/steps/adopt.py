@@ -54,7 +54,7 @@ def given_files(paths: Sequence[Path]) -> tuple[Path, ...]:
         if not path.is_dir():
             found.append(path.resolve())
             continue
-        found += otherfiles.found(path, lambda one: one.suffix in (".deb", ".dsc"))
+        found += otherfiles.found(path, lambda one: one.suffix in (".deb", ".dsc", ".whl"))
         found += otherfiles.found(path, _is_companion)
     return tuple(dict.fromkeys(found))
 

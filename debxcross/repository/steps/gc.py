@@ -45,6 +45,7 @@ def collect(web_root: Path, state: Path, *, now: float, generations: int = GENER
                 needed |= {f"dists/{codename}/{path.rpartition('/')[0]}/by-hash/SHA256/{sha256}"
                            for path, (sha256, _) in found.release.files.items()}
         candidates = [*web_root.glob("dists/*/*/*/by-hash/SHA256/*"),
+                      *web_root.glob("dists/*/*/*/*/by-hash/SHA256/*"),  # pages of Python projects
                       *(path for path in (web_root / "pool").rglob("*") if path.is_file())]
         files = sorted(name for path in candidates
                        if (name := str(path.relative_to(web_root))) not in needed)

@@ -19,9 +19,12 @@ from debxcross.doors import ftparchive, gpg
 from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree, holds
 from debxcross.errors import PublishError, UsageError
-from debxcross.repository.core import index as repository, release as releasefile, sources as sourceindex
+from debxcross.repository.core import (
+    index as repository, release as releasefile, simple, sources as sourceindex,
+)
 from debxcross.repository.core.index import IndexEntry, IndexFile, RepositorySettings
 from debxcross.repository.core.release import PublishedRelease
+from debxcross.repository.core.simple import WheelEntry
 from debxcross.repository.core.snapshots import snapshot_date, snapshot_name
 from debxcross.repository.core.sources import SourceEntry
 
@@ -30,17 +33,22 @@ SNAPSHOTS = "snapshots"
 
 @dataclass(frozen=True)
 class Content:
-    """What a generation lists; ``companions`` are .buildinfo files and logs, path → sha256."""
+    """What a generation lists; ``companions`` are .buildinfo files and logs, path → sha256.
+
+    ``wheels`` are what the index of Python packages has.
+    """
 
     entries: tuple[IndexEntry, ...] = ()
     sources: tuple[SourceEntry, ...] = ()
     companions: Mapping[str, str] = field(default_factory=dict)
+    wheels: tuple[WheelEntry, ...] = ()
 
     def names(self) -> dict[str, str]:
         """Return every pool file that is listed: path → sha256."""
         return {**{entry.path: entry.sha256 for entry in self.entries},
                 **{f"{source.directory}/{file.name}": file.sha256
-                   for source in self.sources for file in source.files}, **self.companions}
+                   for source in self.sources for file in source.files},
+                **{wheel.path: wheel.sha256 for wheel in self.wheels}, **self.companions}
 
     def versions(self) -> dict[str, str]:
         """Return whose version each pool file is, with the epoch: path → version."""
@@ -49,8 +57,9 @@ class Content:
                 **{entry.path: entry.version for entry in self.entries}}
 
     def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield path and size of every package's and source's file."""
+        """Yield path and size of every package's and source's file, and of every wheel."""
         yield from ((entry.path, entry.size) for entry in self.entries)
+        yield from ((wheel.path, wheel.size) for wheel in self.wheels)
         yield from ((f"{source.directory}/{file.name}", file.size)
                     for source in self.sources for file in source.files)
 
@@ -113,17 +122,21 @@ def read_generation(directory: Path, keyring: Path) -> Generation | None:
     entries: dict[tuple[str, str, str], IndexEntry] = {}
     sources: list[SourceEntry] = []
     companions: dict[str, str] = {}
+    wheels: list[WheelEntry] = []
     for path, (sha256, _) in sorted(release.files.items()):
-        if not path.endswith(("/Packages", "/Sources", f"/{repository.BUILDS}")):
+        if not path.endswith(("/Packages", "/Sources", f"/{repository.BUILDS}", f"/{simple.LIST}")):
             continue
         text = _read_index(directory, path, sha256)
         if path.endswith("/Packages"):
             entries.update((entry.identity, entry) for entry in repository.parse_index(text))
         elif path.endswith("/Sources"):
             sources += sourceindex.parse_sources(text)
+        elif path.endswith(f"/{simple.LIST}"):
+            wheels += simple.parse_list(text)
         else:
             companions.update(repository.parse_builds(text))
-    content = Content(tuple(entries[identity] for identity in sorted(entries)), tuple(sources), companions)
+    content = Content(tuple(entries[identity] for identity in sorted(entries)), tuple(sources), companions,
+                      tuple(wheels))
     return Generation(release, signed.text, content, signed.fingerprints)
 
 
@@ -211,6 +224,7 @@ def indexes(root: Path, content: Content, components: Sequence[str], architectur
         lists[f"{component}/{repository.BUILDS}"] = repository.builds_text(
             {path: sha256 for path, sha256 in content.companions.items()
              if path.split("/")[1] == component}).encode()
+        lists.update(simple.index_pages(content.wheels, component, architectures))
     dists = root / "dists" / codename
     with ThreadPoolExecutor(2) as pool:
         futures = {f"{path}{form}": pool.submit(_form, dists, path, form, text, previous)
@@ -271,7 +285,8 @@ def commit(tree: WebTree, codename: str, contents: Mapping[str, bytes], signed: 
             # An index that comes back must look newer than the one that clients have.
             os.utime(tree.root / name, (date, date))
         else:
-            tree.place(tree.stage(contents[file.path]), name, date)
+            # Nothing refers to it before the InRelease, which waits for the disk.
+            tree.place(tree.stage(contents[file.path]), name, date, flush=False)
     tree.sync()
     for file in files:
         tree.link(f"{dists}/{file.by_hash_path}", f"{dists}/{file.path}")
@@ -279,6 +294,13 @@ def commit(tree: WebTree, codename: str, contents: Mapping[str, bytes], signed: 
     for name in ("Release", "Release.gpg", "InRelease"):
         tree.place(signed[name], f"{dists}/{name}", date)
         tree.sync()
+
+
+def remove_pages(tree: WebTree, codename: str, previous: Generation | None, live: Generation) -> None:
+    """Remove the pages of Python projects that are listed no more; by their hashes they stay for a while."""
+    for path in sorted(set(previous.release.files if previous else ()) - set(live.release.files)):
+        if simple.is_page(path) and (tree.root / "dists" / codename / path).exists():
+            tree.remove(f"dists/{codename}/{path}")
 
 
 def keep_snapshot(tree: WebTree, codename: str, release: PublishedRelease) -> bool:

@@ -9,13 +9,15 @@ from pathlib import Path
 from debxcross.doors import ftparchive, otherfiles
 from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree
-from debxcross.errors import PublishError
-from debxcross.repository.core import index, readable, sources as sourceindex
+from debxcross.doors.wheelfile import open_wheel
+from debxcross.errors import GateError, PublishError
+from debxcross.repository.core import index, readable, simple, sources as sourceindex
 from debxcross.repository.core.index import IndexEntry, IndexFile
+from debxcross.repository.core.simple import WheelEntry
 from debxcross.repository.core.sources import SourceEntry, SourceFile
 from debxcross.repository.steps.generation import Content
 
-_KINDS = (".deb", ".dsc", ".buildinfo", ".log")
+_KINDS = (".deb", ".dsc", ".whl", ".buildinfo", ".log")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Given:
     entries: tuple[IndexEntry, ...]
     sources: tuple[SourceEntry, ...]
     pooled: tuple[Pooled, ...]
+    wheels: tuple[WheelEntry, ...] = ()
 
     def __add__(self, other: Given) -> Given:
-        return Given(self.entries + other.entries, self.sources + other.sources, self.pooled + other.pooled)
+        return Given(self.entries + other.entries, self.sources + other.sources, self.pooled + other.pooled,
+                     self.wheels + other.wheels)
 
     @property
     def companions(self) -> dict[str, str]:
@@ -50,8 +54,8 @@ class Given:
         return {one.path: one.sha256 for one in self.pooled if one.companion}
 
 
-def read_given(files: Sequence[Path], component: str) -> Given:
-    """Read .deb, .dsc, .buildinfo and .log files, named by their real paths.
+def read_given(files: Sequence[Path], component: str, architectures: Sequence[str]) -> Given:
+    """Read .deb, .dsc, .whl, .buildinfo and .log files, named by their real paths.
 
     Raises PublishError that names the file for one that is missing, of another kind, damaged,
     or with fields that break Policy.
@@ -87,7 +91,21 @@ def read_given(files: Sequence[Path], component: str) -> Given:
     for path in (*by_kind[".buildinfo"], *by_kind[".log"]):
         sha256, size = otherfiles.digest_of(path)
         pooled.append(Pooled(index.companion_path(component, path.name), path, sha256, size, True))
-    return Given(tuple(entries), tuple(sources), tuple(pooled))
+    wheels = [_wheel(path, component, architectures) for path in by_kind[".whl"]]
+    pooled += [Pooled(one.path, path, one.sha256, one.size, version=one.version)
+               for one, path in zip(wheels, by_kind[".whl"])]
+    return Given(tuple(entries), tuple(sources), tuple(pooled), tuple(wheels))
+
+
+def _wheel(path: Path, component: str, architectures: Sequence[str]) -> WheelEntry:
+    sha256, size = otherfiles.digest_of(path)
+    try:
+        with open_wheel(path) as (wheel, _):
+            return simple.wheel_entry(path.name, wheel.name, wheel.version, wheel.requires_python,
+                                      component=component, size=size, sha256=sha256,
+                                      architectures=architectures)
+    except GateError as error:
+        raise PublishError(f"{path.name}: {error.brief}", error.details, error.resolution) from error
 
 
 def _source(path: Path, component: str) -> SourceEntry:

@@ -5,6 +5,7 @@
       pool/main/z/zlib/…                        debs, sources, .buildinfo, logs; a name never gets other bytes
       dists/CODENAME/main/binary-ARCH/by-hash/  every index of the kept generations, by sha256
       dists/CODENAME/main/binary-ARCH/Packages  and .gz, .xz: hard links to the newest; so is source/Sources
+      dists/CODENAME/main/wheels-ARCH/          an index for pip: pages for each project, by hash as well
       dists/CODENAME/Release, Release.gpg       for clients that do not ask for InRelease
       dists/CODENAME/InRelease                  the commit: all the rest is there before it
       snapshots/20261120T043805Z/               each publication, for ever the same until collected
@@ -28,7 +29,7 @@ from pathlib import Path
 
 from debxcross.core.signing import expiry_warnings
 from debxcross.doors.webtree import WebTree, opened
-from debxcross.repository.core import index, release, sources
+from debxcross.repository.core import index, release, simple, sources
 from debxcross.repository.core.index import IndexFile, RepositorySettings
 from debxcross.repository.core.manifest import Change, Manifest, parse_manifest
 from debxcross.repository.steps import generation, readable, unchanged
@@ -81,7 +82,7 @@ Decision = Callable[[Content, Given], Content]
 
 def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Sequence[Path], *,
             now: Callable[[], float], replace: bool = True, new_date: bool = False) -> Publication:
-    """Publish files: .deb, .dsc (with the files it names beside it), .buildinfo and .log.
+    """Publish files: .deb, .dsc (with the files it names beside it), .whl, .buildinfo and .log.
 
     They join what is published; with ``replace`` they replace older packages of their
     sources, without it versions stand side by side.  ``state`` keeps the keys, and must lie
@@ -95,7 +96,9 @@ def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Se
         return Content(
             index.merge(old.entries, given.entries, settings.architectures, replace=replace),
             sources.merge_sources(old.sources, given.sources, replace=replace),
-            {**given.companions, **old.companions})
+            {**given.companions, **old.companions},
+            simple.merge_wheels(old.wheels, given.wheels, settings.architectures, int(now()),
+                                replace=replace))
 
     web_root, state = web_root.absolute(), state.absolute()
     files = [path.parent.resolve() / path.name for path in files]
@@ -144,7 +147,8 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
     # It stays in the component that the devices have known it in.
     component = next((entry.component for entry in old.entries if entry.package == settings.keyring_package),
                      settings.component)
-    given = read_given(files, settings.component) + read_given([keyring], component)
+    given = read_given(files, settings.component, settings.architectures) + read_given(
+        [keyring], component, settings.architectures)
     content = _own_words(decide(old, given), settings, keyring)
     new = _missing(root, given, content, keys, previous)
     unlisted = _unlisted_debs(given, old)
@@ -162,6 +166,7 @@ def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Seque
                       lambda: release.next_date(now(), last))
     if previous is None or live.release.date != previous.release.date:
         manifest, changed = manifest.with_change(_change(live, previous)), True
+    generation.remove_pages(tree, codename, previous, live)
     changed |= generation.keep_snapshot(tree, codename, live.release)
     manifest = manifest.with_release(settings)
     changed |= tree.write(MANIFEST, manifest.to_text().encode())
@@ -186,7 +191,8 @@ def _own_words(content: Content, settings: RepositorySettings, keyring: Path) ->
     version = keyring.name.split("_")[1]
     entries = tuple(entry for entry in content.entries
                     if entry.package != settings.keyring_package or entry.version == version)
-    return Content(entries, content.sources, index.kept_companions(content.companions, entries))
+    return Content(entries, content.sources, index.kept_companions(content.companions, entries),
+                   content.wheels)
 
 
 def _missing(root: Path, given: Given, content: Content, keys: Keys,

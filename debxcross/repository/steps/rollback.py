@@ -31,6 +31,6 @@ def rollback(web_root: Path, state: Path, settings: RepositorySettings, snapshot
             # The keyring package is given: it is that of today.
             own = {entry.identity: entry for entry in (*old.content.entries, *given.entries)}
             return Content(tuple(own[identity] for identity in sorted(own)), old.content.sources,
-                           old.content.companions)
+                           old.content.companions, old.content.wheels)
 
         return issue(tree, state, settings, (), decide, now)

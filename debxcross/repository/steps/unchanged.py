@@ -47,7 +47,8 @@ def given_stamps(paths: Sequence[Path]) -> str:
 def question(root: Path, state: Path, settings: RepositorySettings, given: str, replace: bool) -> str:
     """Return the identity of a publication by all it depends on; "" when something is missing."""
     dists, keys = root / "dists" / settings.codename, state / "keys"
-    paths = [*sorted(dists.glob("*Release*")), *sorted(dists.glob("*/*/[PS]*")), root / "repository.json",
+    paths = [*sorted(dists.glob("*Release*")), *sorted(dists.glob("*/*/[PS]*")),
+             *sorted(dists.glob("*/wheels-*/**/index.*")), root / "repository.json",
              root / "index.html", root / "device" / settings.codename, keys / "pubring.kbx",
              keys / "private-keys-v1.d",
              *(path for name in ("retired", "signer") if (path := keys / name).exists()),

@@ -23,11 +23,12 @@ from debxcross.doors.files import file_digest
 from debxcross.doors.web import Transfer
 from debxcross.errors import DebxcrossError, FetchError, PublishError
 from debxcross.repository.core import (
-    index, readable as readable_fields, release as releasefile, sources as sourceindex,
+    index, readable as readable_fields, release as releasefile, simple, sources as sourceindex,
 )
 from debxcross.repository.core.index import IndexEntry
 from debxcross.repository.core.manifest import Manifest, parse_manifest
 from debxcross.repository.core.release import PublishedRelease
+from debxcross.repository.core.simple import WheelEntry
 from debxcross.repository.core.sources import SourceEntry
 from debxcross.repository.steps import generation, readable
 from debxcross.repository.steps.device import public_files
@@ -193,6 +194,7 @@ class Verifier:
         entries: dict[tuple[str, str, str], IndexEntry] = {}
         sources: list[SourceEntry] = []
         companions: dict[str, str] = {}
+        wheels: list[WheelEntry] = []
         for path, content in texts.items():
             try:
                 if path.endswith("/Packages"):
@@ -202,9 +204,12 @@ class Verifier:
                     sources += sourceindex.parse_sources(content.decode())
                 elif path.endswith(f"/{index.BUILDS}"):
                     companions.update(index.parse_builds(content.decode()))
+                elif path.endswith(f"/{simple.LIST}"):
+                    wheels += simple.parse_list(content.decode())
             except (PublishError, ValueError, KeyError) as error:
                 self.found.bad(f"{dists}/{path}", f"cannot be read: {error!r}")
-        listed = Content(tuple(entries[identity] for identity in sorted(entries)), tuple(sources), companions)
+        listed = Content(tuple(entries[identity] for identity in sorted(entries)), tuple(sources), companions,
+                         tuple(wheels))
         return Generation(release, "", listed, ())
 
     def pool(self, content: Content) -> None:

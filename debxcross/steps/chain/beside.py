@@ -14,13 +14,14 @@ from debxcross.steps.build.turn import Work
 
 def beside(artifacts: Iterable[Artifact], works: Iterable[Work], host: str,
            store: Store) -> tuple[StoredFile, ...]:
-    """Return the .buildinfo files and logs of builds, and the sources that the store has whole.
+    """Return the .buildinfo files, logs and wheels of builds, and the sources that the store has whole.
 
     Logs are named after source, version and architecture, as the other files are already.
     """
     found = []
     for artifact in artifacts:
         prefix = _build(artifact, host)
+        found += [file for file in artifact.files if file.name.endswith(".whl")]
         found += [file for file in artifact.files if prefix and file.name in (
             f"{prefix}_{host}.buildinfo", f"{prefix}_all.buildinfo")]
         found += _own_source(artifact, host, store)

@@ -75,7 +75,9 @@ class Publication:
                             context.store)
         known = context.store.memo("publication", self._question(files, companions))
         if known is None:
-            known = self._publish(files, companions)
+            known = self._publish(files, companions, {
+                file.name: _package(artifact.debs(host)[0].name) for artifact in artifacts.values()
+                for file in artifact.files if file.name.endswith(".whl") and artifact.debs(host)})
             # What is live is another InRelease now.
             context.store.remember("publication", self._question(files, companions), known)
             state = "built"
@@ -111,7 +113,9 @@ class Publication:
             "place": str(self.settings.web_root), "made of": _published_files(),
             "asked": sorted(asked_for(self.context, self.prepared))})
 
-    def _publish(self, files: tuple[StoredFile, ...], companions: tuple[StoredFile, ...]) -> dict[str, Any]:
+    def _publish(self, files: tuple[StoredFile, ...], companions: tuple[StoredFile, ...],
+                 wheels: Mapping[str, str]) -> dict[str, Any]:
+        """Publish; ``wheels`` are the packages that wheels were wrapped as, by the wheels' names."""
         context, settings = self.context, self._repository
         context.supply.fetch(self.step, self.prepared.updates.published())
         context.busy(self.step, f"checking that {len(files)} packages are installable")
@@ -126,7 +130,8 @@ class Publication:
             context.busy(self.step, f"publishing {len(files)} packages")
             context.store.lay_out(companions, directory / "beside")
             given = [path for path in given_files([directory / "debs", directory / "beside"])
-                     if path.suffix != ".deb" or _package(path.name) not in left_out]
+                     if wheels.get(path.name, _package(path.name) if path.suffix == ".deb" else "")
+                     not in left_out]
             made = publish.publish(self.settings.web_root, self._state, settings, given, now=time.time)
         ours = {file.sha256 for file in files}
         return {

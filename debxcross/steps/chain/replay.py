@@ -15,6 +15,7 @@ from debxcross.core.build.answers import Answering, Told
 from debxcross.core.chain.chain import Chain, WheelMember
 from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
 from debxcross.core.patch import RulesPatch
+from debxcross.core.wheel.direct import parse_origin
 from debxcross.errors import ConfigurationError, LockError, UnsupportedError, UsageError
 from debxcross.steps.archive import probe
 from debxcross.steps.chain.owned import check_locked, take_in
@@ -27,12 +28,19 @@ _Value = TypeVar("_Value")
 
 
 def check_lockable(chain: Chain) -> None:
-    """Raise UnsupportedError for a chain whose members change with the archive."""
+    """Raise UnsupportedError for a chain whose members change with the archive, or are of no commit."""
     if chain.security:
         raise UnsupportedError(
             f"the chain {chain.name} follows security updates, so it cannot be locked",
             "Which sources it builds is decided anew in every run.",
             "Name the sources in [[source]] tables of a chain of your own and lock that.")
+    dirty = [wheel for wheel in chain.wheels if wheel.origin and parse_origin(wheel.origin).dirty]
+    if dirty:
+        raise UnsupportedError(
+            f"the chain {chain.name} cannot be locked: it has what is in no commit",
+            "\n".join(f"{wheel.name} {wheel.pin.version}: {parse_origin(wheel.origin).place} had changes"
+                      for wheel in dirty),
+            "Commit them, run 'debxcross wheel' again, and lock that chain.")
 
 
 def read(path: Path) -> Lock:

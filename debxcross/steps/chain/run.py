@@ -2,7 +2,7 @@
 """Carries a whole chain out: base root, members, repository, trial; then the summary."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -250,12 +250,16 @@ class Run:
             "debs": sorted(debs, key=lambda one: str(one["name"])),
             "failed": [{"name": name, "reason": error.brief} for name, error in failed.items()],
             "left_out": [{"name": name, "reason": reason} for name, reason in sorted(left_out.items())],
-            "accepted": [{"name": name, "reason": text} for name in self.prepared.order
-                         if name in self._artifacts
-                         for text in self._artifacts[name].provenance.get("accepted-losses", ())],
+            "accepted": _accepted(self._artifacts, self.prepared.order),
             "unasked": [{"name": name, "reason": "; ".join(why)} for name, why in sorted(unasked.items())],
             **published,
         }
+
+
+def _accepted(artifacts: Mapping[str, Artifact], order: Sequence[str]) -> list[dict[str, str]]:
+    """Return what results have lost as somebody accepted, in the members' order."""
+    return [{"name": name, "reason": text} for name in order if name in artifacts
+            for text in artifacts[name].provenance.get("accepted-losses", ())]
 
 
 def _no_device(context: Context, step: str) -> str:

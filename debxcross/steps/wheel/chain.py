@@ -56,6 +56,8 @@ class ChainMaker:
             one, pins[one.release.name], needs.get(one.release.name, Needs())) for one in ours), ours)
         build_tools = sorted({pin for found in pins.values() for pin in found},
                              key=lambda pin: (pin.name, pin.version))
+        notes += self.finder.whence(wheel.pin for wheel in wheels)
+        notes += self.build.finder.whence(build_tools)
         packages = tuple(sorted(wheel.package for wheel in wheels))
         chain = Chain(
             name, places.tools.release, (), wheels, tuple(build_tools),
@@ -69,7 +71,7 @@ class ChainMaker:
             return ()
         facts = self.finder.facts(release)
         more = self.places.option(release.name).build_requires
-        return self.build.pins(release, backend.build_requirements(facts, more))
+        return self.build.pins(release.words, backend.build_requirements(facts, more))
 
     def _needs(self, choices: Sequence[Choice]) -> tuple[dict[str, Needs], list[str]]:
         """Return what builds need by Debian's own packaging of the projects, and notes that say so.
@@ -115,8 +117,11 @@ class ChainMaker:
             resolved_for=device.full_version, epoch=places.epoch(package),
             replaces=places.replaces(release.name), revision=places.revision(choice),
             optional_modules=options.optional_modules)
+        if release.name in self.finder.local:
+            member = replace(member, origin=release.file.url)
         if release.wheel:
             return member
+        member = replace(member, no_binary=not self.finder.selection.wheels(release.name))
         host_needs = options.host_needs or needs.host
         return replace(
             member, build_requires=tuple(f"{pin.name}=={pin.version}" for pin in pins),

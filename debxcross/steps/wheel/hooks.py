@@ -32,7 +32,7 @@ from debxcross.steps.wheel.patches import patch_texts, patch_tree
 #: Where the build root sees the crates, and where they are unpacked.
 CRATES, _VENDOR = "/debxcross/crates", "/build/vendor"
 _LOCK_HEAD = 400
-_HOOKS = program_file("doors/pep517_child.py")
+HOOKS = program_file("doors/pep517_child.py")
 
 
 def is_metadata(path: str) -> bool:
@@ -75,10 +75,35 @@ def sdist_facts(path: Path, pin: PinnedFile, rules: Sequence[RulesPatch], direct
     return top, backend.read_facts(path.name, normalise(pin.name), pin.version, pyproject, texts)
 
 
+def named(text: str, default: Pin = Pin("", "")) -> tuple[str, str]:
+    """Return the name and the version that a PKG-INFO tells."""
+    info = HeaderParser().parsestr(text)
+    return str(info.get("Name", default.name)).strip(), str(info.get("Version", default.version)).strip()
+
+
+def unmet(answer: Sequence[str], tools: Sequence[PinnedFile], markers: Mapping[str, str]) -> list[str]:
+    """Return what a back end asks for that is neither among the tools nor a program of Debian's."""
+    have = {normalise(tool.name): Version(tool.version) for tool in tools}
+    missing = []
+    for text in answer:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            missing.append(text)
+            continue
+        name = normalise(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({**markers, "extra": ""}):
+            continue
+        if name in backend.PROGRAMS:
+            continue
+        if name not in have or not requirement.specifier.contains(have[name], prereleases=True):
+            missing.append(text)
+    return missing
+
+
 def check_identity(file_name: str, pin: Pin, text: str) -> None:
     """Raise GateError when PKG-INFO is about something else than the file was pinned as."""
-    info = HeaderParser().parsestr(text)
-    name, version = str(info.get("Name", pin.name)), str(info.get("Version", pin.version))
+    name, version = named(text, pin)
     if not same_release(name, version, pin):
         raise GateError(f"{file_name} says that it is {name} {version}", "From its PKG-INFO.",
                         "Do not use it; choose another release of the project.")
@@ -132,7 +157,7 @@ class HookBuild:
         session = self.root.session
         session.write(cross.MESON_FILE, cross.meson_text(python, host))
         session.write(cross.CMAKE_FILE, cross.cmake_text(python, host, commands.TOOLS))
-        session.write(commands.HOOKS, _HOOKS.read_text())
+        session.write(commands.HOOKS, HOOKS.read_text())
         if self.crates:
             session.write(f"{cross.CARGO_HOME}/config.toml",
                           backend_crates.cargo_configuration(_VENDOR, self.crates))
@@ -173,22 +198,7 @@ class HookBuild:
 
     def _check_requirements(self, answer: Any) -> None:
         """Raise BuildError when the back end wants something that was not resolved for it."""
-        have = {normalise(tool.name): Version(tool.version) for tool in self.spec.tools}
-        missing = []
-        for text in answer:
-            try:
-                requirement = Requirement(text)
-            except InvalidRequirement:
-                missing.append(text)
-                continue
-            name = normalise(requirement.name)
-            if requirement.marker and not requirement.marker.evaluate({**self.markers, "extra": ""}):
-                continue
-            if name in backend.PROGRAMS:
-                continue
-            if name not in have or not requirement.specifier.contains(have[name], prereleases=True):
-                missing.append(text)
-        if missing:
+        if missing := unmet(answer, self.spec.tools, self.markers):
             raise BuildError(
                 f"the build of {self.member.name} {self.member.pin.version} needs {', '.join(missing)}",
                 "Its back end asks for this only when it runs.",

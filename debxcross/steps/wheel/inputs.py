@@ -13,9 +13,10 @@ from typing import Any
 from debxcross.core.build import commands
 from debxcross.core.build.environment import Environment
 from debxcross.core.chain.chain import PinnedFile, WheelMember
-from debxcross.core.key import digest
+from debxcross.core.key import digest, plain
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel import backend, deb
+from debxcross.core.wheel.direct import parse_origin
 from debxcross.core.wheel.rust import library_of
 from debxcross.doors.template import data_directory
 from debxcross.steps.context import Context
@@ -47,6 +48,11 @@ class WheelSpec:
         return member.resolved_for or _FULL_VERSION.get(member.python, f"{member.python}.0")
 
     @property
+    def origin(self) -> str:
+        """What a file in no index was made of, in words that are the same wherever it lay; else ""."""
+        return parse_origin(self.member.origin).identity if self.member.origin else ""
+
+    @property
     def rust(self) -> bool:
         """Whether crates are needed."""
         return bool(library_of(self.member.build_packages))
@@ -71,11 +77,18 @@ def packages_there(context: Context, spec: WheelSpec) -> tuple[str, ...]:
     return commands.wheel_packages(spec.member.python, context.host.name, spec.member.host_needs)
 
 
+def _identity(member: WheelMember) -> Mapping[str, Any]:
+    """Return what of a member is in a key: keys of members that say nothing of newer settings stay."""
+    return {name: value for name, value in plain(member).items()
+            if value or name not in ("origin", "no_binary")}
+
+
 def inputs_of_wheel(context: Context, spec: WheelSpec, environment: Environment) -> Mapping[str, Any]:
     """Return what can change the bytes of the wheel itself."""
     built = {} if spec.member.pure else {"hooks": backend.SCHEMA, "sysroot": sysroot_digest(context)}
-    member = replace(spec.member, smoke="", optional_modules=(), package="", epoch=0, replaces=(),
-                     revision="", requires=(), also_requires=())
+    member = _identity(replace(
+        spec.member, smoke="", optional_modules=(), package="", epoch=0, replaces=(), revision="",
+        requires=(), also_requires=(), origin=""))
     return {
         "kind": "build-wheel", "schema": commands.SCHEMA, "pin": spec.member.pin,
         "python": spec.member.python, "tools": spec.tools, "host": context.host.name,
@@ -93,6 +106,6 @@ def inputs_of(context: Context, spec: WheelSpec, environment: Environment) -> Ma
         **inputs_of_wheel(context, spec, environment),
         "names": spec.names, "maintainer": spec.maintainer, "templates": _templates(),
         "wrapping": deb.SCHEMA, "epochs": spec.epochs,
-        "member": replace(spec.member, smoke="", optional_modules=()),
+        "member": _identity(replace(spec.member, smoke="", optional_modules=(), origin=spec.origin)),
         **({"debian": spec.debian} if spec.debian else {}),
     }

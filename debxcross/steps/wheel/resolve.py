@@ -7,7 +7,7 @@ file for ever, since a file is known by its digest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from email.parser import HeaderParser
@@ -31,6 +31,7 @@ from debxcross.core.wheel.resolution import (
     ProjectRelease, Resolution, manylinux, order_releases, resolve, tags,
 )
 from debxcross.core.wheel.rust import newest
+from debxcross.core.wheel.selection import Selection
 from debxcross.core.wheel.version import upstream_version
 from debxcross.doors.index import Index
 from debxcross.doors.wheelfile import read_metadata
@@ -47,8 +48,8 @@ from debxcross.steps.wheel.rust import Rust
 #: The step's name in events while requirements are resolved.
 STEP = "resolution"
 _PAGES_AT_ONCE = 6
-#: Raised when what is remembered of sdists changes its form.
-_FACTS = 2
+#: Raised when what is remembered of sdists, of pages changes its form.
+_FACTS, _PAGES = 2, 2
 #: What can be wrong with one requirement, and leaves the others as they are.
 _OF_ONE = (FetchError, UnsatisfiableError, UnsupportedError, GateError, PatchError)
 _Result = TypeVar("_Result")
@@ -141,12 +142,16 @@ class IndexFinder:
     def __init__(self, context: Context, index: Index, machine: Machine, tools: Tools, *,
                  sdists: bool = True, maximum_age: float = 3600,
                  debian: Mapping[str, ProjectRelease] | None = None,
-                 patches: Sequence[RulesPatch] = ()) -> None:
+                 patches: Sequence[RulesPatch] = (), selection: Selection = Selection(),
+                 local: Mapping[str, ProjectRelease] | None = None) -> None:
         self.context, self.index, self.machine, self.tools = context, index, machine, tools
         self.sdists, self.maximum_age = sdists, maximum_age
         self.debian = debian or {}
-        self.patches = tuple(patches)
+        self.patches, self.selection = tuple(patches), selection
         self.rust = Rust(context)
+        #: Projects that are in no index, each with the one file there is of it.
+        self.local = local or {}
+        self._indexes: dict[str, list[list[Any]]] = {}
         self._releases: dict[str, Sequence[ProjectRelease]] = {}
         self._facts: dict[IndexFile, SdistFacts] = {}
 
@@ -163,26 +168,48 @@ class IndexFinder:
 
     def releases(self, name: str) -> Sequence[ProjectRelease]:
         """Return what can be taken of a project; FetchError when no index knows it."""
+        if name in self.local:
+            return (self.local[name],)
         if name not in self._releases:
-            found = order_releases(name, self._files(name), self.machine.tags, self.machine.full_version,
-                                   sdists=self.sdists)
+            found = order_releases(
+                name, self._files(name), self.machine.tags, self.machine.full_version,
+                sdists=self.sdists and self.selection.sdists(name), wheels=self.selection.wheels(name))
             ours = self.debian.get(name)
             self._releases[name] = (ours, *found) if ours else found
         return self._releases[name]
 
     def _files(self, name: str) -> tuple[IndexFile, ...]:
+        if name in self.local:
+            return ()
         context = self.context
-        key = digest([self.index.url, self.index.extra_urls, name])
+        key = digest([_PAGES, self.index.url, self.index.extra_urls, name])
         known = context.store.memo("index-page", key)
-        if known is not None and time.time() - known["time"] <= self.maximum_age:
-            return tuple(IndexFile(**one) for one in known["files"])
-        context.busy(STEP, f"reading the index about {name}")
-        # The first index that knows a project decides: a stranger's release of the same name in
-        # another one never comes in between.
-        files = self.index.files(name)[0]
-        context.store.remember("index-page", key, {
-            "time": int(time.time()), "files": [asdict(file) for file in files]})
-        return files
+        if known is None or time.time() - known["time"] > self.maximum_age:
+            context.busy(STEP, f"reading the index about {name}")
+            known = {"time": int(time.time()), "indexes": [
+                [url, [asdict(file) for file in files]] for url, files in self.index.files(name)]}
+            context.store.remember("index-page", key, known)
+        self._indexes[name] = [[url, {one["sha256"] for one in files}] for url, files in known["indexes"]]
+        # As pip does, all indexes are one: the best file wins, wherever it is.
+        return tuple(IndexFile(**one) for _, files in known["indexes"] for one in files)
+
+    def whence(self, pins: Iterable[PinnedFile]) -> tuple[str, ...]:
+        """Say which index each file is from, where several are asked, and which projects several have."""
+        from_index: dict[str, list[str]] = {}
+        contested = []
+        for pin in sorted(set(pins), key=lambda one: (one.name, one.version)):
+            known = self._indexes.get(pin.name, [])
+            url = next((url for url, digests in known if pin.sha256 in digests), None)
+            if url is None:
+                continue
+            from_index.setdefault(url, []).append(f"{pin.name} {pin.version}")
+            if others := [other for other, _ in known if other != url]:
+                contested.append(f"{pin.name} {pin.version} is taken from {url}; {', '.join(others)} "
+                                 f"{'has' if len(others) == 1 else 'have'} a project of that name, too")
+        if len({self.index.url, *self.index.extra_urls}) < 2:
+            return ()
+        return (*(f"from the index {url}: {', '.join(names)}" for url, names in from_index.items()),
+                *contested)
 
     def compiled_elsewhere(self, release: ProjectRelease) -> bool:
         """Tell whether the index has compiled wheels of this version for some machine."""
@@ -299,22 +326,22 @@ class BuildRequirements:
         self.finder = finder
         self._known: dict[tuple[str, ...], tuple[PinnedFile, ...]] = {}
 
-    def pins(self, release: ProjectRelease, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
-        """Return the pinned wheels of everything a build needs.
+    def pins(self, words: str, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+        """Return the pinned wheels of everything that the build of ``words`` needs.
 
         Raises UnsatisfiableError, also when something has no wheel for the build machine.
         """
         if texts not in self._known:
-            self._known[texts] = self._resolve(release, texts)
+            self._known[texts] = self._resolve(words, texts)
         return self._known[texts]
 
-    def _resolve(self, release: ProjectRelease, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
-        wanted = [Wanted(text, f"the build of {release.words}") for text in texts]
+    def _resolve(self, words: str, texts: tuple[str, ...]) -> tuple[PinnedFile, ...]:
+        wanted = [Wanted(text, f"the build of {words}") for text in texts]
         try:
             found: Resolution = resolve(wanted, (), self.finder, self.finder.machine.environment)
         except UnsatisfiableError as error:
             raise UnsatisfiableError(
-                f"the build requirements of {release.words} cannot be met: {error.brief}", error.details,
+                f"the build requirements of {words} cannot be met: {error.brief}", error.details,
                 "Choose another version of it, or name other build requirements with --projects.") from error
         return tuple(self.finder.pin(choice.release) for choice in found.choices)
 
