@@ -131,7 +131,7 @@ class Repository:
             return (self.publish(wish, [source], replace_older=False),)
         for release in releases:
             for component, files in release.files.items():
-                given.read_given(files, component)
+                given.read_given(files, component, wish.architectures)
                 readable.check_debs([file for file in files if file.suffix == ".deb"],
                                     release.codename or wish.release or "")
         made = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from debxcross.core.artifact import StoredFile
 from debxcross.core.wheel.index import Page, parse_page
 from debxcross.errors import PublishError
 from debxcross.repository.core.simple import (
@@ -20,7 +21,7 @@ BOTH = ("armel", "armhf")
 
 def entry(name: str = "lamp-1.0-py3-none-any.whl", project: str = "lamp", version: str = "1.0",
           sha256: str = ONE, requires: str = "", architectures: tuple[str, ...] = ()) -> WheelEntry:
-    return wheel_entry(name, project, version, requires, component="main", size=7, sha256=sha256,
+    return wheel_entry(StoredFile(name, sha256, 7), project, version, requires, component="main",
                        architectures=architectures)
 
 

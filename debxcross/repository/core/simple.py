@@ -22,6 +22,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from debxcross.core.architecture import ARCHITECTURES
+from debxcross.core.artifact import StoredFile
 from debxcross.core.border import is_line, is_name, is_relative, is_sha256, size_of
 from debxcross.core.stanza import parse_stanzas
 from debxcross.errors import PublishError
@@ -77,8 +78,8 @@ class WheelEntry:
         return self.project, "2" if all(re.match(r"(cp|py)2", one) for one in pythons) else "3"
 
 
-def wheel_entry(file_name: str, project: str, version: str, requires_python: str, *, component: str,
-                size: int, sha256: str, architectures: Sequence[str] = ()) -> WheelEntry:
+def wheel_entry(file: StoredFile, project: str, version: str, requires_python: str, *, component: str,
+                architectures: Sequence[str] = ()) -> WheelEntry:
     """Make the entry of a wheel, which has the name under which it is published.
 
     Where several architectures call their machine alike, as those of MIPS do, it is for the first of
@@ -86,6 +87,7 @@ def wheel_entry(file_name: str, project: str, version: str, requires_python: str
 
     Raises PublishError for a name that is none, and for a wheel for another system than Linux.
     """
+    file_name, sha256 = file.name, file.sha256
     try:
         tags = parse_wheel_filename(file_name)[3]
         Version(version)
@@ -104,7 +106,7 @@ def wheel_entry(file_name: str, project: str, version: str, requires_python: str
         file_name = f"{file_name.removesuffix(f'{own}.whl')}{platforms}.whl"
     # As the index of PyPI has it: other bytes have another address, whatever their name.
     path = f"pool/{component}/wheels/{sha256[:2]}/{sha256[2:18]}/{file_name}"
-    return WheelEntry(canonicalize_name(project), version, architecture, path, size, sha256,
+    return WheelEntry(canonicalize_name(project), version, architecture, path, file.size, sha256,
                       requires_python, 0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from debxcross.core.artifact import StoredFile
 from debxcross.doors import ftparchive, otherfiles
 from debxcross.doors.files import file_digest
 from debxcross.doors.webtree import WebTree
@@ -101,9 +102,9 @@ def _wheel(path: Path, component: str, architectures: Sequence[str]) -> WheelEnt
     sha256, size = otherfiles.digest_of(path)
     try:
         with open_wheel(path) as (wheel, _):
-            return simple.wheel_entry(path.name, wheel.name, wheel.version, wheel.requires_python,
-                                      component=component, size=size, sha256=sha256,
-                                      architectures=architectures)
+            return simple.wheel_entry(
+                StoredFile(path.name, sha256, size), wheel.name, wheel.version, wheel.requires_python,
+                component=component, architectures=architectures)
     except GateError as error:
         raise PublishError(f"{path.name}: {error.brief}", error.details, error.resolution) from error
 
