@@ -472,3 +472,9 @@ def test_errors_cross_process_borders(one: type[DebxcrossError]) -> None:
 def test_unit_tests_cannot_reach_the_outside_world(attempt: Callable[[], object]) -> None:
     with pytest.raises(pytest.fail.Exception, match="must not reach the outside world"):
         attempt()
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by it, and collects none of a run in which two have one."""
+    names = [path.name for path in (PACKAGE.parent / "tests").rglob("test_*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
