@@ -21,6 +21,8 @@ from debxcross.errors import ConfigurationError
 _MOST_TOLD = 20
 SYSTEM_FILE = Path("/etc/debxcross.toml")
 PROJECT_FILE = Path("debxcross.toml")
+#: Bytes of a file of settings that are read.
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def load(
         if not path.is_file():
             continue
         try:
-            document = read_toml(path.read_text())
+            with path.open("rb") as file:
+                document = read_toml(file.read(_LONGEST).decode())
         except (ValueError, OSError) as error:
             faults.append(f"{path}: {error}")
             continue

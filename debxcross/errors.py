@@ -22,6 +22,21 @@ def without_logins(text: str) -> str:
     return _LOGIN.sub("", text) if "@" in text else text
 
 
+#: Lines of an error, and characters of a line: whoever writes a file that is read here could choose them.
+_MOST_LINES, _LONGEST_LINE = 500, 2000
+
+
+def bounded(text: str) -> str:
+    """Return a text that people can read: its first lines, each cut, with a note of what was left out."""
+    lines = text.split("\n") if len(text) > _MOST_LINES else [text]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES - 1], f"… and {len(lines) - _MOST_LINES + 1} more lines"]
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE
+        else f"{line[:_LONGEST_LINE - 40]}… and {len(line) - _LONGEST_LINE + 40} more characters"
+        for line in lines)
+
+
 class DebxcrossError(Exception):
     """Base of all errors a user is meant to see.  Exit status 1."""
 
@@ -31,7 +46,7 @@ class DebxcrossError(Exception):
 
     def __init__(self, brief: str, details: str = "", resolution: str = "") -> None:
         # Errors quote what programs and servers said, who may quote addresses.
-        brief, details, resolution = map(without_logins, (brief, details, resolution))
+        brief, details, resolution = (bounded(without_logins(text)) for text in (brief, details, resolution))
         super().__init__(brief, details, resolution)
         self.brief = brief
         self.details = details

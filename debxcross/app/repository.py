@@ -16,6 +16,7 @@ from debxcross.core import openpgp
 from debxcross.core.url import without_password
 from debxcross.doors import apt, ftparchive, gpg
 from debxcross.doors.fetch import fetch
+from debxcross.doors.files import read_named
 from debxcross.doors.httpserver import Server
 from debxcross.doors.store import Store
 from debxcross.doors.web import make_transfer
@@ -289,13 +290,13 @@ def verify(where: str, key: Path | None, releases: Sequence[str], state: Path | 
         with tempfile.TemporaryDirectory(prefix="debxcross-verify-") as name:
             place = verifyrepo.remote(where, Path(name), transfer)
             path = fetch([f"{where.rstrip('/')}/repository.json"], Path(name, "manifest"), transfer=transfer)
-            manifest = parse_manifest(path.read_text("utf-8", "replace"))
+            manifest = parse_manifest(_fetched(path).decode("utf-8", "replace"))
             names = tuple(releases) or tuple(sorted(manifest.releases))
             own = place(f"{manifest.settings(names[0]).keyring_package}.gpg")
             if key is None and own is None:
                 raise FetchError(f"{without_password(where)} has no key file", "",
                                  "Name the key with --key FILE.")
-            keyring, note = (_read_key(key), "") if key else (own.read_bytes() if own else b"", _UNTOLD)
+            keyring, note = (_read_key(key), "") if key else (_fetched(own) if own else b"", _UNTOLD)
             found = verifyrepo.verify(place, keyring, time.time(), names)
     if note:
         found.notes.append(note)
@@ -317,9 +318,17 @@ def _local_keyring(repository: Repository, key: Path | None) -> tuple[bytes, str
         return files[0].read_bytes(), _UNTOLD
 
 
+def _fetched(path: Path) -> bytes:
+    try:
+        return read_named(path)
+    except OSError as error:
+        raise FetchError(f"what arrived as {path.name} is too large", str(error),
+                         "Ask who serves the repository.") from error
+
+
 def _read_key(path: Path) -> bytes:
     try:
-        return openpgp.dearmor(path.read_bytes())
+        return openpgp.dearmor(read_named(path))
     except OSError as error:
         raise UsageError(f"the key {path} cannot be read", str(error),
                          "Name another with --key FILE.") from error

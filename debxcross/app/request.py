@@ -14,6 +14,7 @@ from debxcross.core.chain.chain import Chain, SourceMember, parse
 from debxcross.core.chain.target import TARGETS, parse_target
 from debxcross.core.chain.origin import is_own
 from debxcross.core.release import release as known_release
+from debxcross.doors.files import read_named
 from debxcross.doors.template import program_file
 from debxcross.errors import ConfigurationError, UsageError
 
@@ -92,9 +93,9 @@ def load_chain(name: str) -> Chain:
             f"{guess}Chains that ship: {', '.join(chain_names())}. "
             "A chain of your own is named by its file's path."))
     try:
-        chain = parse(read_toml(path.read_text()), str(path) if path.parent != _CHAINS else name)
+        chain = parse(read_toml(read_named(path).decode()), str(path) if path.parent != _CHAINS else name)
         return chain.below(str(path.parent.absolute()))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"the chain {path} is not a TOML file", str(error),
             "Mend the line named above; toml.io describes the syntax.") from error

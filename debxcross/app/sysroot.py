@@ -23,6 +23,7 @@ from debxcross.core.sysroot.manifest import DEFAULT_PACKAGES, MANIFEST, SysrootM
 from debxcross.core.sysroot.needs import has_libraries_of
 from debxcross.doors import tar
 from debxcross.doors.apt import AptRoot
+from debxcross.doors.files import read_named
 from debxcross.doors.store import Store
 from debxcross.errors import FetchError, HostError, UsageError, VerificationError
 from debxcross.events import Listener
@@ -130,7 +131,7 @@ def read_manifest(path: Path, named: Path | None = None) -> SysrootManifest:
     """
     file = path / MANIFEST if path.is_dir() else path
     try:
-        text = file.read_text()
+        text = read_named(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         what = f"{named or path} is no sysroot" if path.is_dir() else f"{file} cannot be read"
         raise UsageError(what, f"{MANIFEST}: {getattr(error, 'strerror', None) or error}",

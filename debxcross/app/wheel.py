@@ -25,6 +25,7 @@ from debxcross.core.wheel.requirement import (
 from debxcross.core.wheel.resolution import Resolution, resolve
 from debxcross.core.wheel.selection import ALL, Selection
 from debxcross.doors import files
+from debxcross.doors.files import read_named
 from debxcross.doors.template import program_file
 from debxcross.errors import (
     ChainFailedError, ConfigurationError, DebxcrossError, FetchError, InterruptedRunError, UsageError,
@@ -175,7 +176,7 @@ def _added(request: WheelRequest, options: Mapping[str, ProjectOptions]) -> dict
 
 def _read(name: str) -> str:
     try:
-        return decoded(Path(name).read_bytes(), name)
+        return decoded(read_named(Path(name)), name)
     except OSError as error:
         raise UsageError(f"{name} cannot be read", str(error), "Check the file's name.") from error
 

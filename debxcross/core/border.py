@@ -76,6 +76,11 @@ def is_size(value: object) -> bool:
     return type(value) is int and 0 <= value <= LARGEST
 
 
+def is_moment(value: object) -> bool:
+    """Tell whether a value is a time in seconds since the epoch, before the year 10000."""
+    return type(value) in (int, float) and 0 <= value <= 253402300799  # type: ignore[operator]
+
+
 def is_relative(value: object) -> bool:
     """Tell whether a value is a path that stays below the directory it is joined to."""
     return (isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= LONGEST_PATH
@@ -86,6 +91,7 @@ Name = Annotated[str, is_name]
 Sha256 = Annotated[str, is_sha256]
 Size = Annotated[int, is_size]
 Line = Annotated[str, is_line]
+Moment = Annotated[float, is_moment]
 Empty = Annotated[str, lambda value: value == ""]
 
 

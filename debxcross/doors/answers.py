@@ -2,11 +2,12 @@
 """The door to directories of answers: SOURCE/ARCH.cache (core.build.answers describes the files)."""
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from debxcross.core.border import read_toml
 from debxcross.core.build.answers import Answers, parse, parse_usual
+from debxcross.doors.files import read_named
 from debxcross.errors import ConfigurationError
 
 
@@ -39,8 +40,8 @@ def read_usual(directories: Sequence[Path]) -> Mapping[str, str]:
     for path in (directory / "sources.toml" for directory in directories):
         if path.exists():
             try:
-                document = tomllib.loads(_text(path))
-            except tomllib.TOMLDecodeError as error:
+                document = read_toml(_text(path))
+            except ValueError as error:
                 raise ConfigurationError(f"{path} is not a TOML file", str(error),
                                          "Mend the line named above.") from error
             found |= parse_usual(document, str(path))
@@ -49,7 +50,7 @@ def read_usual(directories: Sequence[Path]) -> Mapping[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_named(path, pipes=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the answers {path} cannot be read", str(error),
                                  "They must be a file in UTF-8.") from error

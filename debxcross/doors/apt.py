@@ -21,7 +21,7 @@ from typing import Any
 
 from debxcross.core.archive.mirror import ReleaseFile, read_release
 from debxcross.core.archive.world import World, apt_configuration
-from debxcross.core.border import is_name, is_sha256, size_of
+from debxcross.core.border import is_name, is_sha256, read_json, size_of
 from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
 from debxcross.core.build.environment import PackageFile
 from debxcross.core.key import digest
@@ -58,7 +58,13 @@ def ask(request: Mapping[str, Any], configuration: Path | None = None) -> Any:
             done.check(DiskFullError, "no space left while apt read the indexes",
                        "Free some space, then run the same command again: what is finished is kept.")
         done.check(HostError, "apt could not answer", "Run 'debxcross doctor'.")
-    return json.loads(done.stdout)
+    try:
+        return read_json(done.stdout)
+    except ValueError as error:
+        raise VerificationError(
+            "what apt says of the indexes cannot be read", str(error),
+            "An index of the mirror is odd: name another (mirrors.main, mirrors.security in debxcross.toml).",
+        ) from error
 
 
 def build_architecture() -> str:

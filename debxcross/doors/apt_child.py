@@ -440,7 +440,11 @@ _ASK: dict[str, Any] = {"machine": machine, "facts": facts, "installable": insta
 def main() -> None:
     """Answer the one request on standard input."""
     request = json.load(sys.stdin)
-    json.dump(_ASK[request.pop("ask")](**request), sys.stdout)
+    try:
+        answer = _ASK[request.pop("ask")](**request)
+    except apt_pkg.Error as error:
+        sys.exit(str(error))  # apt's words; how the program came there helps nobody
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

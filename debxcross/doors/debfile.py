@@ -179,7 +179,19 @@ def tarfile_argv(path: Path, part: str) -> tuple[str, ...]:
     return ("dpkg-deb", option, str(path.absolute()))
 
 
-class _StrictInfo(tarfile.TarInfo):
+class SmallHeaders(tarfile.TarInfo):
+    """Raises ReadError for a header of a size that no name has: tarfile would read it into memory."""
+
+    @classmethod
+    def frombuf(cls, buffer: bytes | bytearray, encoding: str, errors: str) -> SmallHeaders:
+        """Read a header of 512 bytes."""
+        found = super().frombuf(buffer, encoding, errors)
+        if found.type in _LONG_HEADERS and found.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"its archive has a header of {found.size} bytes")
+        return found
+
+
+class _StrictInfo(SmallHeaders):
     """Raises for a header that is cut off or no header, where tarfile takes it for the end."""
 
     @classmethod
@@ -190,14 +202,6 @@ class _StrictInfo(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"its archive is cut off or damaged: {error}") from error
-
-    @classmethod
-    def frombuf(cls, buffer: bytes | bytearray, encoding: str, errors: str) -> _StrictInfo:
-        found = super().frombuf(buffer, encoding, errors)
-        if found.type in _LONG_HEADERS and found.size > _LONGEST_HEADER:
-            # tarfile would read it into memory.
-            raise tarfile.ReadError(f"its archive has a header of {found.size} bytes")
-        return found
 
 
 class _Gzip:

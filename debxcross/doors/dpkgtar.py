@@ -47,11 +47,13 @@ class Unpacked:
     """What dpkg finds in a deb.
 
     ``endings`` are those of the control and the data member ("xz", "zst", "" for plain tar);
+    ``control`` is the text of its file control;
     ``files`` maps a path without leading slash to what another instance of the package must have
     there too: a file's sha256 in hex, or "-> TARGET" of a symbolic link; it is empty unless asked for.
     """
 
     endings: tuple[str, str]
+    control: str
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -67,12 +69,14 @@ def read(path: Path, *, contents: bool = False) -> Unpacked:
     try:
         with debfile.opened(path, _DAMAGE) as deb:
             _check_members(deb)
-            _check_conffiles(deb.control_files().get("conffiles", ""))
+            texts = deb.control_files()
+            _check_conffiles(texts.get("conffiles", ""))
             with deb.tar("data") as stream:
                 files = dict(_walk(stream, contents))
                 while stream.read(_CHUNK):
                     pass  # The check sum is at the end.
-            return Unpacked((deb.compression("control"), deb.compression("data")), files)
+            endings = deb.compression("control"), deb.compression("data")
+            return Unpacked(endings, texts.get("control", ""), files)
     except _Refused as error:
         raise PublishError(
             f"{path.name} cannot be unpacked by dpkg", str(error),

@@ -91,16 +91,42 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int
     return number
 
 
-def read(path: Path, most: int = 1 << 30) -> bytes:
+def read(path: Path, most: int = 64 << 20) -> bytes:
     """Return the bytes of a file that somebody else may have left there.  Raises OSError.
 
     It has at most ``most`` bytes, or EFBIG is raised.
     """
     with open(open_regular(path), "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
-    return content
+        return _at_most(file, most, path)
+
+
+def _at_most(file: BinaryIO, most: int, path: Path) -> bytes:
+    """Read a file to its end; OSError (EFBIG) when that is after more than ``most`` bytes."""
+    # In parts: read(most) would take that much memory for the smallest file.
+    found = bytearray()
+    while block := file.read(1 << 20):
+        found += block
+        if len(found) > most:
+            raise OSError(errno.EFBIG, f"it has more than {most >> 20} MB", str(path))
+    return bytes(found)
+
+
+#: A text that a user writes by hand, or a lock, is far below this.
+_LONGEST_TEXT = 64 << 20
+
+
+def read_named(path: Path, *, pipes: bool = True) -> bytes:
+    """Return the bytes of a file that a user named, which may be a link: 64 MB at most.  Raises OSError.
+
+    It may be a pipe, as a shell's <(command) is, but for a file that was found in a directory
+    (``pipes`` False) that would be a wait without end: then only a regular one is read.
+    """
+    # Only opening a FIFO waits: that of a shell has its writer already.
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if pipes else os.O_NONBLOCK))
+    with open(number, "rb") as file:
+        if not pipes and not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return _at_most(file, _LONGEST_TEXT, path)
 
 
 def make_directory(path: Path) -> None:

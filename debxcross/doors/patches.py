@@ -12,6 +12,7 @@ from debxcross.core.build.losses import AcceptedLoss, parse_accepted
 from debxcross.core.patch import RulesPatch, parse
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.patch import SDISTS, place
+from debxcross.doors.files import read_named
 from debxcross.errors import ConfigurationError
 
 #: The file beside a source's patches.
@@ -70,7 +71,7 @@ def read_accepted(directories: Sequence[Path], source: str) -> tuple[AcceptedLos
 def _text(path: Path) -> str:
     try:
         # No translation: a patch to a file with DOS line ends has them too.
-        return path.read_bytes().decode("utf-8")
+        return read_named(path, pipes=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the rules patch {path} cannot be read", str(error),
                                  "It must be a file in UTF-8.") from error

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from debxcross.core.wheel.metadata import check_path
+from debxcross.doors.debfile import SmallHeaders
 from debxcross.errors import GateError
 
 _REFUSED = "Do not use this sdist; choose another release of the project."
@@ -33,7 +34,7 @@ def newest_time(path: Path) -> int:
             with zipfile.ZipFile(path) as archive:
                 times = [calendar.timegm((*one.date_time, 0, 0, 0)) for one in archive.infolist()]
         else:
-            with tarfile.open(path) as archive:
+            with tarfile.open(path, tarinfo=SmallHeaders) as archive:
                 times = [int(one.mtime) for one in archive if one.isfile()]
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise GateError(f"{path.name} is not a whole archive", str(error),
@@ -50,11 +51,12 @@ def read_texts(path: Path, wanted: Callable[[str], bool]) -> tuple[str, dict[str
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
-                names = [one.filename for one in archive.infolist() if not one.is_dir()]
-                top = _top(path.name, names)
+                sizes = {one.filename: one.file_size for one in archive.infolist() if not one.is_dir()}
+                top = _top(path.name, tuple(sizes))
                 return top, {name[len(top) + 1:]: archive.read(name).decode("utf-8", "replace")
-                             for name in names if wanted(name[len(top) + 1:])}
-        with tarfile.open(path) as tar:
+                             for name, size in sizes.items()
+                             if size <= _TEXT_LIMIT and wanted(name[len(top) + 1:])}
+        with tarfile.open(path, tarinfo=SmallHeaders) as tar:
             return _read_tar(path.name, tar, wanted)
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         raise GateError(f"{path.name} is not a whole archive", str(error),

@@ -2,6 +2,7 @@
 """The door to source packages as files: reads one file of debian/ without unpacking the rest."""
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import re
@@ -10,7 +11,11 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from debxcross.doors.debfile import SmallHeaders
 from debxcross.errors import GateError
+
+#: Bytes of a text that is read: the largest changelogs and diffs of Debian have a few megabytes.
+_LONGEST_TEXT = 64 << 20
 
 
 def read_control(files: Mapping[str, Path]) -> str:
@@ -48,18 +53,25 @@ def _pattern(wanted: str) -> re.Pattern[str]:
 
 
 def _in_diff(path: Path, wanted: str) -> str:
-    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as diff:
-        return file_in_diff(diff.read(), wanted)
+    with gzip.open(path, "rb") as diff:
+        text = _bounded(diff.read(_LONGEST_TEXT + 1)).decode("utf-8", "replace")
+    return file_in_diff(text.replace("\r\n", "\n").replace("\r", "\n"), wanted)
+
+
+def _bounded(content: bytes) -> bytes:
+    if len(content) > _LONGEST_TEXT:
+        raise OSError(errno.EFBIG, f"it unpacks to more than {_LONGEST_TEXT >> 20} MB")
+    return content
 
 
 def _in_tarball(path: Path, wanted: str) -> str:
     pattern = _pattern(wanted)
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=SmallHeaders) as archive:
         for member in archive:
             if pattern.match(member.name) and member.isfile():
                 file = archive.extractfile(member)
                 assert file is not None, "a regular file can be read"
-                return file.read().decode("utf-8", "replace")
+                return _bounded(file.read(_LONGEST_TEXT + 1)).decode("utf-8", "replace")
     return ""
 
 

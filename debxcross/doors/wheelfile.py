@@ -23,6 +23,8 @@ from debxcross.errors import GateError
 #: Returns the bytes of the member with this path; KeyError when there is none.
 Reader = Callable[[str], bytes]
 
+#: Bytes of a text about a wheel; the RECORD of the largest wheels has a few megabytes.
+_LONGEST_TEXT = 32 << 20
 _AGAIN = "Do not use this wheel; build or fetch it again."
 
 
@@ -79,6 +81,10 @@ def _parse(name: str, archive: zipfile.ZipFile, files: tuple[WheelFile, ...]) ->
     wanted = {f"{dist_info}/{text}" for text in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
     wanted.update(license_files(paths))
     # Old wheels hold authors' names in Latin-1; a wrong letter there is no reason to stop.
+    for file in files:
+        if file.path in wanted and file.size > _LONGEST_TEXT:
+            raise GateError(f"{name}: {file.path} has {file.size >> 20} MB, which no text about a wheel has",
+                            resolution=_AGAIN)
     texts = {path: archive.read(path).decode("utf-8", "replace") for path in paths if path in wanted}
     check_record(texts.get(f"{dist_info}/RECORD", ""), files, dist_info)
     return parse_wheel(name, files, texts)

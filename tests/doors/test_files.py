@@ -114,3 +114,20 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     assert target.read_text() == "old" and len(os.listdir(tmp_path)) == 2
     files.write(target, "new")
     assert target.read_text() == "new"
+
+
+def test_a_file_that_somebody_named_is_read_whole_or_not(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "link"):
+        assert files.read_named(tmp_path / name) == files.read_named(tmp_path / name, pipes=False) == b"text"
+    with subprocess.Popen(["sh", "-c", f"echo text >'{tmp_path}/pipe'"]):
+        assert files.read_named(tmp_path / "pipe") == b"text\n"
+    for name in ("pipe", "/dev/zero", "."):
+        with pytest.raises(OSError):
+            files.read_named(tmp_path / name, pipes=False)
+    with pytest.raises(OSError, match="more than 64 MB"):
+        files.read_named(Path("/dev/zero"))
+    with pytest.raises(OSError, match="more than 0 MB"):
+        files.read(tmp_path / "file", 3)

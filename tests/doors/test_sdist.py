@@ -114,3 +114,12 @@ def test_one_top_directory(tmp_path: Path) -> None:
         file.writestr("a/../../x", "x")
     with pytest.raises(GateError, match="leads out of the source tree"):
         read_texts(path, lambda name: True)
+
+
+def test_a_header_of_a_gigabyte_is_not_read_into_memory(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 30
+    (tmp_path / "a-1.tar").write_bytes(header.tobuf(tarfile.USTAR_FORMAT) + bytes(1 << 20))
+    with pytest.raises(GateError, match="a-1.tar is not a whole archive") as raised:
+        newest_time(tmp_path / "a-1.tar")
+    assert "header of 1073741824 bytes" in raised.value.details

@@ -370,3 +370,11 @@ def test_no_login_is_in_what_a_build_root_sees() -> None:
 def test_addresses_below_a_mirror(url: str, base: str, rest: str | None) -> None:
     assert below(url, base) == rest
     assert "cr@t" not in without_password(url)
+
+
+@pytest.mark.parametrize(("value", "good"), [
+    (0, True), (1.5, True), (253402300799, True), (253402300800, False), (-1, False), (10**400, False), (True, False),
+    ("1", False), (None, False),
+])
+def test_times(value: object, good: bool) -> None:
+    assert border.is_moment(value) == good

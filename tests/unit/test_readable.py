@@ -70,3 +70,17 @@ def test_a_clock_may_go_back_a_little() -> None:
     (400 * 86400, "400 days"), (30 * 3600, "30 hours"), (2 * 3600, "2 hours"), (4000, "4000 seconds")])
 def test_how_far_ahead_is_said_in_the_right_unit(seconds: int, words: str) -> None:
     assert ahead(5.0 + seconds, 5.0) == words
+
+
+CONTROL = "Package: tool\nVersion: 1\nDescription: a test\n more\n"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    (CONTROL, ""), (f"\n{CONTROL}\n", ""), (f"{CONTROL}\nPackage: other\n", "describes 2 packages"),
+    ("\n", "describes 0 packages"), (f"{CONTROL}version: 2\n", "has version twice"),
+    (CONTROL.rstrip(), "does not end"), (f"{CONTROL}hello\n", "is no field: 'hello'"),
+    (f"{CONTROL}X: y\n", "is no field: 'X: y'"),
+])
+def test_control_files_as_dpkg_reads_them(text: str, words: str) -> None:
+    """All of these were tried with dpkg 1.21.22: it unpacks the first two and no other."""
+    assert words in readable.control_fault(text) and bool(words) == bool(readable.control_fault(text))

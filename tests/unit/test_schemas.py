@@ -27,7 +27,7 @@ SCHEMAS = (
      "e3b192aea47a143b"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
-      "steps/wheel/deb.py"), "0be9bdb9164d47f8"),
+      "steps/wheel/deb.py"), "adc94e8e1b566456"),
 )
 
 

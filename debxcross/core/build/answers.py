@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 
 from debian.deb822 import Deb822
 
+from debxcross.core.border import is_text
 from debxcross.core.key import digest
 from debxcross.core.patch import outside, parse_relations
 from debxcross.errors import ConfigurationError
@@ -181,6 +182,8 @@ def parse(text: str, source: str, architecture: str) -> Answers:
         faults.append("Applies-Versions: missing")
     values: dict[str, str] = {}
     defines: dict[str, str] = {}
+    if not is_text(text.replace("\r\n", "\n")):
+        faults.append("there is a control character in it")
     for line in body.splitlines():
         if match := _DEFINE.match(line):
             defines[match[1]] = match[2] or ""

@@ -21,6 +21,7 @@ from debxcross.core.chain.archive import ChainArchive, parse_archives
 from debxcross.core.chain.faults import Faults
 from debxcross.core.wheel.direct import is_origin
 from debxcross.core.wheel.index import normalise
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.errors import ConfigurationError
 
 #: Profiles every cross build gets unless the chain says otherwise (wiki.debian.org/BuildProfileSpec).
@@ -420,7 +421,7 @@ def _wheel(
     for key, texts in (("requires", wheel.requires), ("also-requires", wheel.also_requires)):
         for text in texts:
             try:
-                Requirement(text)
+                read_requirement(text)
             except InvalidRequirement:
                 faults.add(f"{where}{key}", f"{text!r} is not a requirement (PEP 508)")
     known = {text for tool in tools for text in (tool.name, f"{tool.name}=={tool.version}")}

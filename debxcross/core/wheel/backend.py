@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from debxcross.core.wheel.index import normalise
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.errors import GateError, UnsupportedError
 
 #: Raised whenever the same sdist in the same environment would be built into other bytes.
@@ -273,7 +274,7 @@ def build_requirements(facts: SdistFacts, more: Sequence[str]) -> tuple[str, ...
 def _identity(text: str) -> str:
     """Return the name of a requirement; markers keep two of one name apart."""
     try:
-        requirement = Requirement(text)
+        requirement = read_requirement(text)
     except InvalidRequirement as error:
         raise UnsupportedError(f"the build requirement {text!r} cannot be read", str(error),
                                "Patch pyproject.toml of the sdist, or choose another release.") from error

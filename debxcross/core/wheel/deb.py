@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from email.utils import format_datetime
 from pathlib import PurePosixPath
 
-from packaging.markers import UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -24,6 +23,7 @@ from debxcross.core.architecture import ARCHITECTURES, Architecture
 from debxcross.core.wheel.index import bare
 from debxcross.core.wheel.licence import folded, licence_paragraph
 from debxcross.core.wheel.metadata import EntryPoint, Wheel, WheelFile, license_files
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.core.wheel.version import debian_version, relations, with_epoch
 from debxcross.errors import ConfigurationError, GateError
 
@@ -381,10 +381,10 @@ def _active(wheel: Wheel, texts: Sequence[str], settings: WrapSettings) -> Itera
     environment = {**settings.device_environment, "extra": ""}
     for text in texts:
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
             if requirement.marker and not requirement.marker.evaluate(environment):
                 continue
-        except (InvalidRequirement, UndefinedComparison) as error:
+        except InvalidRequirement as error:
             raise GateError(f"{wheel.name} {wheel.version}: {text!r} is not a requirement (PEP 508)",
                             str(error), "Patch the metadata in the sdist.") from error
         yield requirement

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from debxcross.core.border import is_line, is_relative, is_sha256
 from debxcross.core.url import without_password
 from debxcross.core.wheel.index import SDIST_ENDINGS, normalise
+from debxcross.core.wheel.pep508 import read_requirement
 
 #: Files that can be taken as they are: wheels and sdists.
 ARCHIVES = (".whl", *SDIST_ENDINGS)
@@ -105,7 +106,7 @@ def _of_address(url: str, scheme: str, known: Direct) -> Direct:
     name, extras = known.name, known.extras
     if not name and (egg := more.get("egg")):
         try:
-            requirement = Requirement(egg)
+            requirement = read_requirement(egg)
         except InvalidRequirement as error:
             raise ValueError(f"#egg={egg} names no project") from error
         name, extras = normalise(requirement.name), tuple(sorted(map(normalise, requirement.extras)))

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from debxcross.core.wheel.direct import Direct, parse_direct
 from debxcross.core.wheel.index import normalise
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.core.wheel.selection import Selection
 from debxcross.errors import ConfigurationError, without_logins
 
@@ -211,7 +212,7 @@ class _Reader:
             self._add_direct(direct, hashes, into)
             return
         try:
-            Requirement(bare)
+            read_requirement(bare)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             self.faults.append(f"{origin}: {bare!r} is not a requirement: {reason}")

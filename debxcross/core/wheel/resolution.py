@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -22,6 +21,7 @@ from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Res
 
 from debxcross.core.architecture import ARCHITECTURES
 from debxcross.core.wheel.index import SDIST_ENDINGS, IndexFile, bare, normalise, sdist_version
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.core.wheel.requirement import Wanted
 from debxcross.errors import UnsatisfiableError
 
@@ -316,11 +316,11 @@ class _Provider(_Base):
         environment = environment or self.environment
         for text in self.finder.requires(release):
             try:
-                requirement = Requirement(text)
+                requirement = read_requirement(text)
                 marker = requirement.marker
                 plain = marker is None or marker.evaluate({**environment, "extra": ""})
                 with_extra = marker is not None and bool(extra) and _holds(marker, environment, extra)
-            except (InvalidRequirement, UndefinedEnvironmentName) as error:
+            except InvalidRequirement as error:
                 raise UnsatisfiableError(
                     f"{release.words}: {text!r} is not a requirement (PEP 508)", str(error),
                     "Choose another version of it.") from error

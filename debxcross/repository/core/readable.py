@@ -49,6 +49,26 @@ def check_stanza(name: str, text: str) -> None:
         "Make the field shorter that is so long (a relation, the description), then build and publish again.")
 
 
+def control_fault(text: str) -> str:
+    """Return why dpkg (lib/dpkg/parse.c) cannot read a package's file control; "" when it can."""
+    if not text.endswith("\n"):
+        return "its control file does not end with a line's end"
+    seen = set()
+    stanzas = [stanza for stanza in re.split(r"\n[ \t\r]*\n", text.strip("\n")) if stanza.strip()]
+    if len(stanzas) != 1:
+        return f"its control file describes {len(stanzas)} packages"
+    for line in stanzas[0].split("\n"):
+        if line.startswith((" ", "\t", "#")):
+            continue
+        name, colon, _ = line.partition(":")
+        if not colon or len(name) < 2 or name != name.strip():
+            return f"its control file has a line that is no field: {line[:80]!r}"
+        if name.lower() in seen:
+            return f"its control file has {name} twice"
+        seen.add(name.lower())
+    return ""
+
+
 def check_control(name: str, fields: Fields) -> None:
     """Raise PublishError for control fields that apt or dpkg cannot parse."""
     fault = _fault({name.lower(): value for name, value in fields})

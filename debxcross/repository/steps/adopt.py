@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from debxcross.core.border import is_relative
 from debxcross.core.stanza import parse_stanzas
 from debxcross.doors import otherfiles
 from debxcross.errors import PublishError, UsageError
@@ -141,6 +142,9 @@ class _Tree:
         inside = sorted(path.name for path in self._directory.iterdir()
                         if path.is_dir() and any((*path.glob("binary-*"), *path.glob("source"))))
         for component in self._fields.get("Components", " ".join(inside)).split():
+            if not is_relative(component):
+                raise PublishError(f"{self._directory / 'Release'} has a component that leads elsewhere: "
+                                   f"{component[:80]!r}", "", _NEXT)
             # Of "updates/main" the last word is the component.
             name = component.rpartition("/")[2]
             part = name if (self._directory / name).is_dir() else component

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from debxcross.core.border import Moment, read_as, read_json
 from debxcross.core.signing import SigningKey, expiry_warnings, key_fault
 from debxcross.doors import files, gpg
 from debxcross.errors import PublishError, UsageError
@@ -114,8 +115,8 @@ def retire(home: Path, fingerprint: str, now: float, *, force: bool = False) -> 
 
 def _read(home: Path) -> dict[str, float]:
     try:
-        return {str(name): float(when) for name, when in json.loads((home / _ADDED).read_bytes()).items()}
-    except (OSError, ValueError, AttributeError, TypeError, OverflowError):
+        return read_as(dict[str, Moment], read_json((home / _ADDED).read_bytes()))
+    except (OSError, ValueError):
         # Without it the day a key was made counts.
         return {}
 

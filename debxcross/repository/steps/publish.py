@@ -28,7 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debxcross.core.signing import expiry_warnings
+from debxcross.doors.files import read_named
 from debxcross.doors.webtree import WebTree, opened
+from debxcross.errors import PublishError
 from debxcross.repository.core import index, release, simple, sources
 from debxcross.repository.core.index import IndexFile, RepositorySettings
 from debxcross.repository.core.manifest import Change, Manifest, parse_manifest
@@ -124,7 +126,13 @@ def publish(web_root: Path, state: Path, settings: RepositorySettings, files: Se
 def read_manifest(root: Path) -> Manifest | None:
     """Read repository.json; None when there is none.  PublishError for one of a newer layout."""
     path = root / MANIFEST
-    return parse_manifest(path.read_text("utf-8", "replace")) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return parse_manifest(read_named(path, pipes=False).decode("utf-8", "replace"))
+    except OSError as error:
+        raise PublishError(f"{path} cannot be read", str(error),
+                           "Put the repository's own there again.") from error
 
 
 def issue(tree: WebTree, state: Path, settings: RepositorySettings, files: Sequence[Path],

@@ -11,6 +11,7 @@ from debxcross.doors import dpkgtar
 from debxcross.errors import PublishError
 from debxcross.repository.core import device
 from debxcross.repository.core.index import IndexEntry
+from debxcross.repository.core.readable import control_fault
 
 #: So many names of differing files are told.
 _TOLD = 3
@@ -21,6 +22,9 @@ _THREADS = 4
 def check_deb(path: Path, codename: str, *, contents: bool = False) -> dpkgtar.Unpacked:
     """Return what dpkg finds in a deb; PublishError when that of the release cannot unpack it."""
     found = dpkgtar.read(path, contents=contents)
+    if fault := control_fault(found.control):
+        raise PublishError(f"{path.name} cannot be unpacked by dpkg", fault,
+                           "Build it with dpkg-deb; then publish again.")
     release = device.release_of(codename)
     if "zst" in found.endings and release and not release.reads_zstd:
         raise PublishError(

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from debxcross import __version__
+from debxcross.core.border import Moment, read_as, read_json
 from debxcross.core.key import digest
 from debxcross.doors import files
 from debxcross.doors.template import data_directory
@@ -31,9 +31,18 @@ class Known:
     """A publication as it is remembered; ``packages`` has the fields of PublishedPackage."""
 
     date: int
-    packages: tuple[tuple[Any, ...], ...]
+    packages: tuple[tuple[str, str, str, str, int, str], ...]
     fingerprints: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """What the memo's file holds; ``time`` is seconds since the epoch."""
+
+    question: str
+    time: Moment
+    known: Known
 
 
 def given_stamps(paths: Sequence[Path]) -> str:
@@ -74,15 +83,14 @@ def _stamps(paths: Sequence[Path], newest: int) -> str:
 def recall(memo: Path, asked: str, root: Path, now: float) -> Known | None:
     """Return what is remembered of this publication, if its pool still stands."""
     try:
-        value = json.loads(memo.read_bytes())
-        if value["question"] != asked or not 0 <= now - value["time"] < _SECONDS:
+        last = read_as(_Remembered, read_json(memo.read_bytes()))
+        if last.question != asked or not 0 <= now - last.time < _SECONDS:
             return None
-        known = value["known"]
-        packages = tuple(tuple(one) for one in known["packages"])
-        if any(os.stat(f"{root}/{path}").st_size != size for _, _, _, path, size, _ in packages):
+        if any(os.stat(f"{root}/{path}").st_size != size
+               for _, _, _, path, size, _ in last.known.packages):
             return None
-        return Known(known["date"], packages, tuple(known["fingerprints"]), tuple(known["warnings"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return last.known
+    except (OSError, ValueError):
         # What cannot be read is worked out again.
         return None
 

@@ -16,6 +16,7 @@ from debxcross.core.chain.chain import Chain, WheelMember
 from debxcross.core.chain.lock import Lock, LockedMember, deviation_error, faulty, parse
 from debxcross.core.patch import RulesPatch
 from debxcross.core.wheel.direct import parse_origin
+from debxcross.doors.files import read_named
 from debxcross.errors import ConfigurationError, LockError, UnsupportedError, UsageError
 from debxcross.steps.archive import probe
 from debxcross.steps.chain.owned import check_locked, take_in
@@ -46,7 +47,7 @@ def check_lockable(chain: Chain) -> None:
 def read(path: Path) -> Lock:
     """Read a lock file.  Raises UsageError when there is none, LockError for a faulty one."""
     try:
-        document = read_toml(path.read_text())
+        document = read_toml(read_named(path).decode())
     except OSError as error:
         raise UsageError(f"there is no lock {path}", error.strerror or "",
                          "Check the path, or write one with 'debxcross lock'.") from error

@@ -20,6 +20,7 @@ from debxcross.core.border import is_size, read_json, shown
 from debxcross.core.chain import answers
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Inventory, collection, live, size_words
+from debxcross.doors.debfile import SmallHeaders
 from debxcross.doors.entries import entry_name
 from debxcross.doors.files import appearing, raise_for_os_error
 from debxcross.doors.store import LAYOUT, Store
@@ -108,7 +109,7 @@ def take_in(store: Store, source: Path) -> Exchange:
     """
     taken = _Intake(store, source)
     try:
-        with tarfile.open(source, mode="r:") as tar:
+        with tarfile.open(source, mode="r:", tarinfo=SmallHeaders) as tar:
             first = tar.next()
             if first is None or first.name != "layout":
                 raise UsageError(f"{source} is no exported store",

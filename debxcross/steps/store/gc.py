@@ -12,7 +12,7 @@ from debxcross.core.chain.history import moment
 from debxcross.core.key import canonical
 from debxcross.core.store.gc import Collection, Damage, Inventory, Listing, Thing, collection, live, names_in
 from debxcross.doors.chroot import Chroots
-from debxcross.doors.files import file_digest
+from debxcross.doors.files import file_digest, read_named
 from debxcross.doors.roots import BaseRoots
 from debxcross.doors.store import Store
 from debxcross.errors import UsageError
@@ -161,7 +161,7 @@ def names_in_files(paths: Sequence[Path]) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for path in paths:
         try:
-            found |= names_in(path.read_text())
+            found |= names_in(read_named(path).decode())
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {path}", str(error),
                              "Name a lock, or any text file with sha256 digests in it.") from error

@@ -24,6 +24,7 @@ from debxcross.core.store import signed as substitute
 from debxcross.doors import gpg
 from debxcross.doors.entries import entry_name
 from debxcross.doors.fetch import fetch, read_page
+from debxcross.doors.files import read_named
 from debxcross.doors.store import Store
 from debxcross.doors.web import Transfer
 from debxcross.errors import ConfigurationError, FetchError, PublishError, VerificationError
@@ -160,7 +161,7 @@ def open_substitutes(
     parts = []
     for path in keys:
         try:
-            parts.append(dearmor(path.read_bytes()))
+            parts.append(dearmor(read_named(path)))
         except (OSError, PublishError) as error:
             raise ConfigurationError(
                 f"the key file {path} cannot be read", str(error),

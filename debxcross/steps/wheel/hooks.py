@@ -9,10 +9,10 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import Version
 
-from debxcross.core.border import read_toml
+from debxcross.core.border import Line, Name, read_as, read_json, read_toml
 from debxcross.core.build import commands
 from debxcross.core.chain.chain import PinnedFile, WheelMember
 from debxcross.core.patch import RulesPatch
@@ -20,6 +20,7 @@ from debxcross.core.wheel import backend, crates as backend_crates, cross
 from debxcross.core.wheel.backend import SdistFacts
 from debxcross.core.wheel.crates import Crate
 from debxcross.core.wheel.index import Pin, normalise, same_release
+from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.doors.process import Completed
 from debxcross.doors.regular import tail
 from debxcross.doors.sdist import read_texts
@@ -87,7 +88,7 @@ def unmet(answer: Sequence[str], tools: Sequence[PinnedFile], markers: Mapping[s
     missing = []
     for text in answer:
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement:
             missing.append(text)
             continue
@@ -142,9 +143,9 @@ class HookBuild:
         self._set_up()
         patch_tree(self.root, self.tree, self.member.pin.version, self.spec.patches)
         self.root.step(f"asking {self.facts.system.backend} what else it needs")
-        self._check_requirements(self._hook("requires", "its back end does not answer"))
+        self._check_requirements(self._hook("requires", "its back end does not answer", tuple[Line, ...]))
         self.root.step(f"{self.facts.system.backend}: build_wheel for Python {self.member.python}")
-        name = str(self._hook("wheel", "the wheel could not be built"))
+        name = self._hook("wheel", "the wheel could not be built", Name)
         made = [path for path in self.root.session.files(commands.WHEELS, "*.whl") if path.name == name]
         if not made:
             raise GateError(f"the back end of {self.member.name} says it made {name!r}, which is not there",
@@ -184,7 +185,8 @@ class HookBuild:
             more = [f"setup-args=--cross-file={cross.MESON_FILE}", f"compile-args=-j{self.root.context.jobs}"]
         return [*more, *self.member.settings]
 
-    def _hook(self, hook: str, failure: str) -> Any:
+    def _hook(self, hook: str, failure: str, kind: Any) -> Any:
+        """Call a hook and return its answer, which must be of a kind (core.border.read_as)."""
         request = {"backend": self.facts.system.backend, "backend_path": self.facts.system.backend_path,
                    "settings": self._settings(), "directory": commands.WHEELS}
         python, context = self.member.python, self.root.context
@@ -194,9 +196,13 @@ class HookBuild:
         script = commands.hook_script(hook, self.tree, python, context.host.name,
                                       cross.include_directory(python), environment, self.member.environment)
         self._run(["sh", "-c", script], commands.BUILDER, failure, json.dumps(request))
-        return json.loads(self.root.session.read(commands.ANSWER))
+        try:
+            return read_as(kind, read_json(self.root.session.read(commands.ANSWER)))
+        except ValueError as error:
+            raise GateError(f"the back end of {self.member.name} answers nothing that counts", str(error),
+                            f"Read {self.root.log}.") from error
 
-    def _check_requirements(self, answer: Any) -> None:
+    def _check_requirements(self, answer: Sequence[str]) -> None:
         """Raise BuildError when the back end wants something that was not resolved for it."""
         if missing := unmet(answer, self.spec.tools, self.markers):
             raise BuildError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from debxcross.core.artifact import StoredFile
+from debxcross.core.border import Line, Name, read_as, read_json
 from debxcross.core.build import commands
 from debxcross.core.build.log import describe_failure
 from debxcross.core.key import digest
@@ -97,13 +98,13 @@ class _Making:
         self._lay_out()
         root.step(f"{recipe.facts.system.backend}: build_sdist")
         markers = device_environment(self.context.build, f"{recipe.python}.0")
-        if missing := unmet(self._hook("sdist-requires"), recipe.tools, markers):
+        if missing := unmet(self._hook("sdist-requires", tuple[Line, ...]), recipe.tools, markers):
             raise BuildError(
                 f"the sdist of {recipe.name} needs {', '.join(missing)}",
                 "Its back end asks for this only when it runs.",
                 f"Name it in a file given with --projects: [{recipe.name}] build-requires = "
                 f"{json.dumps(missing)}.")
-        name = self._hook("sdist")
+        name = self._hook("sdist", Name)
         made = [path for path in root.session.files(commands.WHEELS, "*.tar.gz") if path.name == name]
         if not made:
             raise GateError(f"the back end of {recipe.name} says it made {name!r}, which is no .tar.gz there",
@@ -129,12 +130,17 @@ class _Making:
         if root.run(["sh", "-c", script], user=commands.BUILDER).exit_status:
             raise self._failure("its files could not be unpacked")
 
-    def _hook(self, hook: str) -> Any:
+    def _hook(self, hook: str, kind: Any) -> Any:
+        """Call a hook and return its answer, which must be of a kind (core.border.read_as)."""
         done = self.root.run(["sh", "-c", self.recipe.hook_script(hook)], user=commands.BUILDER,
                              stdin=json.dumps(self.recipe.request))
         if done.exit_status:
             raise self._failure("its own back end makes no sdist of it")
-        return json.loads(self.root.session.read(commands.ANSWER))
+        try:
+            return read_as(kind, read_json(self.root.session.read(commands.ANSWER)))
+        except ValueError as error:
+            raise GateError(f"the back end of {self.recipe.name} answers nothing that counts", str(error),
+                            f"Read {self.root.log}.") from error
 
     def _failure(self, what: str) -> BuildError:
         log = tail(self.root.log)

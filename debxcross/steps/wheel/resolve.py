@@ -131,6 +131,10 @@ def machines(context: Context, tools: Tools, python: str) -> tuple[Machine, Mach
             f"'debxcross build-dep-chain {context.host.name}'.")
     full = ".".join(map(str, numbers))
     glibc = backend.numbers(tools.versions.get("libc6", ""))[:2]
+    if len(glibc) < 2:
+        raise UnsupportedError(f"{tools.release} has no libc6 for {context.host.name}",
+                               "Which wheels run there goes by its version.",
+                               "Choose another --release or mirror (mirrors.main in debxcross.toml).")
     platforms = manylinux(context.build.uname, (glibc[0], glibc[1]))
     return (Machine(here, full, device_environment(context.build, full), tags(here, platforms)),
             Machine(here, full, device_environment(context.host, full), tags(here, ())))
