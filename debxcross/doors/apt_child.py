@@ -41,11 +41,8 @@ def machine() -> dict[str, Any]:
             "suites": list(getattr(entry, "suites", None) or [entry.dist]),
             "signed_by": signed_by if signed_by.startswith("/") else "",
         })
-    acquire = [
-        [name, apt_pkg.config.find(name)]
-        for name in apt_pkg.config.keys()
-        if name.startswith(("Acquire::http", "Acquire::https", "Acquire::ftp")) and apt_pkg.config.find(name)
-    ]
+    acquire = [[name, value] for name in apt_pkg.config.keys()
+               if name.startswith(("Acquire::http", "Acquire::ftp")) and (value := apt_pkg.config.find(name))]
     # "Debian" up to bookworm, "debian" from trixie on.
     ours = [path.stem for path in sorted(Path("/usr/share/python-apt/templates").glob("[Dd]ebian.info"))]
     templates = {
