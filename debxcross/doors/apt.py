@@ -28,7 +28,7 @@ from debxcross.core.key import digest
 from debxcross.doors import files, process
 from debxcross.errors import (
     DebxcrossError, DiskFullError, FetchError, HostError, UnreachableError, UnsatisfiableError,
-    VerificationError, without_logins,
+    UnsupportedError, VerificationError, without_logins,
 )
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,10 @@ def ask(request: Mapping[str, Any], configuration: Path | None = None) -> Any:
             raise HostError("this Python has no python-apt",
                             resolution="Install python3-apt and run debxcross with /usr/bin/python3 "
                                        "(make an environment with --system-site-packages).")
+        if "must put some 'deb-src'" in done.stderr:
+            raise UnsupportedError(
+                "the archives have no source packages", "Their indexes of sources are empty.",
+                "Name a mirror that has them (mirrors.main in debxcross.toml).")
         if "No space left on device" in done.stderr:
             done.check(DiskFullError, "no space left while apt read the indexes",
                        "Free some space, then run the same command again: what is finished is kept.")
@@ -227,9 +231,26 @@ class AptRoot:
             self._keep()  # an older debxcross fetched them
         done = self.run(["apt-get", "update", "-q", "--error-on=any"])
         raise_for_apt(done, "the package indexes could not be fetched")
+        self._check_names()
         self._keep()
         self._stamp.touch()
         return True
+
+    def _check_names(self) -> None:
+        """Raise VerificationError for a Release that was signed for another suite.
+
+        One key signs many suites; apt warns only ("Conflicting distribution") when a mirror serves
+        one of them under the name of another.
+        """
+        releases = self.releases()
+        for use in self.world.suites:
+            found = releases.get(use.suite)
+            if found is None or not found.codename or use.archive.added or use.place != use.suite:
+                continue
+            if use.suite != found.codename and f"a={use.suite}" not in found.pin.split(","):
+                raise VerificationError(
+                    f"what the mirror has as {use.suite} was signed as {found.codename}", "",
+                    "Nothing of it is used. Name another mirror (mirrors.* in debxcross.toml).")
 
     @property
     def _stamp(self) -> Path:

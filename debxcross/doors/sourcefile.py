@@ -10,6 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from debxcross.doors.debfile import SmallHeaders
 from debxcross.errors import GateError
@@ -54,14 +55,17 @@ def _pattern(wanted: str) -> re.Pattern[str]:
 
 def _in_diff(path: Path, wanted: str) -> str:
     with gzip.open(path, "rb") as diff:
-        text = _bounded(diff.read(_LONGEST_TEXT + 1)).decode("utf-8", "replace")
+        text = _bounded(diff).decode("utf-8", "replace")
     return file_in_diff(text.replace("\r\n", "\n").replace("\r", "\n"), wanted)
 
 
-def _bounded(content: bytes) -> bytes:
-    if len(content) > _LONGEST_TEXT:
-        raise OSError(errno.EFBIG, f"it unpacks to more than {_LONGEST_TEXT >> 20} MB")
-    return content
+def _bounded(file: IO[bytes] | gzip.GzipFile) -> bytes:
+    found = bytearray()
+    while block := file.read(1 << 20):
+        found += block
+        if len(found) > _LONGEST_TEXT:
+            raise OSError(errno.EFBIG, f"it unpacks to more than {_LONGEST_TEXT >> 20} MB")
+    return bytes(found)
 
 
 def _in_tarball(path: Path, wanted: str) -> str:
@@ -71,7 +75,7 @@ def _in_tarball(path: Path, wanted: str) -> str:
             if pattern.match(member.name) and member.isfile():
                 file = archive.extractfile(member)
                 assert file is not None, "a regular file can be read"
-                return _bounded(file.read(_LONGEST_TEXT + 1)).decode("utf-8", "replace")
+                return _bounded(file).decode("utf-8", "replace")
     return ""
 
 

@@ -49,7 +49,7 @@ _PINS = (("o", "Origin"), ("l", "Label"), ("n", "Codename"), ("a", "Suite"))
 def _seconds(date: str) -> float | None:
     try:
         found = parsedate_to_datetime(date)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return found.replace(tzinfo=found.tzinfo or timezone.utc).timestamp()
 

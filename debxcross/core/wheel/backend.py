@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement
 
+from debxcross.core.border import shown
 from debxcross.core.wheel.index import normalise
 from debxcross.core.wheel.pep508 import read_requirement
 from debxcross.errors import GateError, UnsupportedError
@@ -94,8 +95,11 @@ def build_system(document: Mapping[str, Any]) -> BuildSystem:
     if not isinstance(table, Mapping):
         return BuildSystem()
     requires = tuple(str(one) for one in table.get("requires", ("setuptools", "wheel")))
-    return BuildSystem(str(table.get("build-backend", BuildSystem.backend)),
-                       tuple(str(one) for one in table.get("backend-path", ())), requires)
+    places = tuple(str(one) for one in table.get("backend-path", ()))
+    if outside := [one for one in places if one.startswith("/") or ".." in one.split("/")]:
+        raise UnsupportedError(f"its back end lies outside of the sdist: {shown(outside)}",
+                               "PEP 517 has backend-path within the source tree.", "Choose another release.")
+    return BuildSystem(str(table.get("build-backend", BuildSystem.backend)), places, requires)
 
 
 def family(system: BuildSystem, sdist: str) -> Family:

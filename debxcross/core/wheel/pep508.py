@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from debxcross.core.border import LONGEST_NAME
+
 #: The variables of some device, as core/wheel/deb.py gives them.
 _SOME_DEVICE = {
     "extra": "", "implementation_name": "cpython", "implementation_version": "3.11.2", "os_name": "posix",
@@ -24,6 +26,8 @@ def read_requirement(text: str) -> Requirement:
         requirement = Requirement(text)
     except RecursionError:
         raise InvalidRequirement("its marker is nested too deeply") from None
+    if len(requirement.name) > LONGEST_NAME:
+        raise InvalidRequirement(f"its name has {len(requirement.name)} characters")
     try:
         if requirement.marker is not None:
             requirement.marker.evaluate(_SOME_DEVICE)
