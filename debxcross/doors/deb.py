@@ -13,6 +13,8 @@ from typing import IO
 from debxcross.doors.debfile import Damage, entries, opened
 from debxcross.errors import GateError
 
+#: Bytes that tell what kind a file is of.
+_HEAD = 16
 _DAMAGE = Damage(GateError, "Build or fetch it again")
 
 _TYPES = {
@@ -44,8 +46,9 @@ class Member:
     ``path`` is without leading slash ("" is the root); ``type`` is "file", "directory",
     "symlink", "hardlink" or a special file's; ``mode`` holds the permission bits; ``size``
     is in bytes.  The target of a hard link is a path like ``path``, that of a symlink is
-    as it was written; ``owner`` is such as "root/root".  ``read`` returns a file's bytes, ``save``
-    writes them to an open file, both only until the next member.
+    as it was written; ``owner`` is such as "root/root".  ``read`` returns a file's bytes,
+    ``read_if`` those of one that begins with one of some bytes and b"" of any other (a package may hold
+    gigabytes of data), ``save`` writes them to an open file, all only until the next member.
     """
 
     path: str
@@ -54,6 +57,8 @@ class Member:
     size: int
     link_target: str = ""
     read: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
+    read_if: Callable[[tuple[bytes, ...]], bytes] = field(
+        default=lambda begins: b"", compare=False, repr=False)
     owner: str = "root/root"
     save: Callable[[IO[bytes]], None] = field(default=lambda target: None, compare=False, repr=False)
 
@@ -94,6 +99,12 @@ def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) 
             file = archive.extractfile(information) if information.isfile() else None
             return file.read() if file else b""
 
+    def content_if(begins: tuple[bytes, ...]) -> bytes:
+        with _DAMAGE.named(path):
+            file = archive.extractfile(information) if information.isfile() else None
+            head = file.read(_HEAD) if file else b""
+            return head + file.read() if file and head.startswith(begins) else b""
+
     def save(target: IO[bytes]) -> None:
         with _DAMAGE.named(path):
             if file := archive.extractfile(information) if information.isfile() else None:
@@ -107,6 +118,7 @@ def _member(path: Path, archive: tarfile.TarFile, information: tarfile.TarInfo) 
         information.size,
         _relative(link) if information.islnk() else link,
         content,
+        content_if,
         f"{information.uname or information.uid}/{information.gname or information.gid}",
         save,
     )

@@ -19,7 +19,7 @@ _OURS = ((re.compile(r"^\[ *[\d.]+s\] ", re.MULTILINE), ""), (re.compile(r"127\.
          (re.compile(r"[0-9a-f]{12,}"), "…"), (re.compile(r"store/apt/\w*…?\w*"), "store/apt"))
 #: Of what went well, the line that tells what became of the input.
 _TOLD = re.compile(r"the substitute .*|.*\bready  .*|published: [^,]*|dropped: .*|members .*|"
-                   r".*architecture  .*|[a-z]+ [\d.]+ .*replaces.*")
+                   r".*architecture  .*|.*: failed after .*")
 
 
 def gets(outcome: Outcome) -> str:
@@ -32,14 +32,12 @@ def gets(outcome: Outcome) -> str:
         text = pattern.sub(word, text)
     if outcome.status >= 100:
         return text.partition("\n")[0].removeprefix("HTTP/1.1 ").strip()
-    if not outcome.status:
-        match = _TOLD.search(text)
-        said = [match[0]] if match else text.strip().splitlines()[-1:]
-    else:
-        said = text.partition("error: ")[2].splitlines() or text.splitlines()
-        said = [line.strip() for line in said if line.strip()][:2]
-        said = [line for number, line in enumerate(said)
-                if not number or not re.match(r"([EW]|gpg|gpgv|dpkg\S*): |Next: |ended with", line)]
+    # A plan tells on standard output what cannot work.
+    told = text.partition("error: ")[2] or text.partition("Cannot work:")[2]
+    match = None if told else _TOLD.search(text)
+    said = [match[0]] if match else [line.strip() for line in (told or text).splitlines() if line.strip()][:2]
+    said = [line for number, line in enumerate(said)
+            if not number or not re.match(r"([EW]|gpg|gpgv|dpkg\S*): |Next: |ended with", line)]
     line = re.sub(r"\s+", " ", "; ".join(said))
     return f"{outcome.status} {line if len(line) <= _LONGEST else line[:_LONGEST - 1] + '…'}".rstrip()
 

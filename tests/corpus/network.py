@@ -100,7 +100,7 @@ _MIRRORS = (
      _index("Release", lambda text: text.replace(b" main/", b"99999999999999999999 main/"))),
     ("Release that names files elsewhere",
      _index("Release", lambda text: text.replace(b" main/binary", b" ../../../main/binary"))),
-    ("Release of another suite", _index("Release", _replaced("Codename: sid", "Codename: evil"))),
+    ("Release of another suite", _index("Release", lambda text: text.replace(b": sid", b": evil"))),
 )
 
 

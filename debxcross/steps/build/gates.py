@@ -67,6 +67,5 @@ def _programs(path: Path) -> Iterator[tuple[str, bytes]]:
     for member in deb.members(path):
         if member.type != "file" or member.size < 4:
             continue
-        content = member.read()
-        if content.startswith(_MAGIC):
+        if content := member.read_if(_MAGIC):
             yield member.path, content

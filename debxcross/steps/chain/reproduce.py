@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,6 +176,11 @@ def _contents(path: Path) -> Mapping[str, str]:
     """Return what tells one file of a .deb from another, by path; control fields by name."""
     found = {f"control: {name}": value for name, value in deb.read_facts(path).control.items()}
     for member in deb.members(path):
-        content = hashlib.sha256(member.read()).hexdigest() if member.type == "file" else ""
+        content = ""
+        if member.type == "file":
+            with tempfile.TemporaryFile() as file:
+                member.save(file)
+                file.seek(0)
+                content = hashlib.file_digest(file, "sha256").hexdigest()
         found[member.path] = f"{member.type} {member.mode:o} {member.size} {content}"
     return found

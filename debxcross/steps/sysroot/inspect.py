@@ -97,6 +97,10 @@ def inspect(path: Path, device: Device | None) -> tuple[Inspection | Collection,
     raise _no_elf(path, head)
 
 
+#: How programs and libraries, archives of object files, and compressed kernel modules begin.
+_CODE = (b"\x7fELF", b"!<arch>\n", b"\xfd7zXZ\0")
+
+
 def _of_deb(path: Path) -> Package:
     code, links, archives = {}, {}, {}
     for member in deb.members(path):
@@ -104,7 +108,7 @@ def _of_deb(path: Path) -> Package:
         if member.type == "symlink" and not member_fault(member.path, "symlink", 0, member.link_target):
             links[place] = link_inside(member.path, member.link_target)
         elif member.type == "file":
-            content = elf.unpacked(member.path, member.read())
+            content = elf.unpacked(member.path, member.read_if(_CODE))
             if content.startswith(b"\x7fELF"):
                 code[place] = content
             elif content.startswith(b"!<arch>\n") and place.endswith(".a"):
