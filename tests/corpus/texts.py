@@ -41,7 +41,7 @@ _CHAINS = (
     ("a NUL", b"\0"),
     ("a number of five thousand digits", b"a = " + b"9" * 5000),
     ("empty", b""),
-    ("a million tables", b"[[source]]\n" * 100000),
+    ("a hundred thousand tables", b"[[source]]\n" * 100000),
     ("a line break in path-excludes, which adds a hook to dpkg.cfg",
      swap(CHAIN, "[[source]]", 'path-excludes = ["/x\\npost-invoke=touch @OUTSIDE@/x"]\n[[source]]')),
     ("white space in path-excludes",
