@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion
+from packaging.utils import parse_wheel_filename
 
 from debxcross.core import processor
 from debxcross.core.architecture import Architecture
@@ -312,7 +311,7 @@ def wheel_verdicts(wheel: str, elf_files: Sequence[ElfFacts], architecture: Arch
 def _tag_verdict(wheel: str, has_code: bool, architecture: Architecture) -> Verdict:
     try:
         tags = parse_wheel_filename(wheel)[3]
-    except (InvalidWheelFilename, InvalidVersion) as error:
+    except ValueError as error:
         return Verdict("wheel-tag", False, wheel, "a wheel's file name", str(error))
     platforms = sorted({tag.platform for tag in tags})
     allowed = [architecture.wheel_platform] if has_code else ["any", architecture.wheel_platform]

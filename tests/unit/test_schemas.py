@@ -27,7 +27,7 @@ SCHEMAS = (
      "471d7013af135233"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
-      "steps/wheel/deb.py"), "adc94e8e1b566456"),
+      "steps/wheel/deb.py"), "64245f30ade8ce64"),
 )
 
 

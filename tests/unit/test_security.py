@@ -2,6 +2,8 @@
 """Which sources are behind, since when, and whether an upgrade brought them."""
 from __future__ import annotations
 
+import re
+
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -238,3 +240,10 @@ def test_what_came_from_the_offer_is_what_was_not_there_before() -> None:
     before = database(libssl3="3.0.20-1", tzdata="2026f-0")
     after = database(libssl3="3.0.22-1", tzdata="2026f-0", openssl="3.0.22-1", bash="5.2-1")
     assert came_from(OFFERED, before, after) == {"libssl3", "openssl"}
+
+
+def test_a_date_that_no_clock_has_is_no_date() -> None:
+    good, (since, fixes) = CHANGELOG, missed(CHANGELOG, "3.0.20-1~deb12u2")
+    for zone in re.findall(r"[+-][0-9]{4}$", good, re.MULTILINE):
+        good = good.replace(zone, "9" * 30)
+    assert since and good != CHANGELOG and missed(good, "3.0.20-1~deb12u2") == ("", fixes)

@@ -51,7 +51,7 @@ def top_entry(changelog: str, where: str) -> TopEntry:
         block = Changelog(changelog, max_blocks=1, strict=True)[0]
         entry = TopEntry(str(block.package), str(block.version),
                          int(parsedate_to_datetime(str(block.date)).timestamp()), str(block.author))
-    except (ChangelogParseError, IndexError, ValueError, TypeError) as error:
+    except (ChangelogParseError, IndexError, ValueError, TypeError, OverflowError) as error:
         raise _faulty(where, "changelog", f"{error or 'it has no entry'} (deb-changelog(5))") from error
     if not _NAME.match(entry.source):
         raise _faulty(where, "changelog", f"{entry.source!r} is no source's name (Policy 5.6.1)")

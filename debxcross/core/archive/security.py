@@ -76,7 +76,7 @@ def missed(changelog: str, host_version: str) -> tuple[str, tuple[str, ...]]:
 def _day(date: str) -> str:
     try:
         return parsedate_to_datetime(date).date().isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):  # numbers that no clock has
         return ""
 
 

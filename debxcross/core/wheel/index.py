@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
 from debxcross.core.border import (
     Empty, Line, Name, Sha256, Size, is_line, is_name, is_sha256, is_size, read_json, shown,
@@ -209,7 +209,7 @@ def sdist_version(file_name: str, project: str) -> Version | None:
         if normalise(stem[: border.start()]) == normalise(project):
             try:
                 return Version(stem[border.end():])
-            except InvalidVersion:
+            except ValueError:
                 continue
     return None
 
@@ -220,7 +220,7 @@ def wheel_tags(file_name: str, pin: Pin) -> tuple[str, ...]:
         name, version, _, tags = parse_wheel_filename(file_name)
         if name != pin.name or version != Version(pin.version):
             return ()
-    except (InvalidWheelFilename, InvalidVersion):
+    except ValueError:
         return ()
     return tuple(sorted(str(tag) for tag in tags))
 
@@ -229,7 +229,7 @@ def is_file_of(file_name: str, pin: Pin) -> bool:
     """Tell whether a file's name says that it is of this project and version."""
     try:
         return bool(wheel_tags(file_name, pin)) or sdist_version(file_name, pin.name) == Version(pin.version)
-    except InvalidVersion:
+    except ValueError:
         return False
 
 
@@ -237,7 +237,7 @@ def same_release(name: str, version: str, pin: Pin) -> bool:
     """Tell whether metadata's name and version are those of a pin (PEP 503, PEP 440)."""
     try:
         return normalise(name) == pin.name and Version(version) == Version(pin.version)
-    except InvalidVersion:
+    except ValueError:
         return False
 
 

@@ -17,9 +17,8 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 
-from packaging.utils import (InvalidWheelFilename, canonicalize_name, canonicalize_version,
+from packaging.utils import (canonicalize_name, canonicalize_version,
                              parse_wheel_filename)
-from packaging.version import InvalidVersion
 
 from debxcross.core.wheel.index import Pin, normalise, same_release
 from debxcross.errors import GateError
@@ -205,7 +204,7 @@ def _check_names(file_name: str, dist_info: str, name: str, version: str) -> tup
     """Return the file name's tags, sorted; GateError when it, .dist-info and METADATA disagree."""
     try:
         file_project, file_version, _, tags = parse_wheel_filename(file_name)
-    except (InvalidWheelFilename, InvalidVersion) as error:
+    except ValueError as error:
         raise GateError(f"{file_name} is not the file name of a wheel", str(error), _AGAIN) from error
     stem, _, directory_version = dist_info.removesuffix(".dist-info").rpartition("-")
     wanted = (canonicalize_name(name), canonicalize_version(version))

@@ -28,6 +28,9 @@ def read_requirement(text: str) -> Requirement:
         raise InvalidRequirement("its marker is nested too deeply") from None
     if len(requirement.name) > LONGEST_NAME:
         raise InvalidRequirement(f"its name has {len(requirement.name)} characters")
+    if any(len(one.version) > LONGEST_NAME for one in requirement.specifier):
+        # Python reads no number of more than 4,300 digits.
+        raise InvalidRequirement("a version in it has too many characters")
     try:
         if requirement.marker is not None:
             requirement.marker.evaluate(_SOME_DEVICE)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import BuildTag, parse_wheel_filename
+from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 
 from debxcross.core.architecture import ARCHITECTURES
@@ -153,7 +153,7 @@ def order_releases(
                 continue
             try:
                 project, version, build, file_tags = parse_wheel_filename(file.name)
-            except (InvalidWheelFilename, InvalidVersion):
+            except ValueError:
                 continue
             rank = min((ranks[tag] for tag in file_tags if tag in ranks), default=None)
             if normalise(project) == name and rank is not None:

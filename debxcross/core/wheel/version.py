@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from debian.debian_support import Version as DebianVersion
 from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from debxcross.errors import GateError, UnsupportedError
 
@@ -24,9 +24,9 @@ _BOUND = re.compile(r"\((>=|<<) ([^)]+)\)")
 def _parse(version: str) -> Version:
     try:
         return Version(version)
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion, and numbers of too many digits
         raise GateError(
-            f"{version!r} is not a version in the sense of PEP 440",
+            f"{version[:80]!r} is not a version in the sense of PEP 440",
             resolution="Use a release of the distribution whose version follows PEP 440.",
         ) from error
 
@@ -96,7 +96,7 @@ def upstream_version(version: str) -> Version | None:
         text = text.partition(mark)[0]
     try:
         return Version(text.replace("~", ""))
-    except InvalidVersion:
+    except ValueError:
         return None
 
 
@@ -134,7 +134,7 @@ def _clauses(package: str, specifier: Specifier) -> tuple[str, ...]:
     if operator == "===":
         try:
             Version(version)
-        except InvalidVersion as error:
+        except ValueError as error:
             raise UnsupportedError(
                 f"Debian has no relation for {package} ==={version}",
                 resolution="Relax the requirement with a patch to the sdist's metadata.",

@@ -128,7 +128,7 @@ def parse_release(text: str) -> PublishedRelease:
             tuple(found["Components"].split()), int(parsedate_to_datetime(found["Date"]).timestamp()),
             tuple(found["Architectures"].split()),
             {path: (sha256, int(size)) for sha256, size, path in listed})
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise PublishError(
             "the published Release cannot be read", f"{type(error).__name__}: {error}",
             "It was not written by debxcross: publish into an empty web root, or take its packages "

@@ -14,7 +14,7 @@ from email.parser import HeaderParser
 from typing import Any, TypeVar
 
 from packaging.tags import Tag
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from debxcross.core.chain.chain import PinnedFile
 from debxcross.core.key import digest
@@ -223,7 +223,7 @@ class IndexFinder:
                 try:
                     if parts[-2] != "none" and Version(parts[1]) == release.version:
                         return True
-                except (InvalidVersion, IndexError):
+                except (ValueError, IndexError):
                     continue
         return False
 
@@ -266,7 +266,7 @@ class IndexFinder:
                 parts = file.name.split("-")
                 try:
                     same = normalise(parts[0]) == release.name and Version(parts[1]) == version
-                except InvalidVersion:
+                except ValueError:
                     continue
                 if same:
                     return self.requires(replace(release, file=file))
