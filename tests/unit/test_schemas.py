@@ -24,7 +24,7 @@ SCHEMAS = (
     ("core/build/shims.py", shims.SCHEMA, ("core/build/shims.py", "doors/shim.py"), "6d640506d70992d6"),
     ("core/wheel/backend.py", backend.SCHEMA,
      ("core/wheel/backend.py", "core/wheel/crates.py", "core/wheel/cross.py", "doors/pep517_child.py"),
-     "471d7013af135233"),
+     "edbfb9bf80ea0a01"),
     ("core/wheel/deb.py", deb.SCHEMA,
      ("core/wheel/deb.py", "core/wheel/files.py", "core/wheel/licence.py", "core/wheel/version.py",
       "steps/wheel/deb.py"), "64245f30ade8ce64"),
