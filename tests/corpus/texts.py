@@ -104,7 +104,7 @@ _PROJECTS = (
 )
 _REQUIREMENTS = (
     ("a file: address", b"six @ file://@OUTSIDE@/secret\n"),
-    ("an index of its own", b"--index-url http://elsewhere.example/\nsix\n"),
+    ("an index that does not answer", b"--index-url http://127.0.0.1:9/\nsix\n"),
     ("it includes itself", b"-r r.txt\n"),
     ("it includes a directory", b"-r .\n"),
     ("it includes a device", b"-r /dev/zero\n"),
