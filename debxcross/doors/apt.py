@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from debxcross.core.archive.mirror import ReleaseFile, read_release
+from debxcross.core.archive.mirror import ReleaseFile, check_served, read_release
 from debxcross.core.archive.world import World, apt_configuration
 from debxcross.core.border import is_name, is_sha256, read_json, size_of
 from debxcross.core.build.commands import LOCAL, LOCAL_RELEASE
@@ -231,26 +231,10 @@ class AptRoot:
             self._keep()  # an older debxcross fetched them
         done = self.run(["apt-get", "update", "-q", "--error-on=any"])
         raise_for_apt(done, "the package indexes could not be fetched")
-        self._check_names()
+        check_served(self.world.suites, self.releases())
         self._keep()
         self._stamp.touch()
         return True
-
-    def _check_names(self) -> None:
-        """Raise VerificationError for a Release that was signed for another suite.
-
-        One key signs many suites; apt warns only ("Conflicting distribution") when a mirror serves
-        one of them under the name of another.
-        """
-        releases = self.releases()
-        for use in self.world.suites:
-            found = releases.get(use.suite)
-            if found is None or not found.codename or use.archive.added or use.place != use.suite:
-                continue
-            if use.suite != found.codename and f"a={use.suite}" not in found.pin.split(","):
-                raise VerificationError(
-                    f"what the mirror has as {use.suite} was signed as {found.codename}", "",
-                    "Nothing of it is used. Name another mirror (mirrors.* in debxcross.toml).")
 
     @property
     def _stamp(self) -> Path:

@@ -438,10 +438,9 @@ def main() -> None:
     """Answer the one request on standard input."""
     request = json.load(sys.stdin)
     try:
-        answer = _ASK[request.pop("ask")](**request)
+        json.dump(_ASK[request.pop("ask")](**request), sys.stdout)
     except apt_pkg.Error as error:
         sys.exit(str(error))  # apt's words; how the program came there helps nobody
-    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

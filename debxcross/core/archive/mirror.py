@@ -66,6 +66,22 @@ def check_names(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile]) -
             "Nothing of it is used. Mend mirrors.suites in debxcross.toml.")
 
 
+def check_served(uses: Iterable[SuiteUse], releases: Mapping[str, ReleaseFile]) -> None:
+    """Raise VerificationError for a Release that was signed for another suite than asked for.
+
+    One key signs many suites; apt warns only ("Conflicting distribution") when a mirror serves
+    one of them under the name of another.
+    """
+    for use in uses:
+        found = releases.get(use.suite)
+        if found is None or not found.codename or use.archive.added or use.place != use.suite:
+            continue
+        if use.suite != found.codename and f"a={use.suite}" not in found.pin.split(","):
+            raise VerificationError(
+                f"what the mirror has as {use.suite} was signed as {found.codename}", "",
+                "Nothing of it is used. Name another mirror (mirrors.* in debxcross.toml).")
+
+
 def check_added(world: World, releases: Mapping[str, ReleaseFile]) -> None:
     """Raise UnsupportedError, with every fault at once, when what a chain adds is not there.
 
