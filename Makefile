@@ -29,7 +29,7 @@ SLOW_TEST_PREREQUISITES := fish g++-arm-linux-gnueabi man-db pkg-config $(SITE_P
 DEB_PREREQUISITES := git mmdebstrap
 SITE_PREREQUISITES := furo python3-myst-parser python3-sphinx
 
-TEST_TOOLS := pytest mypy flake8 vulture hypothesis
+TEST_TOOLS := pytest pytest-xdist mypy flake8 vulture hypothesis
 # How many texts each parser gets; 20000 take about an hour.
 EXAMPLES ?= 20000
 # In and for which release 'make deb' builds, and from where: what mmdebstrap(1) takes as MIRROR.
@@ -47,7 +47,7 @@ test: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m flake8
 	$(VENV)/bin/python -m vulture
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses=logical --dist=loadfile
 
 test-slow: $(VENV)/.tested test-prerequisites emulation subordinate-ids
 	@$(MAKE) --no-print-directory _install PACKAGES="$(SLOW_TEST_PREREQUISITES)"

@@ -355,7 +355,8 @@ def test_facts_of_sources(root: AptRoot) -> None:
     assert alpha["found"]["fields"]["Package-List"] == "libalpha-dev deb libs optional arch=any"
     assert "alpha_1.0.dsc" in alpha["found"]["fields"]["Checksums-Sha256"]
     for other in (version, suite):
-        assert other == {"found": None, "others": [{"version": "1.0", "suite": "sid"}], "near": []}
+        assert other == {
+            "found": None, "others": [{"version": "1.0", "suite": "sid", "component": "main"}], "near": []}
     assert (near["found"], near["others"], near["near"]) == (None, [], ["alpha"])
     assert binary["found"] is None
 
