@@ -178,7 +178,8 @@ def _read(name: str) -> str:
     try:
         return decoded(read_named(Path(name)), name)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read", str(error), "Check the file's name.") from error
+        raise UsageError(f"{name} cannot be read", error.strerror or str(error),
+                         "Check the file's name.") from error
 
 
 def _read_requirements(name: str) -> str:
